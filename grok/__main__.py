@@ -1,0 +1,190 @@
+"""The command line: python -m grok {operations, table, train, figures, bench}. Short: parse, call, print."""
+
+import argparse
+import dataclasses
+import difflib
+import importlib.util
+import shlex
+import sys
+import traceback
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+from grok.experiment import Experiment, GrokError, Run
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors of one line."""
+
+    def error(self, message):
+        raise GrokError(message.replace("argument ", "", 1) + f" (see {self.prog} --help)")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    try:
+        parser = make_parser()
+        options = parser.parse_args(arguments)
+        return options.command(options) or 0
+    except GrokError as error:
+        print(f"grok: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print("\ngrok: stopped; what was saved is intact, the same command goes on from there", file=sys.stderr)
+        return 130
+
+
+def make_parser() -> Parser:
+    parser = Parser(prog="python -m grok", description="A laboratory for grokking.", allow_abbrev=False)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(function, name, help, **more):
+        sub = commands.add_parser(name, help=help, description=help, allow_abbrev=False, **more)
+        sub.set_defaults(command=function)
+        return sub
+
+    command(list_operations, "operations", "list the operations of the paper and of its released code: name, domain, rows")
+    sub = command(print_table, "table", "print an operation's table as CSV: x,y,z, element indices")
+    sub.add_argument("expression", metavar="EXPR", help="such as x/y, x^2+xy+y^2, or xyx^-1 with --structure S5")
+    sub.add_argument("--structure", default="Z97", help="Z<n>, S<n>, A<n>, D<n> or a product such as Z2xS3 (default: %(default)s)")
+    add_train(command)
+    sub = command(draw_figures, "figures", "draw figures from results; without names, all whose results have changed")
+    sub.add_argument("names", metavar="NAME", nargs="*", help="figures to draw anew")
+    sub.add_argument("--results", metavar="DIR", type=Path, default=Path("results"), help="folder of results (default: %(default)s)")
+    sub = command(run_bench, "bench", "measure the speed of training on this machine, beside its own matrix rate")
+    sub.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    return parser
+
+
+def add_train(command) -> None:
+    sub = command(train, "train", "train the runs of a config, or go on where an earlier session stopped", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    sub.add_argument("config", metavar="CONFIG", help="a file such as configs/quickstart.py")
+    how = sub.add_argument_group("how to train")
+    how.add_argument("--results", metavar="DIR", type=Path, default=Path("results"), help="folder in which the experiment's own folder lies")
+    how.add_argument("--name", metavar="NAME", default=argparse.SUPPRESS, help="name of the experiment's folder (default: the config's, with the overrides)")
+    how.add_argument("--scale", choices=("small", "paper"), default="small", help="small: minutes on two CPU cores; paper: the paper's own sizes")
+    how.add_argument("--slots", metavar="N", type=positive_int, default=argparse.SUPPRESS, help="runs in training at once (default: chosen for the device)")
+    how.add_argument("--time-limit", metavar="SECONDS", type=float, default=argparse.SUPPRESS, help="stop, checkpoint and leave with status 75 after this long (default: none)")
+    how.add_argument("--checkpoint-every", metavar="SECONDS", type=float, default=60.0, help="time between checkpoints")
+    how.add_argument("--anew", action="store_true", help="train again what is complete, and start unfinished runs over")
+    how.add_argument("--no-figures", action="store_true", help="do not draw figures at the end")
+    several = sub.add_argument_group("several processes or machines")
+    several.add_argument("--distributed", action="store_true", help="share the runs among processes that Slurm, Open MPI or Kubernetes started")
+    several.add_argument("--coordinator", metavar="HOST:PORT", default=argparse.SUPPRESS, help="address of process 0, where nothing else tells")
+    several.add_argument("--num-processes", metavar="N", type=int, default=argparse.SUPPRESS, help="how many processes there are")
+    several.add_argument("--process-id", metavar="I", type=int, default=argparse.SUPPRESS, help="which of them this is")
+    fields = sub.add_argument_group("fields of every run (the defaults are those of a run that says nothing else)")
+    fields.add_argument("--modulus", metavar="N", type=int, default=argparse.SUPPRESS, help="short for --structure Z<N>")
+    for spec in dataclasses.fields(Run):
+        fields.add_argument("--" + spec.name.replace("_", "-"), dest=f"field_{spec.name}", help=spec.metadata["help"] + f" (default: {spec.default!r})",
+                            default=argparse.SUPPRESS, **flag_type(spec))
+
+
+def flag_type(spec: dataclasses.Field) -> dict:
+    """argparse's keywords for a field of `Run`."""
+    if get_origin(spec.type) is Literal:
+        return {"choices": get_args(spec.type)}
+    kind = (get_args(spec.type) or (spec.type,))[0]
+    if kind is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    return {"type": kind, "metavar": {int: "N", float: "X", str: "TEXT"}[kind]}
+
+
+def positive_int(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+def list_operations(_options) -> None:
+    import pandas as pd
+
+    from grok.operations import NAMED, table
+
+    rows = [{"operation": name, "domain": table(name, structure).domain, "rows": table(name, structure).rows, "from": origin} for name, structure, origin in NAMED]
+    print(pd.DataFrame(rows).to_string(index=False))
+
+
+def print_table(options) -> None:
+    import numpy as np
+
+    from grok.operations import table
+
+    found = table(options.expression, options.structure)
+    np.savetxt(sys.stdout, np.stack([found.x_N, found.y_N, found.z_N], 1), fmt="%d", delimiter=",", header="x,y,z", comments="")
+
+
+def load_config(path: str, scale: str) -> Experiment:
+    """The experiment a config file defines, at a scale. Raises GrokError."""
+    if not Path(path).is_file():
+        near = difflib.get_close_matches(path, map(str, Path("configs").glob("*.py")), 1, 0.5)
+        raise GrokError(f"there is no config {path}" + (f"; did you mean {near[0]}?" if near else ""))
+    spec = importlib.util.spec_from_file_location("grok_config", path)
+    if spec is None:
+        raise GrokError(f"config {path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        found = getattr(module, "experiment", None)
+        found = found(scale) if callable(found) else found
+    except GrokError as error:
+        raise GrokError(f"config {path}: {error}") from error
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
+        raise GrokError(f"config {path}, line {line}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    if not isinstance(found, Experiment):
+        raise GrokError(f"config {path} does not define an experiment: give it a global `experiment`, a grok.experiment.Experiment or a function of the scale")
+    return found
+
+
+def train(options) -> int:
+    given = vars(options)
+    changes = {name.removeprefix("field_"): value for name, value in given.items() if name.startswith("field_")}
+    if "modulus" in given:
+        changes["structure"] = f"Z{options.modulus}"
+    experiment = load_config(options.config, options.scale).override(**changes)
+    if "name" in given:
+        experiment = dataclasses.replace(experiment, name=options.name)
+
+    from grok import sweep
+
+    sweep.start_devices(options.distributed, given.get("coordinator"), given.get("num_processes"), given.get("process_id"))
+    how = sweep.Options(options.results, given.get("slots"), given.get("time_limit"), options.checkpoint_every, options.anew)
+    try:
+        folder = sweep.train_experiment(experiment, how)
+    except sweep.Interrupted as stop:
+        print(f"grok: stopped by {stop}; all is saved. To go on: python -m grok {shlex.join(sys.argv[1:])}", file=sys.stderr)
+        return stop.code
+    if sweep.is_first_process():
+        show(folder, draw=not options.no_figures)
+    return 0
+
+
+def show(folder: Path, draw: bool) -> None:
+    """Print the closing table of an experiment, draw its figures, and say where everything is."""
+    from grok import figures, results
+
+    loaded = results.load(folder)
+    print(results.closing_table(loaded.runs))
+    paths = figures.draw(folder) if draw and loaded.complete else []
+    print("\n".join(map(str, [folder / "runs.parquet", folder / "curves.parquet", folder / "arrays", *paths])))
+
+
+def draw_figures(options) -> int:
+    from grok import figures
+
+    return figures.draw_all(options.results, options.names)
+
+
+def run_bench(options) -> None:
+    from grok import bench
+
+    bench.main(as_json=options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Scores of what a network has learned: pure functions on arrays, each beside its null model."""

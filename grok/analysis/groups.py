@@ -1,0 +1,294 @@
+"""Is a matrix organised like a finite group? Irreducible representations, subgroups and coset concentration.
+
+Everywhere `W` [n, d] holds one row an element, in the order of `grok.operations.structure`. Products
+apply the left factor first, (xy)[i] = y[x[i]], as there; a left coset is gH, a right coset Hg.
+"""
+
+import functools
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+
+from grok.analysis.fourier import centred, token_matrix
+from grok.experiment import GrokError
+from grok.operations import Structure, structure
+
+MAX_IRREP_DEGREE = 5
+MAX_SUBGROUP_ORDER = 720  # listing the subgroups of S6 takes some ten seconds, of S7 hours
+FIGURE_3_GENERATORS = ((3, 4, 2, 0, 1), (0, 2, 1, 4, 3))  # (0,3)(1,4) and (1,2)(3,4), one-line
+
+Partition = tuple[int, ...]
+
+
+# --- Permutations ---
+
+
+def cycle_type(permutation) -> Partition:
+    """Cycle lengths of a permutation in one-line notation, longest first: (3, 1, 1) for a 3-cycle of five."""
+    unseen = set(range(len(permutation)))
+    lengths = []
+    while unseen:
+        start = point = unseen.pop()
+        length = 1
+        while (point := int(permutation[point])) != start:
+            unseen.remove(point)
+            length += 1
+        lengths.append(length)
+    return tuple(sorted(lengths, reverse=True))
+
+
+def cycle_types(permutations) -> list[Partition]:
+    """Cycle type of each row of permutations [n, degree]."""
+    return [cycle_type(permutation) for permutation in np.asarray(permutations)]
+
+
+def signs(permutations) -> np.ndarray:
+    """+1 for even and -1 for odd permutations, int [n]: a cycle of length l counts (-1)^(l-1)."""
+    return np.array([(-1) ** sum(length - 1 for length in cycles) for cycles in cycle_types(permutations)])
+
+
+def element_orders(permutations) -> np.ndarray:
+    """The least k > 0 with x^k = 1, int [n]: the least common multiple of the cycle lengths."""
+    return np.array([math.lcm(*cycles) for cycles in cycle_types(permutations)])
+
+
+# --- Irreducible representations of S_n ---
+
+
+def partitions(n: int, largest: int | None = None) -> list[Partition]:
+    """Partitions of n, the coarsest first."""
+    if n == 0:
+        return [()]
+    return [(first, *rest) for first in range(min(n, largest or n), 0, -1) for rest in partitions(n - first, first)]
+
+
+def standard_tableaux(shape: Partition) -> list[tuple[int, ...]]:
+    """Standard Young tableaux of a shape, each as the row that every number 0..n-1 stands in."""
+    tableaux = []
+    for row, length in enumerate(shape):
+        if row + 1 == len(shape) or length > shape[row + 1]:
+            smaller = (*shape[:row], length - 1, *shape[row + 1 :]) if length > 1 else shape[:row]
+            tableaux += [(*tableau, row) for tableau in standard_tableaux(smaller)]
+    return tableaux or [()]
+
+
+def contents(tableau: tuple[int, ...]) -> list[int]:
+    """Column minus row of every number of a tableau."""
+    return [tableau[:number].count(row) - row for number, row in enumerate(tableau)]
+
+
+def adjacent_transpositions(shape: Partition) -> np.ndarray:
+    """Young's orthogonal form of the transpositions (i, i+1), [n-1, d, d].
+
+    With r = content(i+1) - content(i): 1/r on the diagonal of a tableau, sqrt(1 - 1/r^2) between it
+    and the tableau in which i and i+1 change places (James and Kerber, The Representation Theory
+    of the Symmetric Group, chapter 3).
+    """
+    tableaux = standard_tableaux(shape)
+    index = {tableau: t for t, tableau in enumerate(tableaux)}
+    matrices = np.zeros((sum(shape) - 1, len(tableaux), len(tableaux)))
+    for (t, tableau), i in itertools.product(enumerate(tableaux), range(sum(shape) - 1)):
+        content = contents(tableau)
+        r = content[i + 1] - content[i]
+        matrices[i, t, t] = 1 / r
+        swapped = (*tableau[:i], tableau[i + 1], tableau[i], *tableau[i + 2 :])
+        if abs(r) > 1:
+            matrices[i, index[swapped], t] = math.sqrt(1 - 1 / r**2)
+    return matrices
+
+
+@functools.lru_cache(maxsize=MAX_IRREP_DEGREE)
+def irreps(n: int) -> dict[Partition, np.ndarray]:
+    """The irreducible representations of S_n: partition -> orthogonal matrices [n!, d, d] (read-only).
+
+    rho[product[x, y]] = rho[x] @ rho[y] for the product of `structure("S<n>")`. GrokError unless 2 <= n <= 5.
+    """
+    if not 2 <= n <= MAX_IRREP_DEGREE:
+        raise GrokError(f"the irreducible representations are built for S2..S{MAX_IRREP_DEGREE}, not for S{n}: use the coset scores")
+    return {shape: representation(structure(f"S{n}"), adjacent_transpositions(shape)) for shape in partitions(n)}
+
+
+def representation(group: Structure, generator_matrices_GDD: np.ndarray) -> np.ndarray:
+    """Matrices [n!, d, d] of all elements of S_n from those of (0,1), (1,2), ...: each is some x times a generator."""
+    degree = group.permutations.shape[1]
+    matrices = np.zeros((group.order, *generator_matrices_GDD.shape[1:]))
+    matrices[group.identity] = np.eye(matrices.shape[1])
+    generators = [transposition_index(group, i) for i in range(degree - 1)]
+    reached, pending = {group.identity}, [group.identity]
+    for x in pending:
+        for generator, matrix_DD in zip(generators, generator_matrices_GDD):
+            xy = int(group.product[x, generator])
+            if xy not in reached:
+                matrices[xy] = matrices[x] @ matrix_DD
+                reached.add(xy)
+                pending.append(xy)
+    matrices.setflags(write=False)
+    return matrices
+
+
+def transposition_index(group: Structure, i: int) -> int:
+    """Index of the permutation that exchanges i and i+1."""
+    swap = np.arange(group.permutations.shape[1])
+    swap[[i, i + 1]] = i + 1, i
+    return permutation_index(group, swap)
+
+
+def permutation_index(group: Structure, permutation) -> int:
+    """Index of a permutation in one-line notation."""
+    return int(np.flatnonzero((group.permutations == np.asarray(permutation)).all(axis=1))[0])
+
+
+def explained_by_irrep(W, n: int) -> dict[Partition, float]:
+    """Share ||Q^T W||^2 / ||W||^2 of `W` [n!, d] in the span of each irrep's d^2 matrix entries; the shares sum to 1.
+
+    Q has orthonormal columns: the entries of an irrep, as functions on S_n, are orthogonal with
+    squared norm n!/d (Schur). `W` is not centred; its mean row is the share of the trivial irrep (n,).
+    """
+    representations = irreps(n)
+    W = token_matrix(W, math.factorial(n))
+    total = (W**2).sum()
+    if total == 0:
+        raise GrokError("the matrix is zero: there is no structure to score")
+    return {shape: float(irrep_power(rho, W) / total) for shape, rho in representations.items()}
+
+
+def irrep_power(rho: np.ndarray, W: np.ndarray) -> float:
+    """||Q^T W||^2 for the orthonormal columns Q [n!, d^2] of an irrep [n!, d, d]."""
+    order, dimension, _ = rho.shape
+    Q = rho.reshape(order, -1) * math.sqrt(dimension / order)
+    return ((Q.T @ W) ** 2).sum()
+
+
+# --- Subgroups and cosets ---
+
+
+def generated_subgroup(group: Structure, generators) -> np.ndarray:
+    """Members of the smallest subgroup that holds the elements `generators`, bool [n]."""
+    generators = np.unique([group.identity, *generators])
+    members = np.zeros(group.order, bool)
+    members[generators] = True
+    frontier = generators
+    while frontier.size:
+        images = group.product[np.ix_(frontier, generators)]
+        frontier = np.unique(images[~members[images]])
+        members[frontier] = True
+    return members
+
+
+def conjugates(group: Structure, members: np.ndarray) -> np.ndarray:
+    """The distinct subgroups g^-1 H g, bool [m, n], of the subgroup H with the given members [n]."""
+    conjugated_GH = group.product[group.product[group.inverse][:, members], np.arange(group.order)[:, None]]
+    masks = np.zeros((group.order, group.order), bool)
+    np.put_along_axis(masks, conjugated_GH, True, axis=1)
+    return np.unique(masks, axis=0)
+
+
+@functools.lru_cache(maxsize=16)
+def subgroup_classes(group: Structure) -> tuple[np.ndarray, ...]:
+    """The conjugacy classes of subgroups, each bool [m, n] (read-only), by order of the subgroups.
+
+    Every subgroup is a smaller one joined with one element, and what is conjugate to it is had by
+    conjugating it: it is enough to join one subgroup of each class with one generator of each cyclic group.
+    """
+    if group.order > MAX_SUBGROUP_ORDER:
+        raise GrokError(f"{group.name} has {group.order} elements: subgroups are listed for at most {MAX_SUBGROUP_ORDER}")
+    cyclic = {generated_subgroup(group, [x]).tobytes(): x for x in range(group.order)}
+    known, classes = set(), []
+    pending = [(group.identity,)]
+    for generators in pending:
+        members = generated_subgroup(group, generators)
+        if members.tobytes() in known:
+            continue
+        orbit = conjugates(group, members)
+        orbit.setflags(write=False)
+        known.update(row.tobytes() for row in orbit)
+        classes.append(orbit)
+        pending += [(*generators, x) for x in cyclic.values() if not members[x]]
+    return tuple(sorted(classes, key=lambda orbit: (int(orbit[0].sum()), len(orbit), orbit.tobytes())))
+
+
+def subgroups(group: Structure) -> np.ndarray:
+    """All subgroups as members, bool [n_subgroups, n], the trivial one first and the whole group last."""
+    return np.concatenate(subgroup_classes(group))
+
+
+def conjugacy_classes_of_subgroups(group: Structure) -> np.ndarray:
+    """Number of the conjugacy class of each row of `subgroups`, int [n_subgroups]."""
+    classes = subgroup_classes(group)
+    return np.repeat(np.arange(len(classes)), [len(orbit) for orbit in classes])
+
+
+def cosets(group: Structure, members: np.ndarray, side: str) -> np.ndarray:
+    """Number of the coset of a subgroup that each element lies in, int [n]; side 'left' is gH, 'right' is Hg."""
+    if side not in ("left", "right"):
+        raise GrokError(f"cosets are 'left' (gH) or 'right' (Hg), not {side!r}")
+    smallest = group.product[:, members].min(axis=1) if side == "left" else group.product[members].min(axis=0)
+    return np.unique(smallest, return_inverse=True)[1]
+
+
+def is_figure_3_subgroup(group: Structure, members: np.ndarray) -> bool:
+    """Is this subgroup of S5 the one of the paper's Figure 3, <(0,3)(1,4), (1,2)(3,4)>, or one of its conjugates?
+
+    It has order 10 (a dihedral group) and 6 conjugates. GrokError for any group but S5.
+    """
+    if group.name != "S5":
+        raise GrokError(f"the subgroup of Figure 3 lies in S5, not in {group.name}")
+    figure_3 = generated_subgroup(group, [permutation_index(group, generator) for generator in FIGURE_3_GENERATORS])
+    return bool((conjugates(group, figure_3) == members).all(axis=1).any())
+
+
+# --- Coset concentration ---
+
+
+def coset_concentration(W, labels) -> float:
+    """C_H: share of the variance of `W` [n, d] within the parts `labels` [n] names, in [0, 1]; 0 if rows are constant on them."""
+    labels = np.asarray(labels)
+    return within_share(centred(W, len(labels)), labels)
+
+
+def within_share(W_centred: np.ndarray, labels: np.ndarray) -> float:
+    """Within-part share of the variance of a centred matrix."""
+    part_CN = labels == np.arange(labels.max() + 1)[:, None]
+    mean_CD = part_CN @ W_centred / part_CN.sum(axis=1, keepdims=True)
+    return float(((W_centred - mean_CD[labels]) ** 2).sum() / (W_centred**2).sum())
+
+
+def random_partition_shares(W, part_size: int, draws: int = 200, seed: int = 0) -> np.ndarray:
+    """Coset concentration of `draws` random partitions of the rows into parts of one size, [draws]; mean (n-m)/(n-1) for m parts."""
+    W = centred(W)
+    rng = np.random.default_rng(seed)
+    labels = np.arange(len(W)) // part_size
+    return np.array([within_share(W, rng.permutation(labels)) for _ in range(draws)])
+
+
+def coset_scores(W, group: Structure, draws: int = 200, seed: int = 0) -> pd.DataFrame:
+    """Coset concentration of all subgroups, left and right, beside random partitions into parts of the same sizes.
+
+    A row per (subgroup, side): subgroup (row of `subgroups`), order, conjugacy_class, side,
+    concentration, null_mean, null_sd, z. Large negative z: rows lie closer within cosets than by
+    chance. The trivial subgroup and the whole group (concentration 0 and 1 for any matrix) have z = NaN.
+    """
+    W = centred(W, group.order)
+    members_HN = subgroups(group)
+    orders = members_HN.sum(axis=1)
+    proper = sorted(set(orders.tolist()) - {1, group.order})
+    nulls = {order: random_partition_shares(W, order, draws, seed) for order in proper}
+    frame = pd.DataFrame(
+        [(h, side, within_share(W, cosets(group, members, side))) for side in ("left", "right") for h, members in enumerate(members_HN)],
+        columns=["subgroup", "side", "concentration"],
+    )
+    frame.insert(1, "order", orders[frame.subgroup])
+    frame.insert(2, "conjugacy_class", conjugacy_classes_of_subgroups(group)[frame.subgroup])
+    frame["null_mean"] = frame.order.map({order: null.mean() for order, null in nulls.items()})
+    frame["null_sd"] = frame.order.map({order: null.std(ddof=1) for order, null in nulls.items()})
+    frame["z"] = (frame.concentration - frame.null_mean) / frame.null_sd
+    return frame
+
+
+def best_subgroup(scores: pd.DataFrame) -> pd.Series:
+    """The row of `coset_scores` with the most negative z: the raw minimum would favour small subgroups, which fit anything."""
+    if scores.z.isna().all():
+        raise GrokError("this group has no subgroups but the trivial one and itself: there are no cosets to score")
+    return scores.loc[scores.z.idxmin()]

@@ -1,0 +1,244 @@
+"""Times to 99% when some runs never get there: medians, growth laws and the intervals of every table.
+
+A time is a number of updates, NaN where a run never crossed; `censored_at` is the last update at which that
+run was still followed (a number for all runs, or one a run). A budget is never taken for a time: medians
+come from the Kaplan-Meier estimate and slopes from a censored normal likelihood. All intervals are 95%.
+"""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize, stats
+from scipy.special import log_ndtr
+
+from grok.experiment import GrokError
+
+LEVEL = 0.95
+DRAWS = 500
+ROUNDING = 1e-9
+LEAST_SCATTER = 1e-3  # in log time: evaluations are spaced more coarsely than 0.1%, so no fit can be sharper
+
+
+class Estimate(NamedTuple):
+    """A number with its 95% interval; NaN where the data do not say, infinite where an end is open."""
+
+    value: float
+    low: float
+    high: float
+
+
+class SurvivalCurve(NamedTuple):
+    """A step function: the share of runs that have not crossed from each of `times` on, with its 95% band; all [n_times]."""
+
+    times: np.ndarray
+    share: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+class TimeLaw(NamedTuple):
+    """A fitted law of the time, log(time) = intercept + slope x + N(0, scatter^2), with its headline number.
+
+    value, low, high: the number and its 95% interval, in the unit the fitting function names.
+    """
+
+    value: float
+    low: float
+    high: float
+    intercept: float
+    slope: float
+    scatter: float
+
+
+UNKNOWN = Estimate(np.nan, np.nan, np.nan)
+
+
+def followed(times, censored_at) -> tuple[np.ndarray, np.ndarray]:
+    """Times [n] with NaN for "never" as (time of the event or of censoring [n], whether it was the event [n])."""
+    times = np.asarray(times, float)
+    last = np.broadcast_to(np.asarray(censored_at, float), times.shape)
+    observed = np.isfinite(times)
+    if not np.all(np.isfinite(last) | observed):
+        raise GrokError("a run without a crossing time has no last update: give censored_at for every such run")
+    if np.any(times[observed] > last[observed]):
+        raise GrokError("a run crosses after censored_at: give the last update at which it was followed")
+    return np.where(observed, times, last), observed
+
+
+def kaplan_meier(times, observed) -> SurvivalCurve:
+    """Product-limit estimate of the share of runs that have not crossed (Kaplan and Meier 1958).
+
+    times [n]: update of the crossing, or of censoring where `observed` [n] is false. The band is the log-log
+    transform of Greenwood's variance. Where the estimate is 1 or 0 that variance is undefined and the band
+    is the estimate itself.
+    """
+    sample = stats.CensoredData.right_censored(np.asarray(times, float), ~np.asarray(observed, bool))
+    curve = stats.ecdf(sample).sf
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The confidence interval is undefined", RuntimeWarning)
+        band = curve.confidence_interval(LEVEL, method="log-log")
+    share = curve.probabilities
+    certain = (share == 0) | (share == 1)
+    low, high = (np.where(certain, share, side.probabilities) for side in (band.low, band.high))
+    return SurvivalCurve(curve.quantiles, share, low, high)
+
+
+def median_time(times, censored_at) -> Estimate:
+    """Median time of runs [n], some censored, with the interval of Brookmeyer and Crowley (1982), log-log form.
+
+    Without censoring the median is the ordinary one; NaN when half of the runs never cross. The interval is
+    where the band of the survival curve holds one half: `low` is the last time followed when the band stays
+    above it, `high` is infinite when the band never falls below it. With n < 7 uncensored runs the interval
+    is the range of the runs, which covers the median with probability 1 - 2^(1-n): 75% for 3, 94% for 5.
+    """
+    if np.size(times) == 0:
+        return UNKNOWN
+    moments, observed = followed(times, censored_at)
+    curve = kaplan_meier(moments, observed)
+    low = first(curve.times, curve.low <= 0.5 + ROUNDING, otherwise=moments.max())
+    high = first(curve.times, curve.high < 0.5 - ROUNDING, otherwise=np.inf)
+    reached = first(curve.times, curve.share <= 0.5 + ROUNDING, otherwise=np.nan)
+    passed = first(curve.times, curve.share < 0.5 - ROUNDING, otherwise=np.nan)
+    return Estimate((reached + passed) / 2, low, high)
+
+
+def first(times: np.ndarray, holds: np.ndarray, otherwise: float) -> float:
+    """The first of `times` at which a condition holds."""
+    return float(times[np.argmax(holds)]) if holds.any() else otherwise
+
+
+def crossing_fraction(fractions, successes, seeds) -> Estimate:
+    """Data fraction at which a run first succeeds (passes 99%): median and interval over seeds.
+
+    One entry a run: its data fraction, whether it succeeded, its seed. A seed's crossing is the smallest
+    fraction tried at which it succeeded, so the grid limits the resolution; a seed that never succeeds is
+    censored at the largest fraction it tried. Then as in `median_time`.
+    """
+    fractions, successes, seeds = np.asarray(fractions, float), np.asarray(successes, bool), np.asarray(seeds)
+    distinct = np.unique(seeds)
+    crossings = [fractions[successes & (seeds == seed)].min(initial=np.inf) for seed in distinct]
+    largest = [fractions[seeds == seed].max() for seed in distinct]
+    return median_time(np.where(np.isinf(crossings), np.nan, crossings), largest)
+
+
+def censored_line(x: np.ndarray, log_times: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Maximum-likelihood (intercept, slope, scatter) of log_times = intercept + slope x + N(0, scatter^2).
+
+    A censored entry says only that its log time is larger (Tobit). In the parameters (intercept, slope, 1) /
+    scatter the log-likelihood is concave (Olsen 1978), so the optimum is the only one. NaN when fewer than
+    three runs crossed, or all that crossed share one x.
+    """
+    if observed.sum() < 3 or np.ptp(x[observed]) == 0:
+        return np.full(3, np.nan)
+    centre, spread, level = x.mean(), x.std(), log_times.mean()
+    design = np.stack([np.ones_like(x), (x - centre) / spread], axis=1)
+    heights = log_times - level
+    start, *_ = np.linalg.lstsq(design, heights, rcond=None)
+    scatter = max(np.std(heights - design @ start), LEAST_SCATTER)
+    fit = optimize.minimize(
+        olsen_likelihood, np.append(start, 1) / scatter, (design, heights, observed), jac=True, method="L-BFGS-B",
+        bounds=[(None, None), (None, None), (1e-6, 1 / LEAST_SCATTER)],
+    )
+    a, b, precision = fit.x
+    slope = b / precision / spread
+    return np.array([a / precision + level - slope * centre, slope, 1 / precision])
+
+
+def olsen_likelihood(theta, design, heights, observed) -> tuple[float, np.ndarray]:
+    """Mean negative log-likelihood of a censored normal line, and its gradient; theta = (intercept, slope, 1) / scatter."""
+    residual = theta[2] * heights - design @ theta[:2]
+    log_tail = log_ndtr(-residual)
+    hazard = np.exp(-0.5 * residual**2 - 0.5 * np.log(2 * np.pi) - log_tail)
+    value = np.where(observed, 0.5 * residual**2 - np.log(theta[2]), -log_tail)
+    pull = np.where(observed, residual, hazard)
+    gradient = np.append(-design.T @ pull, pull @ heights - observed.sum() / theta[2])
+    return value.mean(), gradient / len(heights)
+
+
+def bootstrap(statistic, arrays, seed: int) -> np.ndarray:
+    """`statistic(*arrays)` on `DRAWS` resamples of the entries of `arrays` with replacement; [DRAWS, ...]."""
+    rng = np.random.default_rng(seed)
+    n = len(arrays[0])
+    draws = (rng.integers(n, size=n) for _ in range(DRAWS))
+    return np.array([statistic(*(array[draw] for array in arrays)) for draw in draws])
+
+
+def interval(sample: np.ndarray) -> tuple[float, float]:
+    """Central 95% of a sample, leaving out NaN; (NaN, NaN) when nothing else is there."""
+    sample = sample[np.isfinite(sample)]
+    if sample.size == 0:
+        return np.nan, np.nan
+    low, high = np.quantile(sample, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def time_law(x, times, censored_at, headline, seed: int) -> TimeLaw:
+    """Censored line of log(time) on x [n]; `headline` turns a slope into the number that is reported.
+
+    The interval is the percentile bootstrap over runs; resamples that do not determine a line are left out.
+    """
+    moments, observed = followed(times, censored_at)
+    if np.any(moments <= 0):
+        raise GrokError("the law of a time needs times above 0")
+    runs = np.asarray(x, float), np.log(moments), observed
+    intercept, slope, scatter = map(float, censored_line(*runs))
+    if np.isnan(slope):
+        return TimeLaw(*UNKNOWN, intercept, slope, scatter)
+    slopes = bootstrap(censored_line, runs, seed)[:, 1]
+    return TimeLaw(headline(slope), *interval(headline(slopes)), intercept, slope, scatter)
+
+
+def fit_growth(fractions, times, censored_at, seed: int = 0) -> TimeLaw:
+    """How fast the time grows as data shrink: per cent more updates for each 1% of the table less data.
+
+    fractions [n] of the table in (0, 1). The line is that of log(time) on 100 x fraction. The paper reports
+    40-50% for S5 near 25-30% data (figure 1, centre); which runs belong to that range is for the caller to choose.
+    """
+    percent = 100 * np.asarray(fractions, float)
+    return time_law(percent, times, censored_at, lambda slope: 100 * np.expm1(-slope), seed)
+
+
+def power_law(scales, times, censored_at, seed: int = 0) -> TimeLaw:
+    """The exponent a of time ~ scale^-a, for instance over weight decays [n] > 0; a = 1 is time ~ 1/decay.
+
+    The line is that of log(time) on log(scale).
+    """
+    scales = np.asarray(scales, float)
+    if np.any(scales <= 0):
+        raise GrokError("a power law needs values above 0: leave out runs at 0, such as those without weight decay")
+    return time_law(np.log(scales), times, censored_at, np.negative, seed)
+
+
+def mean_interval(values) -> Estimate:
+    """Mean of values [n] with Student's t interval; its ends are NaN for a single value. NaN entries are left out."""
+    values = np.asarray(values, float)
+    values = values[~np.isnan(values)]
+    if values.size == 0:
+        return UNKNOWN
+    mean = float(values.mean())
+    if values.size == 1:
+        return Estimate(mean, np.nan, np.nan)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, values.size - 1) * stats.sem(values))
+    return Estimate(mean, mean - half, mean + half)
+
+
+def spearman_interval(x, y, seed: int = 0) -> Estimate:
+    """Spearman's rank correlation of x and y [n] with a percentile bootstrap over pairs; NaN when either is constant."""
+    pairs = np.asarray(x, float), np.asarray(y, float)
+    return Estimate(spearman(*pairs), *interval(bootstrap(spearman, pairs, seed))) if len(pairs[0]) else UNKNOWN
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> float:
+    """Rank correlation, NaN without a warning where it is undefined."""
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return np.nan
+    return float(stats.spearmanr(x, y).statistic)
+
+
+def wilson_interval(successes: int, n: int) -> Estimate:
+    """Share of successes among n with Wilson's score interval; (NaN, 0, 1) for n = 0."""
+    if n == 0:
+        return Estimate(np.nan, 0.0, 1.0)
+    test = stats.binomtest(int(successes), int(n))
+    return Estimate(successes / n, *map(float, test.proportion_ci(LEVEL, method="wilson")))

@@ -1,0 +1,71 @@
+"""Checkpoints of a sweep through Orbax: atomic, the last two kept, each verified by its own digest."""
+
+import hashlib
+import json
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import orbax.checkpoint as ocp
+
+from grok.experiment import GrokError
+from grok.results import disk_errors
+
+logging.getLogger("absl").setLevel(logging.ERROR)
+
+
+class Checkpoints:
+    """The checkpoints below `folder`. A checkpoint is a flat dict of numpy arrays and a JSON-able dict."""
+
+    def __init__(self, folder: Path, process: int = 0):
+        self.folder = folder.absolute()
+        # Each process of a distributed sweep keeps its own checkpoints; none waits for another.
+        alone = ocp.options.MultiprocessingOptions(primary_host=process, active_processes={process}, barrier_sync_key_prefix=f"process{process}")
+        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=False, multiprocessing_options=alone)
+        with disk_errors(folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.manager = ocp.CheckpointManager(self.folder, options=options)
+
+    def save(self, arrays: dict[str, np.ndarray], facts: dict) -> None:
+        """Write a checkpoint in the background, after the one before it is on disk."""
+        kept = {name: array for name, array in arrays.items() if np.size(array)}  # Orbax refuses empty arrays.
+        facts = facts | {"digest": digest(kept), "empty": {name: list(np.shape(array)) for name, array in arrays.items() if not np.size(array)}}
+        with disk_errors(self.folder):
+            self.manager.wait_until_finished()
+            number = (self.manager.latest_step() or 0) + 1
+            self.manager.save(number, args=ocp.args.Composite(arrays=ocp.args.StandardSave(kept), facts=ocp.args.JsonSave(facts)))
+
+    def restore(self) -> tuple[dict[str, np.ndarray], dict] | None:
+        """The newest checkpoint that is whole, or None where there is none at all."""
+        steps = sorted(self.manager.all_steps(), reverse=True)
+        for step in steps:
+            try:
+                return self.read(step)
+            except Exception as error:  # Orbax, TensorStore and JSON each raise their own for a torn file.
+                warnings.warn(f"checkpoint {step} in {self.folder} is damaged ({str(error).splitlines()[0][:120]}); using the one before it", stacklevel=2)
+                self.manager.delete(step)
+        if steps:
+            raise GrokError(f"no checkpoint in {self.folder} can be read: move the results folder away to begin anew")
+        return None
+
+    def read(self, step: int) -> tuple[dict[str, np.ndarray], dict]:
+        loaded = self.manager.restore(step, args=ocp.args.Composite(arrays=ocp.args.StandardRestore(), facts=ocp.args.JsonRestore()))
+        arrays, facts = dict(loaded.arrays), dict(loaded.facts)
+        if digest(arrays) != facts.pop("digest"):
+            raise ValueError("its content does not match its digest")
+        return arrays | {name: np.zeros(shape) for name, shape in facts.pop("empty").items()}, facts
+
+    def close(self) -> None:
+        with disk_errors(self.folder):
+            self.manager.close()
+
+
+def digest(arrays: dict[str, np.ndarray]) -> str:
+    """A hash of names, types, shapes and content."""
+    summary = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        summary.update(json.dumps([name, str(array.dtype), list(array.shape)]).encode())
+        summary.update(array.tobytes())
+    return summary.hexdigest()

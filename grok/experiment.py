@@ -1,0 +1,164 @@
+"""What to run: a `Run` is a small record of numbers, an `Experiment` a list of runs.
+
+Nothing here trains, reads or writes; nothing here imports the rest of the package. Everything that
+reads a run, from the dataset to the figures, reads these fields under these names.
+"""
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+
+class GrokError(Exception):
+    """A mistake its user can mend: shown as one line on standard error, exit status 2."""
+
+
+def positive(value: float) -> bool:
+    return value > 0
+
+
+def not_negative(value: float) -> bool:
+    return value >= 0
+
+
+def fraction(value: float) -> bool:
+    return 0 <= value < 1
+
+
+def field(default: Any, help: str, check=None, rule: str = "") -> Any:
+    """A field of `Run`: its default, a line of help with the unit, and the rule its value must obey."""
+    return dataclasses.field(default=default, metadata={"help": help, "check": check, "rule": rule})
+
+
+def number(default: Any, help: str) -> Any:
+    return field(default, help, positive, "must be above 0")
+
+
+def amount(default: Any, help: str) -> Any:
+    return field(default, help, not_negative, "must not be negative")
+
+
+def share(default: Any, help: str) -> Any:
+    return field(default, help, fraction, "must lie in [0, 1)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training run. The defaults are the paper's AdamW setting (sections A.1.2 and A.1.3)."""
+
+    label: str = field("", "free text that names the run in tables and figures")
+    # The task.
+    operation: str = field("x/y", "expression in x and y, such as x^2+xy+y^2 or xyx^-1")
+    structure: str = field("Z97", "where x and y live: Z<n>, S<n>, A<n>, D<n> or a product such as Z2xS3")
+    train_fraction: float = field(0.5, "share of the table's rows that are trained on", lambda v: 0 < v < 1, "must lie in (0, 1)")
+    split_seed: int = amount(0, "seed of the split into training and validation rows")
+    corrupted_labels: int = amount(0, "training rows whose answer is replaced by another training row's")
+    token_format: Literal["answer", "eos"] = field("answer", "'answer': x o y = -> c (paper); 'eos': <eos> x o y = c <eos>, loss on c and <eos> (released code)")
+    # The network.
+    n_layers: int = number(2, "Transformer blocks")
+    n_heads: int = number(4, "attention heads a block")
+    d_model: int = number(128, "width of the residual stream")
+    d_ff: int | None = field(None, "width of the hidden FFN layer (default: 4 d_model)", lambda v: v is None or v > 0, "must be above 0")
+    norm: Literal["post", "pre", "none"] = field("post", "where LayerNorm stands")
+    activation: Literal["relu", "gelu"] = field("relu", "FFN non-linearity")
+    seed: int = amount(0, "seed of the initial weights, the batches and all noise")
+    init_scale: float = number(1.0, "factor on every initial weight matrix and embedding")
+    dropout: float = share(0.0, "dropout rate on the FFN output")
+    weight_noise: float = amount(0.0, "standard deviation of fresh Gaussian noise on every weight at each training forward pass")
+    # The optimiser.
+    optimizer: Literal["adamw", "adam", "sgd", "sam", "muon"] = field("adamw", "update rule; adam is adamw without decay")
+    learning_rate: float = number(1e-3, "peak learning rate")
+    weight_decay: float = amount(1.0, "decay coefficient; a weight shrinks by learning_rate x weight_decay an update")
+    decay_form: Literal["to_zero", "to_init", "honest", "jiggle"] = field("to_zero", "what weight decay does: shrink to zero, to the initial weights, L2 in the gradient, or multiply by random factors")
+    b1: float = share(0.9, "decay rate of the first moment (momentum for sgd)")
+    b2: float = share(0.98, "decay rate of the second moment")
+    eps: float = number(1e-8, "added to the root of the second moment")
+    warmup_steps: int = amount(10, "updates over which the learning rate rises from 0")
+    schedule: Literal["constant", "cosine"] = field("constant", "learning rate after the warm-up; cosine falls to 0 at num_steps")
+    update_noise: float = amount(0.0, "standard deviation of Gaussian noise added to the normalised update")
+    sam_radius: float = amount(0.05, "radius of the ascent step of sam")
+    batch_size: int | None = field(None, "training rows an update sees; 0 means all (default: min(512, ceil(n_train / 2)))", lambda v: v is None or v >= 0, "must not be negative")
+    # The length of training and what is written down.
+    num_steps: int = number(100_000, "most updates the run may take")
+    eval_every: int = number(200, "updates between evaluations of the full tables, after 1, 2, 5, 10, 20, 50, ...")
+    stop_after: int = amount(10, "stop once this many evaluations in a row have 99% validation accuracy; 0 means never")
+    snapshots: bool = field(False, "keep the embedding and output matrices at log-spaced updates")
+    precision: Literal["float32", "tf32", "bf16"] = field("float32", "precision of matrix products where the device has a choice")
+
+    def __post_init__(self):
+        for spec in dataclasses.fields(self):
+            object.__setattr__(self, spec.name, typed(spec, getattr(self, spec.name)))
+        if self.d_model % self.n_heads:
+            raise GrokError(f"n_heads={self.n_heads} does not divide d_model={self.d_model}")
+        if self.optimizer == "adam" and self.weight_decay:
+            raise GrokError(f"optimizer=adam has no weight decay, but weight_decay={self.weight_decay:g}: choose adamw, or weight_decay=0")
+
+    @property
+    def ff_width(self) -> int:
+        """Width of the hidden FFN layer."""
+        return self.d_ff or 4 * self.d_model
+
+    def replace(self, **changes: Any) -> "Run":
+        """The same run with some fields changed."""
+        known = {spec.name for spec in dataclasses.fields(self)}
+        for name in changes:
+            if name not in known:
+                raise GrokError(f"a run has no field '{name}'; its fields are {', '.join(sorted(known))}")
+        return dataclasses.replace(self, **changes)
+
+
+def typed(spec: dataclasses.Field, value: Any) -> Any:
+    """`value` checked against the type and the rule of a field of `Run`; whole floats become ints where ints are due."""
+    def wrong(what):
+        return GrokError(f"{spec.name}={value!r} {what}")
+
+    if get_origin(spec.type) is Literal:
+        if value not in get_args(spec.type):
+            raise wrong(f"is none of {', '.join(get_args(spec.type))}")
+        return value
+    kinds = get_args(spec.type) or (spec.type,)
+    if float in kinds and type(value) is int:
+        value = float(value)
+    if int in kinds and type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) not in kinds:
+        raise wrong(f"must be {' or '.join(k.__name__ for k in kinds if k is not type(None))}")
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        raise wrong("must be finite")
+    check = spec.metadata["check"]
+    if check and not check(value):
+        raise wrong(spec.metadata["rule"])
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A named list of runs; `results/<name>/` holds what they gave.
+
+    keep_params: also keep the final parameters of every run (for sharpness and symmetry scores).
+    """
+
+    name: str
+    runs: tuple[Run, ...]
+    scale: str = "small"
+    keep_params: bool = False
+
+    def __post_init__(self):
+        object.__setattr__(self, "runs", tuple(self.runs))
+        if not self.runs:
+            raise GrokError(f"experiment '{self.name}' has no runs")
+
+    def override(self, **changes: Any) -> "Experiment":
+        """Every run with some fields changed, under a name that says so."""
+        if not changes:
+            return self
+        suffix = re.sub(r"[^\w.=+^-]", "_", "-".join(f"{key}={value}" for key, value in changes.items()))
+        return dataclasses.replace(self, name=f"{self.name}-{suffix}", runs=tuple(run.replace(**changes) for run in self.runs))
+
+
+def grid(base: Run, **values: Iterable[Any]) -> list[Run]:
+    """Every combination of the listed field values, in the order of a nested loop (last field fastest)."""
+    return [base.replace(**dict(zip(values, combination))) for combination in itertools.product(*values.values())]

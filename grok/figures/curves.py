@@ -1,0 +1,88 @@
+"""Learning curves of all runs of an experiment: the figure of every experiment without one of its own, and the quickstart's."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from grok.figures import data, style
+from grok.figures.gallery import DEFAULT, figure
+
+MOST_NAMES = 8
+MANY_RUNS = 12
+DASHES = {"train": (0, (3, 1.5)), "val": "solid"}
+
+
+@figure(DEFAULT, caption="Accuracy of every run on its full training and validation tables.")
+def learning_curves(results):
+    return curves_figure(results, "accuracy")
+
+
+@figure("quickstart", "quickstart", caption="The same split and the same initial weights, with and without weight decay.")
+def quickstart(results):
+    return curves_figure(results, "accuracy")
+
+
+@figure("quickstart_loss", "quickstart", caption="Cross-entropy of the same runs.")
+def quickstart_loss(results):
+    return curves_figure(results, "loss")
+
+
+def curves_figure(results, metric: str):
+    """A figure of one column with the accuracy or loss curves of all runs."""
+    picture, [[axes]] = style.panels(height=2.5)
+    draw_curves(axes, results, metric)
+    return picture, ""
+
+
+def draw_curves(axes, results, metric: str) -> None:
+    """All runs' `metric` ('accuracy' or 'loss') against updates: training dashed, validation solid, a colour a group."""
+    runs = data.runs_with(results, "weight_decay", "operation")
+    curves = results.curves
+    data.need(curves, "run", "step", f"train_{metric}", f"val_{metric}", where=results.folder)
+    curves = curves[curves["step"] > 0]
+    style.step_axis(axes, curves["step"].max() if len(curves) else 10)
+    style.accuracy_axis(axes) if metric == "accuracy" else loss_axis(axes)
+    if curves.empty:
+        return style.say(axes, "no run has been evaluated yet")
+    groups = data.group_names(runs)
+    colours = group_colours(runs, groups)
+    width = 0.6 if len(runs) > MANY_RUNS else 1.2
+    for number, group in zip(runs["run"], groups):
+        curve = curves[curves["run"] == number]
+        for split, dashes in DASHES.items():
+            axes.plot(curve["step"], values(curve, f"{split}_{metric}"), color=colours[group], linestyle=dashes, linewidth=width)
+    style.legend_above(axes, legend_handles(colours), columns=1 if max(map(len, colours)) > 22 else 2)
+
+
+def values(curve: pd.DataFrame, column: str) -> np.ndarray:
+    """A column of a curve as it is drawn: accuracies in per cent, losses without zeros and infinities."""
+    metric = curve[column].to_numpy(float)
+    if column.endswith("accuracy"):
+        return 100 * metric
+    return np.where(np.isfinite(metric) & (metric > 0), metric, np.nan)
+
+
+def loss_axis(axes) -> None:
+    axes.set_yscale("log")
+    axes.set_ylabel("Loss")
+
+
+def group_colours(runs: pd.DataFrame, groups: pd.Series) -> dict:
+    """A colour a group: by decay where that is the difference, else from the palette, or a ramp for many."""
+    names = list(dict.fromkeys(groups))
+    decays = {name: set(runs["weight_decay"][groups == name] > 0) for name in names}
+    if len(names) == 2 and sorted(map(list, decays.values())) == [[False], [True]]:
+        return {name: style.WITH_DECAY if decays[name] == {True} else style.WITHOUT_DECAY for name in names}
+    if len(names) <= len(style.PALETTE):
+        return dict(zip(names, style.PALETTE))
+    return dict(zip(names, style.ramp(len(names))))
+
+
+def legend_handles(colours: dict) -> list[Line2D]:
+    """A line for each group (of many, some evenly chosen) and one for each kind of line."""
+    names = list(colours)
+    if len(names) > MOST_NAMES:
+        names = [names[i] for i in np.linspace(0, len(names) - 1, MOST_NAMES).round().astype(int)]
+    groups = [Line2D([], [], color=colours[name], label=name) for name in names]
+    kinds = [Line2D([], [], color=style.GREY, linestyle=dashes, label={"train": "training", "val": "validation"}[split]) for split, dashes in DASHES.items()]
+    return groups + kinds

@@ -1,0 +1,114 @@
+"""t-SNE of output layers, coloured by the structure that the rows show best."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.manifold import TSNE
+
+from grok.analysis import fourier, groups
+from grok.experiment import GrokError
+from grok.figures import data, style
+from grok.figures.gallery import figure
+from grok.operations import Structure, is_prime, structure
+
+PERPLEXITY = 30  # the paper gives no t-SNE setting; this one is the library's default
+EXACT_UP_TO = 1000  # rows: the exact gradient is quick and does not depend on the number of threads
+MOST_PANELS = 4
+SETTING = f"t-SNE of the output layer's rows (perplexity {PERPLEXITY}, PCA init, seed 0)."
+
+
+class Colouring(NamedTuple):
+    """A number a token, NaN where it has none; whether the numbers run round a circle; what they are, in words."""
+
+    value_T: np.ndarray
+    is_cyclic: bool
+    words: str
+
+
+def element_rows(results, run: int) -> tuple[np.ndarray, Structure]:
+    """The output layer's rows [n, d] of the elements of a run's structure, without operator and '='."""
+    group = structure(results.experiment_run(run).structure)
+    arrays = results.arrays(run)
+    if "unembedding" not in arrays:
+        raise GrokError(f"the arrays of run {run} in {results.folder} hold no output layer 'unembedding'")
+    return arrays["unembedding"][: group.order], group
+
+
+def coordinates(W) -> np.ndarray:
+    """t-SNE of rows [n, d], float [n, 2], in the one setting of all figures; fewer rows get a smaller perplexity."""
+    method = "exact" if len(W) <= EXACT_UP_TO else "barnes_hut"
+    perplexity = min(PERPLEXITY, (len(W) - 1) / 3)
+    return TSNE(perplexity=perplexity, init="pca", random_state=0, method=method).fit_transform(fourier.centred(W))
+
+
+def colouring(W, group: Structure) -> Colouring:
+    """Colours by residue or discrete logarithm, turned by the strongest key frequency there is, or by coset."""
+    if not group.is_ring:
+        return coset_colouring(W, group)
+    token = np.arange(group.order)
+    axis = fourier.axis_scores(W)["axis"] if is_prime(group.order) and group.order > 2 else "additive"
+    if axis == "multiplicative":
+        order = fourier.discrete_log_order(group.order)
+        log_T = np.full(group.order, np.nan)
+        log_T[order] = np.arange(len(order))
+        return cyclic_colouring(W[order], log_T, f"log n to base {order[1]}")
+    return cyclic_colouring(W, token.astype(float), "n")
+
+
+def cyclic_colouring(rows, place_T: np.ndarray, words: str) -> Colouring:
+    """Colours by k x place, where `rows` stand in the order of their places and k is their strongest key frequency."""
+    keys = fourier.key_frequencies(rows)
+    k = int(keys[0]) if len(keys) else 1
+    times = f"{k} × " if k > 1 else ""
+    found = "" if len(keys) else " (no key frequency found)"
+    return Colouring(k * place_T % len(rows), True, f"colour: {times}{words}, mod {len(rows)}{found}")
+
+
+def coset_colouring(W, group: Structure) -> Colouring:
+    """Colours by the cosets of the subgroup that fits best, and which that is."""
+    best = groups.best_subgroup(groups.coset_scores(W, group))
+    members = groups.subgroups(group)[int(best.subgroup)]
+    side = "gH" if best.side == "left" else "Hg"
+    paper = ", the paper's" if group.name == "S5" and groups.is_figure_3_subgroup(group, members) else ""
+    words = f"cosets {side} of H, order {int(best.order)}{paper} (z = {best.z:.1f})"
+    return Colouring(groups.cosets(group, members, best.side).astype(float), False, words)
+
+
+def scatter(axes, points, colouring: Colouring, size: float = 14) -> None:
+    """Points [n, 2] coloured round the circle, or by colour and shape for parts; tokens without a value are grey."""
+    bare(axes)
+    value_T = colouring.value_T
+    axes.scatter(*points[np.isnan(value_T)].T, s=size, color="0.75", marker="x", linewidths=1)
+    if colouring.is_cyclic:
+        axes.scatter(*points.T, s=size, c=value_T, cmap="twilight_shifted", vmin=0, vmax=np.nanmax(value_T) + 1, linewidths=0)
+        return
+    for part in np.unique(value_T[~np.isnan(value_T)]).astype(int):
+        colour = style.PALETTE[part % len(style.PALETTE)]
+        marker = style.MARKERS[part // len(style.PALETTE) % len(style.MARKERS)]
+        axes.scatter(*points[value_T == part].T, s=size, color=colour, marker=marker, linewidths=0)
+
+
+def bare(axes) -> None:
+    """No scales: t-SNE coordinates have no meaning of their own."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.spines[["top", "right"]].set_visible(True)
+
+
+@figure("quickstart_tsne", "quickstart", caption=SETTING)
+def quickstart_tsne(results):
+    """The output layers of the first runs, side by side."""
+    runs = data.runs_with(results, "operation", "final_val_accuracy")
+    shown = runs[runs["status"].isin(data.TRAINED)].head(MOST_PANELS)
+    picture, axes = style.panels(1, max(len(shown), 1), width=style.DOUBLE if len(shown) > 1 else style.SINGLE, height=3.1 if len(shown) < 3 else 2.1)
+    if shown.empty:
+        style.say(axes[0, 0], "no run has ended yet")
+    names = data.group_names(runs)
+    for ax, (index, run) in zip(axes[0], shown.iterrows()):
+        W, group = element_rows(results, run["run"])
+        shades = colouring(W, group)
+        scatter(ax, coordinates(W), shades)
+        ax.set_xlabel(f"{names[index]}\n{100 * run['final_val_accuracy']:.1f}% validation\n{shades.words}")
+    left = len(runs) - len(shown)
+    return picture, f"{left} of {len(runs)} runs not shown." if left and len(shown) else ""

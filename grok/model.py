@@ -1,0 +1,205 @@
+"""The Transformer of Power et al. (2022, section A.1.2), in Flax; nothing else knows Flax's module API.
+
+Shape letters: B equations, P distinct first operands, T positions of a whole sequence, S positions of its
+suffix, A answer positions, D d_model, F d_ff, H heads, K d_head, V vocabulary.
+
+There are two ways through the same weights. `Transformer.__call__` is the definition: every position of
+every equation through every block. `Transformer.shared` is the same function for less work: under causal
+attention whatever stands up to the operator depends on the first operand alone, so its keys and values are
+computed once per distinct operand, and only the answer positions are carried through the last block.
+"""
+
+import dataclasses
+import functools
+import math
+from dataclasses import dataclass
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+LAYER_NORM_EPSILON = 1e-5
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The sizes and choices that fix the program: everything about a network but its weights."""
+
+    vocab_size: int
+    n_answers: int = 1
+    n_layers: int = 2
+    n_heads: int = 4
+    d_model: int = 128
+    d_ff: int = 512
+    norm: str = "post"
+    activation: str = "relu"
+
+    @property
+    def d_head(self) -> int:
+        return self.d_model // self.n_heads
+
+
+def architecture(run, vocab_size: int, n_answers: int) -> Architecture:
+    """The architecture a `Run` asks for, over a vocabulary of `vocab_size` tokens."""
+    shared = {spec.name: getattr(run, spec.name) for spec in dataclasses.fields(Architecture) if hasattr(run, spec.name)}
+    return Architecture(vocab_size=vocab_size, n_answers=n_answers, **shared | {"d_ff": run.ff_width})
+
+
+def sinusoidal_positions(n_positions: int, d_model: int) -> np.ndarray:
+    """PE[pos, i] = sin(pos / 10000^(i/d)) for even i, cos(pos / 10000^((i-1)/d)) for odd i; [n_positions, d_model]."""
+    i = np.arange(d_model)
+    angles_TD = np.arange(n_positions)[:, None] / 10000.0 ** ((i - i % 2) / d_model)
+    return np.where(i % 2 == 0, np.sin(angles_TD), np.cos(angles_TD)).astype(np.float32)
+
+
+def uniform_fan_in(key, shape, dtype=jnp.float32):
+    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for a kernel [fan_in, fan_out]: PyTorch's default for linear maps."""
+    bound = 1 / math.sqrt(shape[0])
+    return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
+@jax.custom_vjp
+def take_rows(table_RN, index_B):
+    """table_RN[index_B]; its gradient is a product with one-hot rows, which beats a scatter on every device."""
+    return jnp.take(table_RN, index_B, axis=0)
+
+
+def take_rows_forward(table_RN, index_B):
+    return take_rows(table_RN, index_B), (index_B, table_RN.shape[0])
+
+
+def take_rows_backward(residual, grad_BN):
+    index_B, n_rows = residual
+    one_hot_RB = (jnp.arange(n_rows)[:, None] == index_B[None, :]).astype(grad_BN.dtype)
+    return one_hot_RB @ grad_BN, None
+
+
+take_rows.defvjp(take_rows_forward, take_rows_backward)
+
+
+class Block(nn.Module):
+    """Attention and FFN, each with a residual connection and a LayerNorm where `norm` puts it."""
+
+    arch: Architecture
+
+    def setup(self):
+        arch = self.arch
+        linear = functools.partial(nn.Dense, use_bias=False, kernel_init=uniform_fan_in)
+        self.wq, self.wk, self.wv, self.wo = (linear(arch.d_model) for _ in range(4))
+        self.w_in, self.w_out = linear(arch.d_ff), linear(arch.d_model)
+        if arch.norm != "none":
+            self.ln1, self.ln2 = (nn.LayerNorm(epsilon=LAYER_NORM_EPSILON, use_fast_variance=False) for _ in range(2))
+
+    def query(self, x):
+        """Queries [..., H, K], scaled by 1/sqrt(K), of the residual stream [..., D]."""
+        return self.heads(self.wq(self.before(x))) / math.sqrt(self.arch.d_head)
+
+    def key_value(self, x):
+        """Keys and values, each [..., H, K], of the residual stream [..., D]."""
+        x = self.before(x)
+        return self.heads(self.wk(x)), self.heads(self.wv(x))
+
+    def before(self, x):
+        return self.ln1(x) if self.arch.norm == "pre" else x
+
+    def heads(self, x):
+        return x.reshape(*x.shape[:-1], self.arch.n_heads, self.arch.d_head)
+
+    def finish(self, x, attended, dropout=None):
+        """The residual stream [..., D] after the block, from the stream before it and the heads' output [..., H, K]."""
+        norm1, norm2 = (self.ln1, self.ln2) if self.arch.norm == "post" else (lambda h: h,) * 2
+        h = norm1(x + self.wo(attended.reshape(x.shape)))
+        hidden = getattr(jax.nn, self.arch.activation)(self.w_in(self.ln2(h) if self.arch.norm == "pre" else h))
+        self.sow("intermediates", "hidden", hidden)
+        out = self.w_out(hidden)
+        return norm2(h + (dropout(out, self.make_rng("dropout")) if dropout else out))
+
+    def __call__(self, x_BTD, dropout=None):
+        """One block over whole sequences; sows `attention` [B, H, T, T] and `hidden` [B, T, F]."""
+        q_BTHK, (k_BTHK, v_BTHK) = self.query(x_BTD), self.key_value(x_BTD)
+        scores_BHTT = jnp.einsum("bthk,bshk->bhts", q_BTHK, k_BTHK)
+        n_positions = x_BTD.shape[1]
+        causal_TT = np.tril(np.ones((n_positions, n_positions), bool))
+        attention_BHTT = jax.nn.softmax(jnp.where(causal_TT, scores_BHTT, -jnp.inf))
+        self.sow("intermediates", "attention", attention_BHTT)
+        return self.finish(x_BTD, jnp.einsum("bhts,bshk->bthk", attention_BHTT, v_BTHK), dropout)
+
+
+class Transformer(nn.Module):
+    """Decoder-only, causal, bias-free but for LayerNorm; untied output layer; logits at the last `n_answers` positions."""
+
+    arch: Architecture
+
+    def setup(self):
+        arch = self.arch
+        self.embedding = self.param("embedding", nn.initializers.normal(1.0), (arch.vocab_size, arch.d_model))
+        self.unembedding = self.param("unembedding", uniform_fan_in, (arch.d_model, arch.vocab_size))
+        self.blocks = [Block(arch, name=f"block{i}") for i in range(arch.n_layers)]
+        if arch.norm == "pre":
+            self.final_norm = nn.LayerNorm(epsilon=LAYER_NORM_EPSILON, use_fast_variance=False)
+
+    def logits(self, x):
+        return (self.final_norm(x) if self.arch.norm == "pre" else x) @ self.unembedding
+
+    def __call__(self, tokens_BT, dropout=None):
+        """Logits [B, A, V] of token sequences; sows the `residual` stream [B, T, D] before each block and at the end."""
+        n_positions = tokens_BT.shape[1]
+        x_BTD = take_rows(self.embedding, tokens_BT.reshape(-1)).reshape(*tokens_BT.shape, -1)
+        x_BTD = x_BTD + sinusoidal_positions(n_positions, self.arch.d_model)
+        for block in self.blocks:
+            self.sow("intermediates", "residual", x_BTD)
+            x_BTD = block(x_BTD, dropout)
+        self.sow("intermediates", "residual", x_BTD)
+        return self.logits(x_BTD[:, -self.arch.n_answers:])
+
+    def shared(self, prefix_PT, index_B, suffix):
+        """Logits [B, A, V] of the equations whose prefix is `prefix_PT[index_B]` and which go on with `suffix`.
+
+        prefix_PT: the distinct prefixes (up to the operator). suffix: a token a position, either an array [B] or
+        an int where all equations agree. The same function as `__call__` on the assembled sequences, without dropout.
+        """
+        n_prefix = prefix_PT.shape[1]
+        position_TD = sinusoidal_positions(n_prefix + len(suffix), self.arch.d_model)
+        prefix_PTD = self.embedding[prefix_PT] + position_TD[:n_prefix]
+        x_SBD = None
+        for block in self.blocks:
+            last = block is self.blocks[-1]
+            k_PTHK, v_PTHK = block.key_value(prefix_PTD)
+            kv_B2THK = take_rows(jnp.stack([k_PTHK, v_PTHK], 1).reshape(len(prefix_PT), -1), index_B).reshape(len(index_B), 2, *k_PTHK.shape[1:])
+            keys, values = ([kv_B2THK[:, i, t] for t in range(n_prefix)] for i in range(2))
+            if x_SBD is None:
+                x_SBD, queries, (k, v) = self.first_projections(block, suffix, position_TD[n_prefix:], len(index_B))
+            else:
+                k, v = block.key_value(x_SBD)
+                first = len(suffix) - self.arch.n_answers if last else 0
+                x_SBD = x_SBD[first:]
+                queries = block.query(x_SBD)
+            keys, values = keys + list(k), values + list(v)
+            skipped = len(keys) - len(queries)
+            attended_SBHK = jnp.stack([attend(q, keys[: skipped + s + 1], values[: skipped + s + 1]) for s, q in enumerate(queries)])
+            x_SBD = block.finish(x_SBD, attended_SBHK)
+            if not last:
+                prefix_PTD = block(prefix_PTD)
+        return self.logits(jnp.moveaxis(x_SBD[-self.arch.n_answers:], 0, 1))
+
+    def first_projections(self, block, suffix, position_SD, n_equations):
+        """Residual stream, queries, keys and values of the suffix before the first block.
+
+        They depend on token and position alone: one row a token of the vocabulary, not one an equation.
+        """
+        rows = []
+        for token, position_D in zip(suffix, position_SD):
+            constant = isinstance(token, int)
+            x = (self.embedding[token][None] if constant else self.embedding) + position_D
+            table = jnp.concatenate([x, *(m.reshape(x.shape) for m in (block.query(x), *block.key_value(x)))], -1)
+            rows.append(jnp.broadcast_to(table, (n_equations, table.shape[1])) if constant else take_rows(table, token))
+        x_SBD, q_SBD, k_SBD, v_SBD = jnp.split(jnp.stack(rows), 4, -1)
+        return x_SBD, block.heads(q_SBD), (block.heads(k_SBD), block.heads(v_SBD))
+
+
+def attend(q_BHK, keys, values):
+    """Softmax attention of one query over a short list of keys and values [B, H, K], as element-wise work."""
+    scores_JBH = jnp.stack([(q_BHK * k_BHK).sum(-1) for k_BHK in keys])
+    weights_JBH = jax.nn.softmax(scores_JBH, axis=0)
+    return sum(w_BH[..., None] * v_BHK for w_BH, v_BHK in zip(weights_JBH, values))

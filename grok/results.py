@@ -1,0 +1,334 @@
+"""The files of `results/<experiment>/`, and the only code that knows their layout.
+
+experiment.json    the whole specification, and one entry a session: command, commit, versions, device
+runs.parquet       a row a run: its fields and its outcome
+curves.parquet     a row a run and evaluation: run, step, losses, accuracies, norms
+arrays/            run_<n>.npz, the final embedding and output matrices with their token labels;
+                   run_<n>_step_<s>.npz, the same at earlier updates; run_<n>_params.npz, all weights
+part-<i>/          the share of process i of several, in the same layout; loading merges them
+checkpoints/       what resuming needs; local, never committed
+previous/          complete results that a new training is about to replace; local, never committed
+
+Files are written to the side and renamed, so a reader never sees half of one.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from grok.experiment import Experiment, GrokError, Run
+
+METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_fresh_accuracy", "val_mirrored_accuracy",
+           "softmax_collapse", "weight_norm", "embedding_norm", "unembedding_norm")
+OUTCOMES = ("status", "stopped_at", "steps_to_train_99", "steps_to_val_99", "steps_to_val_99_sustained",
+            "final_train_accuracy", "final_val_accuracy", "final_train_loss", "final_val_loss", "best_train_accuracy", "best_val_accuracy")
+THRESHOLD = 0.99
+SUSTAINED = 10
+LOCAL = ("checkpoints", "previous")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
+
+
+@contextlib.contextmanager
+def disk_errors(folder: Path):
+    """Turn a full disk or a missing permission into one line that says what is safe."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise GrokError(f"the disk that holds {folder} is full; what was saved before is intact: free some space and run the same command again") from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+            raise GrokError(f"cannot write to {folder} ({error.strerror}): choose another place with --results DIR") from error
+        raise
+
+
+@contextlib.contextmanager
+def replacing(path: Path):
+    """A path to write to; it takes the place of `path` only once it is complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    side = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield side
+        os.replace(side, path)
+    finally:
+        side.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def claim(folder: Path):
+    """Hold a results folder for this process; a second process is refused."""
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / ".lock", "w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GrokError(f"another process is training into {folder}: wait for it, or choose another place with --results DIR") from None
+        yield
+
+
+def specification(experiment: Experiment) -> dict:
+    """The experiment as plain data; of each run the fields that differ from the defaults."""
+    defaults = dataclasses.asdict(Run())
+    runs = [{k: v for k, v in dataclasses.asdict(run).items() if v != defaults[k]} for run in experiment.runs]
+    return {"name": experiment.name, "scale": experiment.scale, "keep_params": experiment.keep_params, "runs": runs}
+
+
+def provenance() -> dict:
+    """Who made these numbers: command, commit, versions and machine of this session."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(["python -m grok", *sys.argv[1:]]),
+        "commit": git("rev-parse", "HEAD"),
+        "uncommitted_changes": bool(git("status", "--porcelain", "--", "grok", "configs")),
+        "python": platform.python_version(),
+        "versions": {name: installed(name) for name in PACKAGES},
+    }
+
+
+def git(*arguments: str) -> str | None:
+    """The output of a git command about the code, or None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent.parent), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def read_description(folder: Path) -> dict | None:
+    """The content of experiment.json, or None where there is none."""
+    path = folder / "experiment.json"
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise GrokError(f"{path} cannot be read ({error}): move the folder away") from error
+
+
+def write_description(folder: Path, description: dict) -> None:
+    with disk_errors(folder), replacing(folder / "experiment.json") as side:
+        side.write_text(json.dumps(description, indent=1) + "\n")
+
+
+def begin(folder: Path, experiment: Experiment, device: dict, anew: bool = False) -> bool:
+    """Open a results folder for training; False if it is complete already.
+
+    A folder with the same experiment is continued; one with another experiment is refused. Complete results
+    that were not made in this checkout (no local checkpoints), or any with `anew`, move to previous/ first.
+    """
+    description = read_description(folder)
+    specified = specification(experiment)
+    if description and description["experiment"] != specified:
+        raise GrokError(f"{folder} holds a different experiment named '{experiment.name}': {difference(description['experiment'], specified)}; choose another --name, or move that folder away")
+    made_here = (folder / "checkpoints").exists()
+    if description and description["complete"] and made_here and not anew:
+        return False
+    if description and (anew or not made_here):
+        set_aside(folder)
+        description = None
+    description = description or {"experiment": specified, "complete": False, "sessions": []}
+    description["sessions"].append(provenance() | device)
+    write_description(folder, description)
+    with disk_errors(folder):
+        (folder / "checkpoints").mkdir(exist_ok=True)
+    return True
+
+
+def difference(old: dict, new: dict) -> str:
+    """The first thing in which two specifications differ, in words."""
+    for key in ("name", "scale", "keep_params"):
+        if old.get(key) != new[key]:
+            return f"its {key} is {old.get(key)!r}, not {new[key]!r}"
+    if len(old["runs"]) != len(new["runs"]):
+        return f"it has {len(old['runs'])} runs, not {len(new['runs'])}"
+    for i, (a, b) in enumerate(zip(old["runs"], new["runs"])):
+        for key in sorted(a.keys() | b.keys()):
+            if a.get(key) != b.get(key):
+                default = getattr(Run(), key, None)
+                return f"its run {i} has {key}={a.get(key, default)!r}, not {b.get(key, default)!r}"
+    return "an unknown field"
+
+
+def set_aside(folder: Path) -> None:
+    """Move everything in a results folder to previous/, and forget local checkpoints."""
+    with disk_errors(folder):
+        shutil.rmtree(folder / "previous", ignore_errors=True)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        (folder / "previous").mkdir()
+        for path in folder.iterdir():
+            if path.name not in (*LOCAL, ".lock"):
+                path.rename(folder / "previous" / path.name)
+
+
+def finish(folder: Path, seconds: float, run_updates: int) -> None:
+    """Mark a results folder complete; only now do the results it replaces go."""
+    close_session(folder, seconds, run_updates, complete=True)
+    for name in LOCAL:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / "checkpoints").mkdir()
+
+
+def close_session(folder: Path, seconds: float, run_updates: int, complete: bool) -> None:
+    description = read_description(folder)
+    description["sessions"][-1] |= {"seconds": round(seconds, 1), "run_updates": run_updates}
+    description["complete"] = complete
+    write_description(folder, description)
+
+
+def write_tables(folder: Path, runs: pd.DataFrame, curves: pd.DataFrame) -> None:
+    """Write runs.parquet and curves.parquet, each atomically."""
+    with disk_errors(folder):
+        for name, frame in (("runs", runs), ("curves", curves)):
+            with replacing(folder / f"{name}.parquet") as side:
+                frame.to_parquet(side, index=False, compression="zstd")
+
+
+def write_arrays(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
+    with disk_errors(folder), replacing(folder / "arrays" / f"{name}.npz") as side:
+        with open(side, "wb") as file:
+            np.savez_compressed(file, **arrays)
+
+
+def outcome(curve: pd.DataFrame, run: Run, diverged: bool, stopped: bool) -> dict:
+    """What came of a run, from its curve. Times are updates; a threshold never reached is a missing value."""
+    accuracy, steps = curve["val_accuracy"].to_numpy(), curve["step"].to_numpy()
+    sustained = first_sustained(accuracy >= THRESHOLD)
+    ended = stopped or (len(steps) and steps[-1] >= run.num_steps)
+    status = "diverged" if diverged else ("queued" if not len(steps) else "running") if not ended else "grokked" if sustained is not None else "budget"
+    last = curve.iloc[-1] if len(curve) else {}
+    return {
+        "status": status,
+        "stopped_at": steps[-1] if len(steps) else 0,
+        "steps_to_train_99": first_step(curve, "train_accuracy"),
+        "steps_to_val_99": first_step(curve, "val_accuracy"),
+        "steps_to_val_99_sustained": None if sustained is None else steps[sustained],
+        **{f"final_{name}": last.get(name) for name in ("train_accuracy", "val_accuracy", "train_loss", "val_loss")},
+        **{f"best_{name}": curve[name].max() for name in ("train_accuracy", "val_accuracy")},
+    }
+
+
+def first_step(curve: pd.DataFrame, metric: str) -> int | None:
+    """The first evaluated update at which an accuracy is at least 99%, or None."""
+    reached = curve["step"][curve[metric] >= THRESHOLD]
+    return int(reached.iloc[0]) if len(reached) else None
+
+
+def first_sustained(above: np.ndarray) -> int | None:
+    """The first evaluation from which the threshold holds to the end or for ten evaluations, or None."""
+    start = None
+    for i, is_above in enumerate(above):
+        start = None if not is_above else i if start is None else start
+        if start is not None and i + 1 - start >= SUSTAINED:
+            return start
+    return start
+
+
+def closing_table(runs: pd.DataFrame) -> str:
+    """The runs and what came of them, for people."""
+    shown = pd.DataFrame({
+        "run": runs["run"],
+        "what": [run_name(row) for row in runs.to_dict("records")],
+        "99% train at": runs["steps_to_train_99"],
+        "99% validation at": runs["steps_to_val_99"],
+        "train": (100 * runs["final_train_accuracy"]).map("{:.1f}%".format),
+        "validation": (100 * runs["final_val_accuracy"]).map("{:.1f}%".format),
+        "steps": runs["stopped_at"],
+        "status": runs["status"],
+    })
+    return shown.to_string(index=False, na_rep="never")
+
+
+def run_name(fields: dict) -> str:
+    """A run in a few words: its label, or its task and seed."""
+    return fields["label"] or f"{fields['operation']} {fields['structure']} {100 * fields['train_fraction']:g}% seed {fields['seed']}"
+
+
+def runs_table(rows: list[dict]) -> pd.DataFrame:
+    """The rows of runs.parquet with fixed column types: whole numbers that may be missing are Int64."""
+    frame = pd.DataFrame(rows)
+    for name in ("stopped_at", "steps_to_train_99", "steps_to_val_99", "steps_to_val_99_sustained"):
+        frame[name] = frame[name].astype("Int64")
+    for name in OUTCOMES[5:]:
+        frame[name] = frame[name].astype("float32")
+    return frame
+
+
+def curves_table(run_M: np.ndarray, step_M: np.ndarray, metrics_MC: np.ndarray) -> pd.DataFrame:
+    """The rows of curves.parquet, ordered by run and step."""
+    frame = pd.DataFrame({"run": run_M.astype(np.int32), "step": step_M.astype(np.int32)})
+    frame[list(METRICS)] = metrics_MC.astype(np.float32)
+    return frame.sort_values(["run", "step"], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a results folder holds. description: experiment.json; runs, curves: the tables."""
+
+    folder: Path
+    description: dict
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+
+    @property
+    def complete(self) -> bool:
+        return self.description["complete"]
+
+    def curve(self, run: int) -> pd.DataFrame:
+        return self.curves[self.curves["run"] == run]
+
+    def experiment_run(self, run: int) -> Run:
+        """The specification of a run, by its number."""
+        if not 0 <= run < len(self.description["experiment"]["runs"]):
+            raise GrokError(f"{self.folder} has no run {run}: its runs are 0 to {len(self.description['experiment']['runs']) - 1}")
+        return Run(**self.description["experiment"]["runs"][run])
+
+    def arrays(self, run: int, step: int | None = None) -> dict[str, np.ndarray]:
+        """The embedding [V, D] and output matrix [V, D] of a run (at its end, or at a snapshot), and their labels [V]."""
+        self.experiment_run(run)
+        name = f"run_{run:04d}" + ("" if step is None else f"_step_{step:08d}")
+        matches = sorted(self.folder.glob(f"**/arrays/{name}.npz"))
+        matches = [path for path in matches if "previous" not in path.parts]
+        if not matches:
+            raise GrokError(f"{self.folder} has no arrays of run {run}{'' if step is None else f' at update {step}'}: has it been trained to its end?")
+        with np.load(matches[0]) as file:
+            return dict(file)
+
+
+def load(folder: Path | str) -> Results:
+    """Read a results folder, also one that is still being written or was cut short. Raises GrokError."""
+    folder = Path(folder)
+    parts = [folder, *sorted(folder.glob("part-*"))]
+    written = [part for part in parts if (part / "runs.parquet").exists() and (part / "curves.parquet").exists()]
+    description = read_description(folder) or next((read_description(part) for part in written), None)
+    if description is None or not written:
+        raise GrokError(f"{folder} holds no results: train them with python -m grok train")
+    try:
+        runs = pd.concat([pd.read_parquet(part / "runs.parquet") for part in written])
+        curves = pd.concat([pd.read_parquet(part / "curves.parquet") for part in written])
+    except (OSError, ValueError) as error:
+        raise GrokError(f"the tables in {folder} cannot be read: {error}") from error
+    if folder not in written:
+        description["complete"] = all(read_description(part)["complete"] for part in parts[1:])
+    return Results(folder, description, runs.sort_values("run", ignore_index=True), curves.sort_values(["run", "step"], ignore_index=True))

@@ -1,0 +1,93 @@
+"""Shared by the tests: a run on the device, and an independent Transformer in float64 numpy."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from grok.dataset import effective_batch_size, make_dataset
+from grok.experiment import Run
+from grok.train import TRACED, Data, init_state, make_program
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """A run that compiles and trains in no time: x+y over Z7, one narrow block."""
+    return Run(operation="x+y", structure="Z7", n_layers=1, n_heads=2, d_model=8, d_ff=16, num_steps=100)
+
+
+@pytest.fixture(scope="session")
+def on_device():
+    """run -> its dataset, program, numbers, data and initial state, as the sweep would set them up."""
+
+    def build(run: Run, **program_changes) -> SimpleNamespace:
+        dataset = make_dataset(run)
+        train_rows_N = np.zeros(len(dataset.answer_N), np.int32)
+        train_rows_N[: dataset.n_train] = dataset.train_rows
+        data = Data(dataset.answer_N, dataset.kind_N, train_rows_N, dataset.n_train, effective_batch_size(run, dataset.n_train))
+        numbers = {name: jnp.asarray(getattr(run, name)) for name in TRACED}
+        program = dataclasses.replace(make_program(run, dataset), **program_changes)
+        state = jax.jit(init_state, static_argnums=0)(program, numbers)
+        return SimpleNamespace(run=run, dataset=dataset, program=program, numbers=numbers, data=Data(*map(jnp.asarray, data)), state=state)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def numpy_logits():
+    """(params, tokens [B, T], Architecture) -> logits [B, A, V], an equation and a position at a time."""
+    return reference_logits
+
+
+def reference_logits(params, tokens_BT, arch):
+    params = jax.tree.map(lambda p: np.asarray(p, np.float64), params)
+    return np.stack([reference_sequence(params, tokens_T, arch)[-arch.n_answers:] for tokens_T in np.asarray(tokens_BT)])
+
+
+def reference_sequence(params, tokens_T, arch):
+    """Logits [T, V] of one sequence, from the equations of the paper (section A.1.2)."""
+    d = arch.d_model
+    position_TD = [[np.sin(t / 10000 ** (i / d)) if i % 2 == 0 else np.cos(t / 10000 ** ((i - 1) / d)) for i in range(d)] for t in range(len(tokens_T))]
+    x_TD = params["embedding"][tokens_T] + np.array(position_TD)
+    for layer in range(arch.n_layers):
+        x_TD = reference_block(params[f"block{layer}"], x_TD, arch)
+    if arch.norm == "pre":
+        x_TD = layer_norm(x_TD, params["final_norm"])
+    return x_TD @ params["unembedding"]
+
+
+def reference_block(block, x_TD, arch):
+    attention_in = layer_norm(x_TD, block["ln1"]) if arch.norm == "pre" else x_TD
+    h_TD = x_TD + reference_attention(block, attention_in, arch)
+    h_TD = layer_norm(h_TD, block["ln1"]) if arch.norm == "post" else h_TD
+    hidden_TF = (layer_norm(h_TD, block["ln2"]) if arch.norm == "pre" else h_TD) @ block["w_in"]["kernel"]
+    out_TD = h_TD + ACTIVATIONS[arch.activation](hidden_TF) @ block["w_out"]["kernel"]
+    return layer_norm(out_TD, block["ln2"]) if arch.norm == "post" else out_TD
+
+
+def reference_attention(block, x_TD, arch):
+    q_TD, k_TD, v_TD = (x_TD @ block[name]["kernel"] for name in ("wq", "wk", "wv"))
+    attended_TD = np.zeros_like(x_TD)
+    for h in range(arch.n_heads):
+        head = slice(h * arch.d_head, (h + 1) * arch.d_head)
+        for t in range(len(x_TD)):
+            scores = k_TD[: t + 1, head] @ q_TD[t, head] / np.sqrt(arch.d_head)
+            weights = np.exp(scores - scores.max())
+            attended_TD[t, head] = weights / weights.sum() @ v_TD[: t + 1, head]
+    return attended_TD @ block["wo"]["kernel"]
+
+
+def layer_norm(x_TD, ln):
+    centred_TD = x_TD - x_TD.mean(-1, keepdims=True)
+    return centred_TD / np.sqrt((centred_TD**2).mean(-1, keepdims=True) + 1e-5) * ln["scale"] + ln["bias"]
+
+
+def gelu(x):
+    """The tanh approximation, as Flax and JAX take by default."""
+    return x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0), "gelu": gelu}

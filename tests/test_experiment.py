@@ -1,0 +1,109 @@
+"""Runs refuse what cannot be trained, in one line that says what to do; grids and overrides list the right runs."""
+
+import dataclasses
+
+import pytest
+
+from grok.experiment import Experiment, GrokError, Run, grid
+
+
+def test_defaults_are_the_papers_adamw_setting():
+    run = Run()
+    paper = dict(n_layers=2, n_heads=4, d_model=128, ff_width=512, norm="post", activation="relu", optimizer="adamw", learning_rate=1e-3,
+                 weight_decay=1.0, b1=0.9, b2=0.98, eps=1e-8, warmup_steps=10, num_steps=100_000, dropout=0.0, weight_noise=0.0, schedule="constant")
+    assert {name: getattr(run, name) for name in paper} == paper
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"d_model": 10, "n_heads": 4}, "n_heads=4 does not divide d_model=10"),
+        ({"optimizer": "adam"}, "weight_decay=1"),
+        ({"optimizer": "lion"}, "optimizer='lion' is none of adamw, adam, sgd, sam, muon"),
+        ({"norm": "Post"}, "is none of post, pre, none"),
+        ({"train_fraction": 0.0}, "train_fraction=0.0 must lie in (0, 1)"),
+        ({"train_fraction": 1}, "train_fraction=1.0 must lie in (0, 1)"),
+        ({"train_fraction": float("nan")}, "train_fraction=nan must be finite"),
+        ({"learning_rate": float("inf")}, "learning_rate=inf must be finite"),
+        ({"learning_rate": 0}, "learning_rate=0.0 must be above 0"),
+        ({"learning_rate": "1e-3"}, "learning_rate='1e-3' must be float"),
+        ({"weight_decay": -0.1}, "weight_decay=-0.1 must not be negative"),
+        ({"dropout": 1.0}, "dropout=1.0 must lie in [0, 1)"),
+        ({"b2": 1.0}, "b2=1.0 must lie in [0, 1)"),
+        ({"num_steps": 0}, "num_steps=0 must be above 0"),
+        ({"num_steps": 10.5}, "num_steps=10.5 must be int"),
+        ({"num_steps": True}, "num_steps=True must be int"),
+        ({"d_ff": 0}, "d_ff=0 must be above 0"),
+        ({"batch_size": -1}, "batch_size=-1 must not be negative"),
+        ({"batch_size": "all"}, "batch_size='all' must be int"),
+        ({"seed": -1}, "seed=-1 must not be negative"),
+        ({"seed": None}, "seed=None must be int"),
+        ({"snapshots": 1}, "snapshots=1 must be bool"),
+        ({"operation": 3}, "operation=3 must be str"),
+    ],
+)
+def test_a_wrong_field_is_refused_in_one_line(fields, said):
+    with pytest.raises(GrokError) as refusal:
+        Run(**fields)
+    assert said in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_replace_refuses_an_unknown_field_and_checks_the_known_ones():
+    with pytest.raises(GrokError, match="no field 'modulu'.*structure"):
+        Run().replace(modulu=31)
+    with pytest.raises(GrokError, match="seed='x' must be int"):
+        Run().replace(seed="x")
+
+
+def test_numbers_take_the_type_of_their_field():
+    run = Run(num_steps=1e4, weight_decay=0, batch_size=64.0)
+    assert (run.num_steps, run.weight_decay, run.batch_size) == (10_000, 0.0, 64)
+    assert [type(v) for v in (run.num_steps, run.weight_decay, run.batch_size)] == [int, float, int]
+
+
+def test_width_of_the_hidden_layer_follows_d_model_unless_given():
+    assert Run(d_model=32).ff_width == 128
+    assert Run(d_model=32).replace(d_model=64).ff_width == 256
+    assert Run(d_model=32, d_ff=48).ff_width == 48
+
+
+def test_every_field_has_help_and_obeys_its_own_rule():
+    for spec in dataclasses.fields(Run):
+        assert spec.metadata["help"], spec.name
+        assert (spec.metadata["check"] is None) == (spec.metadata["rule"] == ""), spec.name
+
+
+def test_grid_is_a_nested_loop_with_the_last_field_fastest():
+    runs = grid(Run(d_model=16), train_fraction=[0.3, 0.5], seed=range(3))
+    assert [(run.train_fraction, run.seed) for run in runs] == [(0.3, 0), (0.3, 1), (0.3, 2), (0.5, 0), (0.5, 1), (0.5, 2)]
+    assert {run.d_model for run in runs} == {16}
+    assert grid(Run()) == [Run()]
+
+
+def test_grid_refuses_a_wrong_value_or_field():
+    with pytest.raises(GrokError, match="train_fraction=2.0"):
+        grid(Run(), train_fraction=[0.5, 2.0])
+    with pytest.raises(GrokError, match="no field 'fraction'"):
+        grid(Run(), fraction=[0.5])
+
+
+def test_override_changes_every_run_and_the_name():
+    before = Experiment(name="two", runs=grid(Run(), seed=[0, 1]), keep_params=True, scale="paper")
+    after = before.override(structure="Z31", num_steps=200)
+    assert [(run.structure, run.num_steps, run.seed) for run in after.runs] == [("Z31", 200, 0), ("Z31", 200, 1)]
+    assert (after.keep_params, after.scale) == (True, "paper")
+    assert after.name == "two-structure=Z31-num_steps=200"
+    assert before.runs == (Run(seed=0), Run(seed=1))
+    assert before.override() == before
+
+
+def test_the_name_of_an_override_is_safe_as_a_folder():
+    name = Experiment(name="e", runs=[Run()]).override(operation="x/y if y odd else x-y").name
+    assert not set(name) & set("/ \\\0*?:")
+    assert name != Experiment(name="e", runs=[Run()]).override(operation="x+y").name
+
+
+def test_an_experiment_needs_a_run():
+    with pytest.raises(GrokError, match="'empty' has no runs"):
+        Experiment(name="empty", runs=[])

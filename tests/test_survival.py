@@ -1,0 +1,182 @@
+"""Survival estimates against a published worked example, closed forms and planted laws."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from grok.analysis import survival
+from grok.experiment import GrokError
+
+# Freireich et al. (1963), weeks of remission of 21 patients on 6-mercaptopurine; "+" is censored.
+REMISSION = "6 6 6 6+ 7 9+ 10 10+ 11+ 13 16 17+ 19+ 20+ 22 23 25+ 32+ 32+ 34+ 35+".split()
+WEEKS = np.array([float(word.rstrip("+")) for word in REMISSION])
+RELAPSED = np.array(["+" not in word for word in REMISSION])
+
+
+@pytest.fixture(autouse=True)
+def warnings_are_errors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def test_kaplan_meier_gives_the_published_remission_curve():
+    curve = survival.kaplan_meier(WEEKS, RELAPSED)
+    published = {6: 0.857, 7: 0.807, 10: 0.753, 13: 0.690, 16: 0.627, 22: 0.538, 23: 0.448}
+    ours = {week: curve.share[list(curve.times).index(week)] for week in published}
+    assert ours == pytest.approx(published, abs=5e-4)
+    assert np.all((curve.low <= curve.share) & (curve.share <= curve.high))
+
+
+def test_band_is_greenwoods_on_the_log_log_scale():
+    curve = survival.kaplan_meier(WEEKS, RELAPSED)
+    share = (1 - 3 / 21) * (1 - 1 / 17)
+    greenwood = 3 / (21 * 18) + 1 / (17 * 16)
+    half = 1.959964 * np.sqrt(greenwood) / np.log(share)
+    at = list(curve.times).index(7)
+    assert sorted([curve.low[at], curve.high[at]]) == pytest.approx(sorted([share ** np.exp(half), share ** np.exp(-half)]), rel=1e-5)
+
+
+def test_median_of_the_remission_times_is_open_above():
+    times = np.where(RELAPSED, WEEKS, np.nan)
+    assert survival.median_time(times, WEEKS) == (23, 13, np.inf)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 6, 7, 10])
+def test_without_censoring_the_median_is_the_ordinary_one(n):
+    times = np.random.default_rng(n).permutation(np.arange(1, n + 1) ** 2.0)
+    estimate = survival.median_time(times, 1000)
+    assert estimate.value == pytest.approx(np.median(times))
+    assert times.min() <= estimate.low <= estimate.value <= estimate.high <= times.max()
+
+
+def test_interval_covers_the_median_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    inside = []
+    for times in rng.exponential(size=(300, 30)):
+        budget = 1.5
+        estimate = survival.median_time(np.where(times < budget, times, np.nan), budget)
+        inside.append(estimate.low <= np.log(2) <= estimate.high)
+    assert 0.90 <= np.mean(inside) <= 0.99
+
+
+def test_budget_is_never_taken_for_a_time():
+    assert np.isnan(survival.median_time([np.nan] * 5, 1000).value)
+    assert survival.median_time([np.nan] * 5, 1000)[1:] == (1000, np.inf)
+    assert np.isnan(survival.median_time([10, 20, np.nan, np.nan], 1000).value)
+    assert survival.median_time([10, 20, 30, np.nan, np.nan], 1000).value == 30
+    assert all(np.isnan(survival.median_time([], 1000)))
+
+
+def test_a_run_cut_short_counts_only_while_it_was_followed():
+    # The run lost at 5 leaves three at risk: the share falls to 3/4, then 3/4 x 2/3 = 1/2, then 1/4.
+    assert survival.median_time([4, 6, np.nan, 8, 9], [100, 100, 5, 100, 100]).value == 8
+
+
+def test_contradictory_times_are_refused():
+    with pytest.raises(GrokError, match="censored_at"):
+        survival.median_time([np.nan], np.nan)
+    with pytest.raises(GrokError, match="crosses after"):
+        survival.median_time([200], 100)
+
+
+def test_crossing_fraction_is_the_median_over_seeds_of_the_first_success():
+    grid = np.array([0.2, 0.3, 0.4, 0.5])
+    passes = np.array([[0, 1, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1]], bool)
+    seeds = np.repeat([0, 1, 2], 4)
+    assert survival.crossing_fraction(np.tile(grid, 3), passes.ravel(), seeds) == (0.4, 0.3, 0.5)
+    never = survival.crossing_fraction(np.tile(grid, 3), np.zeros(12, bool), seeds)
+    assert np.isnan(never.value) and never.low == 0.5 and never.high == np.inf
+
+
+def planted_times(rng, x, slope, scatter, budget):
+    times = np.exp(9 + slope * x + scatter * rng.normal(size=x.size))
+    return np.where(times < budget, times, np.nan)
+
+
+def test_growth_recovers_a_planted_slope_that_budgets_would_hide():
+    fractions = np.repeat(np.linspace(0.25, 0.34, 10), 7)
+    times = planted_times(np.random.default_rng(1), 100 * (fractions - 0.30), np.log(1 / 1.45), 0.4, budget=20_000)
+    assert 0.2 < np.isnan(times).mean() < 0.5
+    law = survival.fit_growth(fractions, times, 20_000)
+    assert law.low < 45 < law.high
+    assert law.value == pytest.approx(45, abs=8)
+    assert law.scatter == pytest.approx(0.4, abs=0.1)
+    assert np.exp(law.intercept + law.slope * 30) == pytest.approx(np.exp(9), rel=0.2)
+    naive = np.polyfit(100 * fractions, np.log(np.nan_to_num(times, nan=20_000)), 1)[0]
+    assert 100 * np.expm1(-naive) < law.low
+
+
+def test_growth_without_censoring_is_least_squares():
+    rng = np.random.default_rng(2)
+    fractions = rng.uniform(0.2, 0.6, 40)
+    times = planted_times(rng, 100 * fractions, -0.1, 0.3, budget=np.inf)
+    law = survival.fit_growth(fractions, times, 1e9)
+    line = stats.linregress(100 * fractions, np.log(times))
+    assert (law.slope, law.intercept) == pytest.approx((line.slope, line.intercept), rel=1e-3)
+    half = stats.t.ppf(0.975, 38) * line.stderr
+    assert law.high - law.low == pytest.approx(100 * (np.exp(-line.slope + half) - np.exp(-line.slope - half)), rel=0.25)
+
+
+def test_likelihood_gradient_is_that_of_finite_differences():
+    rng = np.random.default_rng(3)
+    design, heights, observed = np.stack([np.ones(9), rng.normal(size=9)], 1), rng.normal(size=9), np.arange(9) % 3 > 0
+    theta = np.array([0.3, -0.7, 1.4])
+    _, gradient = survival.olsen_likelihood(theta, design, heights, observed)
+    value = lambda point: survival.olsen_likelihood(point, design, heights, observed)[0]
+    numeric = [(value(theta + step) - value(theta - step)) / 2e-6 for step in 1e-6 * np.eye(3)]
+    assert gradient == pytest.approx(numeric, rel=1e-6)
+
+
+def test_power_law_recovers_one_over_decay():
+    decays = np.repeat([0.1, 0.2, 0.5, 1.0, 2.0], 5)
+    times = planted_times(np.random.default_rng(4), np.log(decays), -1.0, 0.2, budget=50_000)
+    law = survival.power_law(decays, times, 50_000)
+    assert np.isnan(times).any()
+    assert law.value == pytest.approx(1, abs=0.15)
+    assert law.low < 1 < law.high
+    with pytest.raises(GrokError, match="above 0"):
+        survival.power_law([0, 1, 2], [1, 2, 3], 10)
+
+
+def test_a_law_that_the_runs_do_not_determine_is_nan():
+    assert np.isnan(survival.fit_growth([0.3, 0.4, 0.5], [np.nan] * 3, 100)).all()
+    assert np.isnan(survival.fit_growth([0.3, 0.3, 0.3, 0.4], [5, 6, 7, np.nan], 100)).all()
+    assert np.isnan(survival.fit_growth([], [], 100)).all()
+
+
+def test_law_survives_times_without_scatter():
+    fractions = np.array([0.3, 0.4, 0.5, 0.6, 0.7])
+    law = survival.fit_growth(fractions, np.exp(10 - 5 * fractions), 1e6)
+    assert law.value == pytest.approx(100 * np.expm1(0.05), rel=1e-3)
+
+
+def test_mean_interval_is_students():
+    values = [3.0, 4.0, 8.0]
+    reference = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert survival.mean_interval([*values, np.nan]) == pytest.approx((5, reference.low, reference.high))
+    assert survival.mean_interval([2.0, 2.0]) == (2, 2, 2)
+    assert survival.mean_interval([2.0])[0] == 2 and np.isnan(survival.mean_interval([2.0])[1:]).all()
+    assert np.isnan(survival.mean_interval([])).all()
+
+
+def test_spearman_interval_is_near_fishers():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=60)
+    y = x + rng.normal(size=60)
+    estimate = survival.spearman_interval(x, np.exp(y))
+    assert estimate.value == pytest.approx(stats.spearmanr(x, y).statistic)
+    fisher = np.tanh(np.arctanh(estimate.value) + 1.96 * 1.03 / np.sqrt(57) * np.array([-1, 1]))
+    assert (estimate.low, estimate.high) == pytest.approx(fisher, abs=0.08)
+    assert np.isnan(survival.spearman_interval([1, 1, 1], [1, 2, 3])).all()
+    assert np.isnan(survival.spearman_interval([], [])).all()
+
+
+def test_wilson_interval_by_its_formula():
+    z, n, share = stats.norm.ppf(0.975), 16, 3 / 16
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    assert survival.wilson_interval(3, 16) == pytest.approx((share, centre - half, centre + half))
+    assert survival.wilson_interval(0, 0)[1:] == (0, 1)
