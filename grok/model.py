@@ -10,7 +10,6 @@ computed once per distinct operand, and only the answer positions are carried th
 """
 
 import dataclasses
-import functools
 import math
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-LAYER_NORM_EPSILON = 1e-5
+from grok import layers
 
 
 @dataclass(frozen=True)
@@ -59,37 +58,42 @@ def uniform_fan_in(key, shape, dtype=jnp.float32):
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
-@jax.custom_vjp
-def take_rows(table_RN, index_B):
-    """table_RN[index_B]; its gradient is a product with one-hot rows, which beats a scatter on every device."""
-    return jnp.take(table_RN, index_B, axis=0)
+class Linear(nn.Module):
+    """A bias-free linear map. tuned: with the hand-written gradient of grok.layers."""
+
+    features: int
+    tuned: bool
+
+    @nn.compact
+    def __call__(self, x):
+        kernel = self.param("kernel", uniform_fan_in, (x.shape[-1], self.features))
+        return layers.linear(x, kernel) if self.tuned else x @ kernel
 
 
-def take_rows_forward(table_RN, index_B):
-    return take_rows(table_RN, index_B), (index_B, table_RN.shape[0])
+class LayerNorm(nn.Module):
+    """LayerNorm with scale and bias. tuned: with the hand-written gradient of grok.layers."""
 
+    tuned: bool
 
-def take_rows_backward(residual, grad_BN):
-    index_B, n_rows = residual
-    one_hot_RB = (jnp.arange(n_rows)[:, None] == index_B[None, :]).astype(grad_BN.dtype)
-    return one_hot_RB @ grad_BN, None
-
-
-take_rows.defvjp(take_rows_forward, take_rows_backward)
+    @nn.compact
+    def __call__(self, x):
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
+        return (layers.layer_norm if self.tuned else layers.layer_norm.fun)(x, scale, bias)
 
 
 class Block(nn.Module):
     """Attention and FFN, each with a residual connection and a LayerNorm where `norm` puts it."""
 
     arch: Architecture
+    tuned: bool = False
 
     def setup(self):
         arch = self.arch
-        linear = functools.partial(nn.Dense, use_bias=False, kernel_init=uniform_fan_in)
-        self.wq, self.wk, self.wv, self.wo = (linear(arch.d_model) for _ in range(4))
-        self.w_in, self.w_out = linear(arch.d_ff), linear(arch.d_model)
+        self.wq, self.wk, self.wv, self.wo = (Linear(arch.d_model, self.tuned) for _ in range(4))
+        self.w_in, self.w_out = Linear(arch.d_ff, self.tuned), Linear(arch.d_model, self.tuned)
         if arch.norm != "none":
-            self.ln1, self.ln2 = (nn.LayerNorm(epsilon=LAYER_NORM_EPSILON, use_fast_variance=False) for _ in range(2))
+            self.ln1, self.ln2 = (LayerNorm(self.tuned) for _ in range(2))
 
     def query(self, x):
         """Queries [..., H, K], scaled by 1/sqrt(K), of the residual stream [..., D]."""
@@ -130,22 +134,24 @@ class Transformer(nn.Module):
     """Decoder-only, causal, bias-free but for LayerNorm; untied output layer; logits at the last `n_answers` positions."""
 
     arch: Architecture
+    tuned: bool = False
 
     def setup(self):
         arch = self.arch
         self.embedding = self.param("embedding", nn.initializers.normal(1.0), (arch.vocab_size, arch.d_model))
         self.unembedding = self.param("unembedding", uniform_fan_in, (arch.d_model, arch.vocab_size))
-        self.blocks = [Block(arch, name=f"block{i}") for i in range(arch.n_layers)]
+        self.blocks = [Block(arch, self.tuned, name=f"block{i}") for i in range(arch.n_layers)]
         if arch.norm == "pre":
-            self.final_norm = nn.LayerNorm(epsilon=LAYER_NORM_EPSILON, use_fast_variance=False)
+            self.final_norm = LayerNorm(self.tuned)
 
     def logits(self, x):
-        return (self.final_norm(x) if self.arch.norm == "pre" else x) @ self.unembedding
+        x = self.final_norm(x) if self.arch.norm == "pre" else x
+        return layers.linear(x, self.unembedding) if self.tuned else x @ self.unembedding
 
     def __call__(self, tokens_BT, dropout=None):
         """Logits [B, A, V] of token sequences; sows the `residual` stream [B, T, D] before each block and at the end."""
         n_positions = tokens_BT.shape[1]
-        x_BTD = take_rows(self.embedding, tokens_BT.reshape(-1)).reshape(*tokens_BT.shape, -1)
+        x_BTD = layers.take_rows(self.embedding, tokens_BT.reshape(-1)).reshape(*tokens_BT.shape, -1)
         x_BTD = x_BTD + sinusoidal_positions(n_positions, self.arch.d_model)
         for block in self.blocks:
             self.sow("intermediates", "residual", x_BTD)
@@ -160,28 +166,35 @@ class Transformer(nn.Module):
         an int where all equations agree. The same function as `__call__` on the assembled sequences, without dropout.
         """
         n_prefix = prefix_PT.shape[1]
+        operand = n_prefix - 2
         position_TD = sinusoidal_positions(n_prefix + len(suffix), self.arch.d_model)
         prefix_PTD = self.embedding[prefix_PT] + position_TD[:n_prefix]
         x_SBD = None
         for block in self.blocks:
             last = block is self.blocks[-1]
-            k_PTHK, v_PTHK = block.key_value(prefix_PTD)
-            kv_B2THK = take_rows(jnp.stack([k_PTHK, v_PTHK], 1).reshape(len(prefix_PT), -1), index_B).reshape(len(index_B), 2, *k_PTHK.shape[1:])
-            keys, values = ([kv_B2THK[:, i, t] for t in range(n_prefix)] for i in range(2))
-            if x_SBD is None:
+            first = x_SBD is None
+            keys, values = self.prefix_keys_values(block, prefix_PTD, index_B, varying=[operand] if first else range(n_prefix))
+            if first:
                 x_SBD, queries, (k, v) = self.first_projections(block, suffix, position_TD[n_prefix:], len(index_B))
             else:
                 k, v = block.key_value(x_SBD)
-                first = len(suffix) - self.arch.n_answers if last else 0
-                x_SBD = x_SBD[first:]
+                x_SBD = x_SBD[len(suffix) - self.arch.n_answers:] if last else x_SBD
                 queries = block.query(x_SBD)
             keys, values = keys + list(k), values + list(v)
             skipped = len(keys) - len(queries)
-            attended_SBHK = jnp.stack([attend(q, keys[: skipped + s + 1], values[: skipped + s + 1]) for s, q in enumerate(queries)])
+            attended_SBHK = jnp.stack([layers.attend(q, keys[: skipped + s + 1], values[: skipped + s + 1]) for s, q in enumerate(queries)])
             x_SBD = block.finish(x_SBD, attended_SBHK)
             if not last:
                 prefix_PTD = block(prefix_PTD)
         return self.logits(jnp.moveaxis(x_SBD[-self.arch.n_answers:], 0, 1))
+
+    def prefix_keys_values(self, block, prefix_PTD, index_B, varying):
+        """Keys and values of the prefix, lists of [B, H, K] a position; [1, H, K] where they do not vary with the first operand."""
+        kv_PT2HK = jnp.stack(block.key_value(prefix_PTD), 2)
+        gathered = layers.take_rows(kv_PT2HK[:, np.array(varying)].reshape(len(prefix_PTD), -1), index_B)
+        rows = dict(zip(varying, jnp.moveaxis(gathered.reshape(len(index_B), len(varying), *kv_PT2HK.shape[2:]), 1, 0)))
+        by_position = [rows.get(t, kv_PT2HK[:1, t]) for t in range(prefix_PTD.shape[1])]
+        return [kv[:, 0] for kv in by_position], [kv[:, 1] for kv in by_position]
 
     def first_projections(self, block, suffix, position_SD, n_equations):
         """Residual stream, queries, keys and values of the suffix before the first block.
@@ -193,13 +206,6 @@ class Transformer(nn.Module):
             constant = isinstance(token, int)
             x = (self.embedding[token][None] if constant else self.embedding) + position_D
             table = jnp.concatenate([x, *(m.reshape(x.shape) for m in (block.query(x), *block.key_value(x)))], -1)
-            rows.append(jnp.broadcast_to(table, (n_equations, table.shape[1])) if constant else take_rows(table, token))
+            rows.append(jnp.broadcast_to(table, (n_equations, table.shape[1])) if constant else layers.take_rows(table, token))
         x_SBD, q_SBD, k_SBD, v_SBD = jnp.split(jnp.stack(rows), 4, -1)
         return x_SBD, block.heads(q_SBD), (block.heads(k_SBD), block.heads(v_SBD))
-
-
-def attend(q_BHK, keys, values):
-    """Softmax attention of one query over a short list of keys and values [B, H, K], as element-wise work."""
-    scores_JBH = jnp.stack([(q_BHK * k_BHK).sum(-1) for k_BHK in keys])
-    weights_JBH = jax.nn.softmax(scores_JBH, axis=0)
-    return sum(w_BH[..., None] * v_BHK for w_BH, v_BHK in zip(weights_JBH, values))

@@ -4,6 +4,7 @@ Nothing here reads a Python float: learning rate, decay and noise scales come in
 program trains runs that differ in them. What a transformation *does* is fixed by an `OptimizerForm`.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -82,7 +83,10 @@ def muon(momentum) -> optax.GradientTransformation:
     def dimensions(params):
         return jax.tree.map(lambda _: contrib.MuonDimensionNumbers(reduction_axis=0, output_axis=1), params)
 
-    return contrib.scale_by_muon(beta=momentum, weight_dimension_numbers=dimensions)
+    def scale_by_width(updates, params=None):
+        return jax.tree.map(lambda u: u * math.sqrt(max(1, u.shape[1] / u.shape[0])), updates)
+
+    return optax.chain(contrib.scale_by_muon(beta=momentum, weight_dimension_numbers=dimensions), optax.stateless(scale_by_width))
 
 
 def muon_labels(params):

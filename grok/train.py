@@ -107,7 +107,7 @@ def cross_entropy(logits_BAV, target_BA):
 
 def forward(program: Program, params, rows_B, data: Data, dropout=None):
     """Logits [B, A, V] of rows of the table on the training path of `program`. dropout: (rate, key) or None."""
-    tokens, model = program.tokens, Transformer(program.arch)
+    tokens, model = program.tokens, Transformer(program.arch, tuned=program.shared_prefix)
     n, answer_B = tokens.n_elements, data.answer_N[rows_B]
     x_B, y_B = rows_B // n, rows_B % n
     if program.shared_prefix:
@@ -142,7 +142,7 @@ def gradient(program: Program, params, numbers, data: Data, step):
     grads = gradient_at(params)
     if not program.sam:
         return grads
-    scale = numbers["sam_radius"] / jnp.maximum(optax.global_norm(grads), 1e-12)
+    scale = numbers["sam_radius"] / jnp.maximum(optax.tree.norm(grads), 1e-12)
     return gradient_at(jax.tree.map(lambda p, g: p + scale * g, params, grads))
 
 
@@ -173,7 +173,7 @@ def evaluate(program: Program, state: TrainState, data: Data) -> dict[str, Any]:
         "val_fresh_accuracy": correct[1] / count[1],
         "val_mirrored_accuracy": correct[2] / count[2],
         "softmax_collapse": collapsed[0] / count[0],
-        "weight_norm": optax.global_norm(state.params),
+        "weight_norm": optax.tree.norm(state.params),
         "embedding_norm": jnp.linalg.norm(state.params["embedding"]),
         "unembedding_norm": jnp.linalg.norm(state.params["unembedding"]),
     }
@@ -186,7 +186,7 @@ def table_sums(program: Program, params, data: Data, kinds):
     """
     tokens, n = program.tokens, program.tokens.n_elements
     n_x = max(1, min(n, EVALUATION_ROWS // n))
-    model = Transformer(program.arch)
+    model = Transformer(program.arch, tuned=True)
 
     def block_sums(first_x):
         x_P = jnp.minimum(first_x + jnp.arange(n_x), n - 1)

@@ -1,9 +1,24 @@
 """Figures: each is a small function of a results folder, drawn into that folder as PNG and PDF.
 
-The modules imported here hold the figures; importing them puts the figures into the gallery.
+Importing the modules below enters their figures into the gallery.
 """
 
-from grok.figures import curves, tsne
+from grok.figures import (
+    curves,
+    figure1_center,
+    figure1_left,
+    figure1_right,
+    figure2_left,
+    figure2_right,
+    figure3,
+    figure4,
+    figure6,
+    figure7,
+    init_scale,
+    phase_map,
+    tsne,
+    weight_decay,
+)
 from grok.figures.gallery import draw, draw_all
 
 __all__ = ["draw", "draw_all"]

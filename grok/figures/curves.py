@@ -47,11 +47,16 @@ def draw_curves(axes, results, metric: str) -> None:
     groups = data.group_names(runs)
     colours = group_colours(runs, groups)
     width = 0.6 if len(runs) > MANY_RUNS else 1.2
-    for number, group in zip(runs["run"], groups):
+    draw_lines(axes, curves, runs["run"], [colours[group] for group in groups], metric, width)
+    style.legend_above(axes, legend_handles(colours), columns=1 if max(map(len, colours)) > 22 else 2)
+
+
+def draw_lines(axes, curves: pd.DataFrame, numbers, colours, metric: str, width: float) -> None:
+    """Both curves of each of the runs `numbers`, each run in its colour."""
+    for number, colour in zip(numbers, colours):
         curve = curves[curves["run"] == number]
         for split, dashes in DASHES.items():
-            axes.plot(curve["step"], values(curve, f"{split}_{metric}"), color=colours[group], linestyle=dashes, linewidth=width)
-    style.legend_above(axes, legend_handles(colours), columns=1 if max(map(len, colours)) > 22 else 2)
+            axes.plot(curve["step"], values(curve, f"{split}_{metric}"), color=colour, linestyle=dashes, linewidth=width)
 
 
 def values(curve: pd.DataFrame, column: str) -> np.ndarray:

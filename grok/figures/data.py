@@ -63,7 +63,9 @@ def group_names(runs: pd.DataFrame) -> pd.Series:
 
 
 def plain(value) -> str:
-    """A field's value as people write it."""
+    """A field's value as people write it; a field that follows from others has no value of its own."""
+    if pd.isna(value):
+        return "default"
     return f"{value:g}" if isinstance(value, float) else style.pretty(str(value))
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
+from matplotlib.figure import Figure
 from PIL import Image
 
 from grok import results
@@ -42,12 +43,16 @@ class Entry:
 
     def draw(self, folder: Path) -> list[Path]:
         """Draw into a results folder; returns the files. Raises GrokError where the results do not allow it."""
-        mark = fingerprint(self, folder)
+        mark = fingerprint(self, folder)  # first, so that results which change meanwhile count as not drawn yet
+        return style.save(self.picture(folder), folder, self.name, mark)
+
+    def picture(self, folder: Path) -> Figure:
+        """The figure with its caption, not saved anywhere."""
         loaded = self.load(folder) if self.load else None
         picture, note = self.function(loaded) if self.load else self.function()
         facts = data.facts(loaded) if isinstance(loaded, results.Results) else ""
         style.add_caption(picture, " ".join(filter(None, [self.caption, note, facts])))
-        return style.save(picture, folder, self.name, mark)
+        return picture
 
 
 ENTRIES: dict[str, Entry] = {}
@@ -90,12 +95,24 @@ def source_of(folder_name: str) -> str | None:
 def fingerprint(entry: Entry, folder: Path) -> str:
     """Hash of a figure's code and of everything in the results folder that a figure may read."""
     digest = hashlib.sha256()
-    for module in (inspect.getmodule(entry.function), style, data):
+    for module in modules_of(inspect.getmodule(entry.function)):
         digest.update(inspect.getsource(module).encode())
     for path in input_files(folder) if entry.load else ():
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def modules_of(module) -> list:
+    """A figure's module and the modules of this package that it uses, which share in how it looks."""
+    found = {module.__name__: module}
+    pending = [module]
+    for user in pending:
+        for used in vars(user).values():
+            if inspect.ismodule(used) and used.__name__.startswith(f"{__package__}.") and used.__name__ not in found:
+                found[used.__name__] = used
+                pending.append(used)
+    return [found[name] for name in sorted(found)]
 
 
 def input_files(folder: Path) -> list[Path]:

@@ -18,10 +18,11 @@ CAPTION_LINE = 1.3 * CAPTION_SIZE / 72  # inches
 CHARACTER = 0.56 * CAPTION_SIZE / 72  # inches, mean width of a character of a caption
 FINGERPRINT = "Fingerprint"
 
-# Okabe and Ito's palette, which people with any colour vision can tell apart.
+# Okabe and Ito's palette, which people with any colour vision can tell apart. Lines in its yellow are too faint on
+# white, so grey takes its place among the colours of series.
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
-PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, YELLOW)
+PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, "#999999")
 TRAIN, VALIDATION, WITH_DECAY, WITHOUT_DECAY = ORANGE, BLUE, GREEN, VERMILION
 GREY = "0.45"
 MARKERS = "os^DvPX*<>"
@@ -31,7 +32,7 @@ LOOK = {
     "legend.fontsize": 7, "legend.frameon": False, "legend.handlelength": 1.8, "legend.columnspacing": 1.2,
     "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6,
     "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.minor.width": 0.4, "ytick.minor.width": 0.4,
-    "lines.linewidth": 1.2, "lines.markersize": 3.5, "savefig.dpi": 300, "pdf.fonttype": 42, "svg.hashsalt": "grok",
+    "lines.linewidth": 1.2, "lines.markersize": 3.5, "savefig.dpi": 300, "pdf.fonttype": 42,
 }
 
 
@@ -111,18 +112,8 @@ def pretty(operation: str) -> str:
     return re.sub(r"\^\(?(-?\d+)\)?", lambda match: match[1].translate(raised), operation)
 
 
-def number(value: float) -> str:
-    """A number of updates or the like, short: 950, 4,200, 1.2·10⁶."""
-    if not np.isfinite(value):
-        return "∞" if value > 0 else "?"
-    if abs(value) < 1e5:
-        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    exponent = int(np.floor(np.log10(abs(value))))
-    return f"{value / 10**exponent:.2g}·" + pretty(f"10^{exponent}")
-
-
 def add_caption(picture: Figure, text: str) -> None:
-    """Write a caption under everything else, on room of its own."""
+    """Write a caption below the picture, which grows to make room for it."""
     width, height = picture.get_size_inches()
     lines = textwrap.wrap(text, int((width - 0.1) / CHARACTER))
     room = len(lines) * CAPTION_LINE + 0.06

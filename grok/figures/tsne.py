@@ -14,7 +14,7 @@ from grok.operations import Structure, is_prime, structure
 PERPLEXITY = 30  # the paper gives no t-SNE setting; this one is the library's default
 EXACT_UP_TO = 1000  # rows: the exact gradient is quick and does not depend on the number of threads
 MOST_PANELS = 4
-SETTING = f"t-SNE of the output layer's rows (perplexity {PERPLEXITY}, PCA init, seed 0)."
+CAPTION = "t-SNE of the output layer's rows (PCA init, seed 0)."
 
 
 class Colouring(NamedTuple):
@@ -25,20 +25,28 @@ class Colouring(NamedTuple):
     words: str
 
 
+def structure_of(results, run: int) -> Structure:
+    return structure(results.experiment_run(run).structure)
+
+
 def element_rows(results, run: int) -> tuple[np.ndarray, Structure]:
     """The output layer's rows [n, d] of the elements of a run's structure, without operator and '='."""
-    group = structure(results.experiment_run(run).structure)
+    group = structure_of(results, run)
     arrays = results.arrays(run)
     if "unembedding" not in arrays:
         raise GrokError(f"the arrays of run {run} in {results.folder} hold no output layer 'unembedding'")
     return arrays["unembedding"][: group.order], group
 
 
+def perplexity(n_rows: int) -> int:
+    """The default, or a third of the rows: more would exceed the number of neighbours that a small structure has."""
+    return max(min(PERPLEXITY, (n_rows - 1) // 3), 1)
+
+
 def coordinates(W) -> np.ndarray:
-    """t-SNE of rows [n, d], float [n, 2], in the one setting of all figures; fewer rows get a smaller perplexity."""
+    """t-SNE of rows [n, d], float [n, 2], in the one setting of all figures."""
     method = "exact" if len(W) <= EXACT_UP_TO else "barnes_hut"
-    perplexity = min(PERPLEXITY, (len(W) - 1) / 3)
-    return TSNE(perplexity=perplexity, init="pca", random_state=0, method=method).fit_transform(fourier.centred(W))
+    return TSNE(perplexity=perplexity(len(W)), init="pca", random_state=0, method=method).fit_transform(fourier.centred(W))
 
 
 def colouring(W, group: Structure) -> Colouring:
@@ -70,7 +78,7 @@ def coset_colouring(W, group: Structure) -> Colouring:
     members = groups.subgroups(group)[int(best.subgroup)]
     side = "gH" if best.side == "left" else "Hg"
     paper = ", the paper's" if group.name == "S5" and groups.is_figure_3_subgroup(group, members) else ""
-    words = f"cosets {side} of H, order {int(best.order)}{paper} (z = {best.z:.1f})"
+    words = f"cosets {side} of H, order {int(best.order)}{paper} (z = {best.z:.1f})".replace("-", "−")
     return Colouring(groups.cosets(group, members, best.side).astype(float), False, words)
 
 
@@ -80,7 +88,7 @@ def scatter(axes, points, colouring: Colouring, size: float = 14) -> None:
     value_T = colouring.value_T
     axes.scatter(*points[np.isnan(value_T)].T, s=size, color="0.75", marker="x", linewidths=1)
     if colouring.is_cyclic:
-        axes.scatter(*points.T, s=size, c=value_T, cmap="twilight_shifted", vmin=0, vmax=np.nanmax(value_T) + 1, linewidths=0)
+        axes.scatter(*points.T, s=size, c=value_T, cmap="twilight_shifted", vmin=0, vmax=np.nanmax(value_T) + 1, edgecolors="0.3", linewidths=0.2)
         return
     for part in np.unique(value_T[~np.isnan(value_T)]).astype(int):
         colour = style.PALETTE[part % len(style.PALETTE)]
@@ -96,7 +104,7 @@ def bare(axes) -> None:
     axes.spines[["top", "right"]].set_visible(True)
 
 
-@figure("quickstart_tsne", "quickstart", caption=SETTING)
+@figure("quickstart_tsne", "quickstart", caption=CAPTION)
 def quickstart_tsne(results):
     """The output layers of the first runs, side by side."""
     runs = data.runs_with(results, "operation", "final_val_accuracy")
@@ -109,6 +117,6 @@ def quickstart_tsne(results):
         W, group = element_rows(results, run["run"])
         shades = colouring(W, group)
         scatter(ax, coordinates(W), shades)
-        ax.set_xlabel(f"{names[index]}\n{100 * run['final_val_accuracy']:.1f}% validation\n{shades.words}")
+        ax.set_xlabel(f"run {run['run']}: {names[index]}\n{100 * run['final_val_accuracy']:.1f}% validation\n{shades.words}")
     left = len(runs) - len(shown)
-    return picture, f"{left} of {len(runs)} runs not shown." if left and len(shown) else ""
+    return picture, f"Perplexity {perplexity(group.order)}." + f" {left} of {len(runs)} runs not shown." * (left > 0) if len(shown) else ""

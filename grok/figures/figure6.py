@@ -1,0 +1,47 @@
+"""Figure 6: generalisation when some training answers are wrong."""
+
+import numpy as np
+
+from grok.figures import curves, data, fractions, style
+from grok.figures.gallery import figure
+
+
+@figure("figure6", "figure6", caption="Figure 6: k training answers replaced by those of other training rows. Left: accuracy curves of every run. "
+        "Right: best accuracies; dots are runs, bars 95% intervals of the mean.")
+def figure6(results):
+    runs = data.runs_with(results, "corrupted_labels", *fractions.COLUMNS)
+    picture, [[left, right]] = style.panels(1, 2, width=style.DOUBLE, height=2.5)
+    counts = sorted(set(runs["corrupted_labels"]))
+    draw_accuracies(left, results, runs, dict(zip(counts, style.ramp(len(counts)))))
+    draw_best(right, data.ended(runs), counts)
+    return picture, ""
+
+
+def draw_accuracies(axes, results, runs, colours: dict) -> None:
+    """The accuracy curves, a colour a number of corrupted labels."""
+    shown = results.curves[results.curves["step"] > 0]
+    style.step_axis(axes, shown["step"].max() if len(shown) else 10)
+    style.accuracy_axis(axes)
+    if shown.empty:
+        return style.say(axes, "no run has been evaluated yet")
+    data.need(shown, "train_accuracy", "val_accuracy", where=results.folder)
+    curves.draw_lines(axes, shown, runs["run"], [colours[k] for k in runs["corrupted_labels"]], "accuracy", width=0.8)
+    style.legend_above(axes, curves.legend_handles({f"k = {k}": colour for k, colour in colours.items()}), columns=4)
+
+
+def draw_best(axes, runs, counts: list) -> None:
+    """Best training and validation accuracy against the number of corrupted labels, equally spaced."""
+    style.accuracy_axis(axes, "Best accuracy (%)")
+    axes.set_xlabel("Corrupted training labels")
+    style.name_ticks(axes.xaxis, range(len(counts)), [f"{k:,}" for k in counts])
+    axes.set_xlim(-0.5, len(counts) - 0.5)
+    if runs.empty:
+        return style.say(axes, "no run has ended yet")
+    place = {k: i for i, k in enumerate(counts)}
+    for split, words, colour, aside in (("train", "training", style.TRAIN, -0.08), ("val", "validation", style.VALIDATION, 0.08)):
+        line = fractions.best_accuracies(runs, split, "corrupted_labels")
+        x = np.array([place[k] for k in line["at"]]) + aside
+        axes.scatter([place[k] + aside for k in runs["corrupted_labels"]], 100 * runs[f"best_{split}_accuracy"], s=5, color=colour, alpha=0.5, linewidths=0)
+        axes.vlines(x, line["low"], line["high"], color=colour, linewidth=1)
+        axes.plot(x, line["mean"], color=colour, marker="o", label=words)
+    style.legend_above(axes)

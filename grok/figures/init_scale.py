@@ -1,0 +1,9 @@
+"""Beyond the paper: does a larger initialisation delay generalisation?"""
+
+from grok.figures import times
+from grok.figures.gallery import figure
+
+
+@figure("init_scale", "init_scale", caption="Medians with 95% intervals (Kaplan-Meier).")
+def init_scale(results):
+    return times.law_figure(results, "init_scale", "Initial scale")

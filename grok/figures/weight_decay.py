@@ -1,0 +1,9 @@
+"""Beyond the paper: does the time to generalise fall as one over the weight decay?"""
+
+from grok.figures import times
+from grok.figures.gallery import figure
+
+
+@figure("weight_decay", "weight_decay", caption="Medians with 95% intervals (Kaplan-Meier).")
+def weight_decay(results):
+    return times.law_figure(results, "weight_decay", "Weight decay")
