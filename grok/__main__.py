@@ -55,6 +55,7 @@ def make_parser() -> Parser:
     sub.add_argument("--results", metavar="DIR", type=Path, default=Path("results"), help="folder of results (default: %(default)s)")
     sub = command(run_bench, "bench", "measure the speed of training on this machine, beside its own matrix rate")
     sub.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    sub.add_argument("--precision", choices=get_args(Run.__dataclass_fields__["precision"].type), default="float32", help="precision of matrix products (default: %(default)s)")
     return parser
 
 
@@ -150,16 +151,16 @@ def train(options) -> int:
     if "name" in given:
         experiment = dataclasses.replace(experiment, name=options.name)
 
-    from grok import sweep
+    from grok import slots, sweep
 
-    sweep.start_devices(options.distributed, given.get("coordinator"), given.get("num_processes"), given.get("process_id"))
+    slots.start_devices(options.distributed, given.get("coordinator"), given.get("num_processes"), given.get("process_id"))
     how = sweep.Options(options.results, given.get("slots"), given.get("time_limit"), options.checkpoint_every, options.anew)
     try:
         folder = sweep.train_experiment(experiment, how)
     except sweep.Interrupted as stop:
         print(f"grok: stopped by {stop}; all is saved. To go on: python -m grok {shlex.join(sys.argv[1:])}", file=sys.stderr)
         return stop.code
-    if sweep.is_first_process():
+    if slots.is_first_process():
         show(folder, draw=not options.no_figures)
     return 0
 
@@ -181,9 +182,10 @@ def draw_figures(options) -> int:
 
 
 def run_bench(options) -> None:
-    from grok import bench
+    from grok import bench, slots
 
-    bench.main(as_json=options.json)
+    slots.start_devices()
+    bench.main(options.json, options.precision)
 
 
 if __name__ == "__main__":

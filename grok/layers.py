@@ -5,8 +5,6 @@ writes down, which XLA turns into transposed copies and products at half the mac
 against the plain definition. Shape letters as in grok.model, and R rows, I inputs, O outputs, J keys.
 """
 
-import math
-
 import jax
 import jax.numpy as jnp
 
@@ -16,7 +14,8 @@ LAYER_NORM_EPSILON = 1e-5
 @jax.custom_vjp
 def take_rows(table_RN, index_B):
     """table_RN[index_B]; its gradient is a product with one-hot rows, which beats a scatter on every device."""
-    return jnp.take(table_RN, index_B, axis=0)
+    # The barrier keeps XLA from computing the table anew for every row it takes.
+    return jnp.take(jax.lax.optimization_barrier(table_RN), index_B, axis=0)
 
 
 def take_rows_forward(table_RN, index_B):
@@ -76,7 +75,10 @@ def layer_norm_backward(residual, grad):
     grad_x = inverse_std * (grad_normed - grad_normed.mean(-1, keepdims=True) - normed * (grad_normed * normed).mean(-1, keepdims=True))
     # Sums over rows as products with a row of ones: XLA's own reduction is not vectorised on a CPU.
     ones_1R = jnp.ones((1, grad.size // d_model), grad.dtype)
-    column_sum = lambda array: (ones_1R @ array.reshape(-1, d_model))[0]
+
+    def column_sum(array):
+        return (ones_1R @ array.reshape(-1, d_model))[0]
+
     return grad_x, column_sum(grad * normed), column_sum(grad)
 
 

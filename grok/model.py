@@ -190,22 +190,31 @@ class Transformer(nn.Module):
 
     def prefix_keys_values(self, block, prefix_PTD, index_B, varying):
         """Keys and values of the prefix, lists of [B, H, K] a position; [1, H, K] where they do not vary with the first operand."""
-        kv_PT2HK = jnp.stack(block.key_value(prefix_PTD), 2)
-        gathered = layers.take_rows(kv_PT2HK[:, np.array(varying)].reshape(len(prefix_PTD), -1), index_B)
-        rows = dict(zip(varying, jnp.moveaxis(gathered.reshape(len(index_B), len(varying), *kv_PT2HK.shape[2:]), 1, 0)))
-        by_position = [rows.get(t, kv_PT2HK[:1, t]) for t in range(prefix_PTD.shape[1])]
-        return [kv[:, 0] for kv in by_position], [kv[:, 1] for kv in by_position]
+        k_PTHK, v_PTHK = block.key_value(prefix_PTD)
+        per_position = []
+        for t in range(prefix_PTD.shape[1]):
+            pair = k_PTHK[:, t], v_PTHK[:, t]
+            per_position.append(self.take_heads(block, pair, index_B) if t in varying else [m[:1] for m in pair])
+        return map(list, zip(*per_position))
+
+    def take_heads(self, block, matrices, index_B):
+        """Rows `index_B` of several matrices [R, H, K] or [R, D], taken in one go; each [B, H, K]."""
+        table = jnp.concatenate([m.reshape(len(m), -1) for m in matrices], -1)
+        rows = layers.take_rows(table, index_B)
+        return [block.heads(part) for part in jnp.split(rows, len(matrices), -1)]
 
     def first_projections(self, block, suffix, position_SD, n_equations):
         """Residual stream, queries, keys and values of the suffix before the first block.
 
         They depend on token and position alone: one row a token of the vocabulary, not one an equation.
         """
-        rows = []
+        per_position = []
         for token, position_D in zip(suffix, position_SD):
             constant = isinstance(token, int)
             x = (self.embedding[token][None] if constant else self.embedding) + position_D
-            table = jnp.concatenate([x, *(m.reshape(x.shape) for m in (block.query(x), *block.key_value(x)))], -1)
-            rows.append(jnp.broadcast_to(table, (n_equations, table.shape[1])) if constant else layers.take_rows(table, token))
-        x_SBD, q_SBD, k_SBD, v_SBD = jnp.split(jnp.stack(rows), 4, -1)
-        return x_SBD, block.heads(q_SBD), (block.heads(k_SBD), block.heads(v_SBD))
+            matrices = (block.heads(x), block.query(x), *block.key_value(x))
+            if constant:
+                matrices = [jnp.broadcast_to(m, (n_equations, *m.shape[1:])) for m in matrices[:2]] + list(matrices[2:])
+            per_position.append(matrices if constant else self.take_heads(block, matrices, token))
+        x_SBHK, queries, keys, values = zip(*per_position)
+        return jnp.stack(x_SBHK).reshape(len(suffix), n_equations, -1), queries, (keys, values)

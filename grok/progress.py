@@ -22,10 +22,10 @@ class Progress:
                         file=sys.stderr, disable=not self.terminal, smoothing=0.1)
         self.start, self.start_done, self.done, self.total = time.monotonic(), done, done, total
 
-    def advance(self, updates: int, train_accuracies, val_accuracies) -> None:
-        """Count updates and show the accuracies [lanes] of the runs in training: each, or the range of many."""
-        self.done += updates
-        self.bar.update(updates)
+    def advance(self, done: int, train_accuracies, val_accuracies) -> None:
+        """Show the updates done so far and the accuracies [slots] of the runs in training: each, or the range of many."""
+        self.bar.update(done - self.done)
+        self.done = done
         text = f"runs {self.done_runs}/{self.n_runs}, train {accuracies(train_accuracies)}, val {accuracies(val_accuracies)}"
         self.bar.set_postfix_str(text, refresh=False)
         if not self.terminal and time.monotonic() - self.last_line > QUIET_SECONDS:

@@ -1,39 +1,25 @@
-"""Many runs at once: slots, devices, processes, early stop, checkpoint and resume.
+"""A sweep: a queue of runs on its way through the slots, with early stop, checkpoint and resume.
 
-A slot is a place on a device where one run trains; a *lane* is a slot's run with its state. Runs wait in a
-queue; chunks of updates alternate with work on the host, which records, checkpoints, takes finished runs out
-and puts the next ones in. A sweep of 3 or 3,000 runs is the same compiled program, one for each static
-signature. Runs are independent: there is no communication between slots, devices or processes.
+Chunks of updates alternate with work on the host, which records, checkpoints, takes finished runs out of their
+slots and puts the next ones in. A sweep of 3 or 3,000 runs is the same compiled program, one for each static
+signature. Several processes share an experiment's runs and never wait for each other.
 """
 
-import os
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from grok import results
 from grok.checkpoint import Checkpoints
-from grok.dataset import Dataset, Tokens, effective_batch_size, element_labels, make_dataset
-from grok.experiment import Experiment, GrokError, Run
+from grok.dataset import Tokens, effective_batch_size, element_labels, make_dataset
+from grok.experiment import Experiment, Run
 from grok.progress import Progress
-from grok.train import (
-    MATMUL_PRECISION,
-    TRACED,
-    Data,
-    Program,
-    evaluate,
-    evaluation_steps,
-    init_state,
-    make_program,
-    train,
-)
+from grok.slots import Slots, choose_slots, device_facts, program_of
+from grok.train import Program, evaluation_steps
 
 EMPTY = -1
 VAL_ACCURACY = results.METRICS.index("val_accuracy")
@@ -63,35 +49,9 @@ class Options:
     anew: bool = False
 
 
-def start_devices(distributed: bool = False, coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None) -> None:
-    """Make this process's devices ready; must come before JAX is first used.
-
-    One host device a core, so that slots spread over a CPU's cores. `distributed`, or a coordinator's address,
-    joins other processes through jax.distributed.
-    """
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-    if not (distributed or coordinator):
-        return
-    try:
-        jax.distributed.initialize(coordinator, num_processes, process_id)
-    except (RuntimeError, ValueError) as error:
-        raise GrokError(f"cannot join the other processes ({str(error).splitlines()[0]}): give --coordinator HOST:PORT --num-processes N --process-id I") from error
-
-
-def is_first_process() -> bool:
-    return jax.process_index() == 0
-
-
-def device_facts() -> dict:
-    """What the numbers were computed on, for experiment.json."""
-    devices = jax.local_devices()
-    return {"device": f"{len(devices)} x {devices[0].device_kind}", "platform": devices[0].platform,
-            "cores": len(os.sched_getaffinity(0)), "processes": jax.process_count()}
-
-
 @dataclass
 class Group:
-    """Runs with one static signature. datasets are made when a run enters a slot, not before."""
+    """The numbers of the runs that share a static signature."""
 
     program: Program
     members: list[int]
@@ -101,7 +61,7 @@ def group_runs(runs: tuple[Run, ...], members: range) -> list[Group]:
     """The runs `members` by static signature, in order of first appearance."""
     groups: dict[Program, Group] = {}
     for i in members:
-        program = make_program(runs[i], make_dataset(runs[i]))
+        program = program_of(runs[i])
         groups.setdefault(program, Group(program, [])).members.append(i)
     return list(groups.values())
 
@@ -128,59 +88,6 @@ class History:
         for run, step, metrics_C in zip(arrays["curve_run"], arrays["curve_step"], arrays["curve_metrics"]):
             history.add(int(run), int(step), metrics_C)
         return history
-
-
-def traced_numbers(run: Run) -> dict[str, np.ndarray]:
-    """The fields of a run that are only numbers, as scalars."""
-    return {name: np.asarray(getattr(run, name), np.int32 if isinstance(getattr(run, name), int) else np.float32) for name in TRACED}
-
-
-def traced_data(run: Run, dataset: Dataset) -> Data:
-    """A run's rows as the compiled program takes them."""
-    train_rows_N = np.zeros_like(dataset.answer_N)
-    train_rows_N[: dataset.n_train] = dataset.train_rows
-    return Data(dataset.answer_N, dataset.kind_N, train_rows_N, np.int32(dataset.n_train), np.int32(effective_batch_size(run, dataset.n_train)))
-
-
-def idle(numbers: dict, data: Data) -> tuple[dict, Data]:
-    """What an empty slot holds: some run's numbers with a budget of no update."""
-    return numbers | {"num_steps": np.int32(0)}, data
-
-
-def make_chunk(program: Program, mesh: Mesh) -> Callable:
-    """The one compiled function of a group: (re)initialise fresh lanes, train, evaluate.
-
-    chunk(state, fresh [slots], numbers, data, n_updates) -> state, metrics {name: [slots]}. Every leaf of state,
-    numbers and data has a leading axis of slots, sharded over the mesh.
-    """
-    def lane(state, fresh, numbers, data, n_updates):
-        state = jax.tree.map(lambda new, old: jnp.where(fresh, new, old), init_state(program, numbers), state)
-        state = train(program, state, numbers, data, n_updates)
-        return state, evaluate(program, state, data)
-
-    def shard(state, fresh, numbers, data, n_updates):
-        bound = jnp.minimum(n_updates, (numbers["num_steps"] - jnp.where(fresh, 0, state.step)).max())
-        if len(fresh) > 1:
-            return jax.vmap(lane, in_axes=(0, 0, 0, 0, None))(state, fresh, numbers, data, bound)
-        # A batch axis of one would turn every matrix product into a batched one.
-        single = jax.tree.map(lambda leaf: leaf[0], (state, fresh, numbers, data))
-        return jax.tree.map(lambda leaf: leaf[None], lane(*single, bound))
-
-    slots, everywhere = PartitionSpec("slots"), PartitionSpec()
-    sharded = jax.shard_map(shard, mesh=mesh, in_specs=(slots, slots, slots, slots, everywhere), out_specs=slots, check_vma=False)
-
-    def chunk(*arguments):
-        with jax.default_matmul_precision(MATMUL_PRECISION[program.precision]):
-            return sharded(*arguments)
-
-    return jax.jit(chunk, donate_argnums=0)
-
-
-def make_mesh(slots: int) -> Mesh:
-    """As many local devices as divide the slots evenly."""
-    devices = jax.local_devices()
-    count = max(n for n in range(1, len(devices) + 1) if slots % n == 0)
-    return Mesh(np.array(devices[:count]), ("slots",))
 
 
 def segments(any_fresh: bool, eval_every: int) -> list[int]:
@@ -227,86 +134,45 @@ class Sweep:
     def train_group(self, number: int, resumed) -> None:
         group = self.groups[number]
         if resumed and "lanes" in resumed[1]:
-            self.enter_resumed(group, resumed)
+            arrays, facts = resumed
+            self.lanes, self.queue = list(facts["lanes"]), list(facts["queue"])
+            self.slots = Slots(group.program, len(self.lanes))
+            for slot, run in enumerate(self.lanes):
+                if run != EMPTY:
+                    self.slots.place(slot, self.experiment.runs[run])
+            self.slots.restore(arrays)
         else:
-            self.enter_fresh(group)
+            count = self.options.slots or choose_slots(group.program, len(group.members))
+            self.lanes, self.queue = [EMPTY] * count, list(group.members)
+            self.slots = Slots(group.program, count)
         while self.queue or any(run != EMPTY for run in self.lanes):
             self.refill()
-            for n_updates in segments(self.fresh.any(), group.program.eval_every):
-                self.step_lanes(n_updates)
+            for n_updates in segments(self.slots.fresh.any(), group.program.eval_every):
+                self.step(n_updates)
             self.retire()
             self.checkpoint_if_due(number)
-        self.state = None
-
-    def enter_fresh(self, group: Group) -> None:
-        slots = self.options.slots or choose_slots(group, self.experiment.runs)
-        self.lanes, self.queue = [EMPTY] * slots, list(group.members)
-        self.prepare(group, slots)
-        leaves = jax.eval_shape(lambda: init_state(group.program, traced_numbers(self.experiment.runs[group.members[0]])))
-        self.state = self.put(jax.tree.map(lambda leaf: np.zeros((slots, *leaf.shape), leaf.dtype), leaves))
-
-    def enter_resumed(self, group: Group, resumed) -> None:
-        arrays, facts = resumed
-        self.lanes, self.queue = list(facts["lanes"]), list(facts["queue"])
-        self.prepare(group, len(self.lanes))
-        shapes = jax.eval_shape(lambda: init_state(group.program, traced_numbers(self.experiment.runs[group.members[0]])))
-        leaves = [arrays[f"state_{i:03d}"] for i in range(len(jax.tree.leaves(shapes)))]
-        self.state = self.put(jax.tree.unflatten(jax.tree.structure(shapes), leaves))
-        for slot, run in enumerate(self.lanes):
-            if run != EMPTY:
-                self.place(slot, run)
-        self.fresh[:] = False
-        self.numbers, self.data = self.put(self.host_numbers), self.put(self.host_data)
-
-    def prepare(self, group: Group, slots: int) -> None:
-        """Compile-ready state of a group: the mesh, the chunk, and empty host-side inputs for every slot."""
-        mesh = make_mesh(slots)
-        self.sharding = NamedSharding(mesh, PartitionSpec("slots"))
-        self.chunk = make_chunk(group.program, mesh)
-        first = self.experiment.runs[group.members[0]]
-        numbers, data = idle(traced_numbers(first), traced_data(first, make_dataset(first)))
-        self.host_numbers, self.host_data = jax.tree.map(lambda leaf: np.stack([leaf] * slots), (numbers, data))
-        self.fresh, self.changed = np.zeros(slots, bool), True
-
-    def put(self, tree):
-        return jax.device_put(tree, self.sharding)
-
-    def place(self, slot: int, run: int) -> None:
-        """Write a run's inputs into a slot."""
-        spec = self.experiment.runs[run]
-        numbers, data = traced_numbers(spec), traced_data(spec, make_dataset(spec))
-        jax.tree.map(lambda stack, leaf: stack.__setitem__(slot, leaf), (self.host_numbers, self.host_data), (numbers, data))
-        self.lanes[slot], self.fresh[slot], self.changed = run, True, True
 
     def refill(self) -> None:
         """Put waiting runs into empty slots."""
         for slot, run in enumerate(self.lanes):
             if run == EMPTY and self.queue:
-                self.place(slot, self.queue.pop(0))
-        if self.changed:
-            self.numbers, self.data = self.put(self.host_numbers), self.put(self.host_data)
-            self.changed = False
+                self.lanes[slot] = self.queue.pop(0)
+                self.slots.place(slot, self.experiment.runs[self.lanes[slot]])
 
-    def step_lanes(self, n_updates: int) -> None:
-        """Train all lanes for some updates, and record those whose schedule has an evaluation there."""
-        before = {run: self.last_step(run) for run in self.lanes if run != EMPTY}
-        self.state, metrics = self.chunk(self.state, self.put(self.fresh), self.numbers, self.data, np.int32(n_updates))
-        self.fresh[:] = False
+    def step(self, n_updates: int) -> None:
+        """Train all slots for some updates, and record the runs whose schedule has an evaluation there."""
+        metrics = self.slots.step(n_updates)
         metrics_SC = np.stack([np.asarray(metrics[name], np.float32) for name in results.METRICS], -1)
-        steps_S = np.asarray(self.state.step)
-        advanced = 0
-        for slot, run in enumerate(self.lanes):
-            spec = self.experiment.runs[run]
-            if run == EMPTY or (before[run] and before[run] >= spec.num_steps):
-                continue
-            step = int(steps_S[slot])
-            if due(step, spec):
-                advanced += step - before[run]
+        steps_S = np.asarray(self.slots.state.step)
+        live = [(slot, run) for slot, run in enumerate(self.lanes) if run != EMPTY]
+        for slot, run in live:
+            before, step = self.last_step(run), int(steps_S[slot])
+            if step > before and due(step, self.experiment.runs[run]):
+                self.run_updates += step - before
                 self.history.add(run, step, metrics_SC[slot])
                 self.keep_snapshot(slot, run, step)
-        self.run_updates += advanced
-        live = [slot for slot, run in enumerate(self.lanes) if run != EMPTY]
-        self.progress.advance(advanced, metrics_SC[live, TRAIN_ACCURACY], metrics_SC[live, VAL_ACCURACY])
+        accuracies_S = metrics_SC[[slot for slot, _ in live]]
+        self.progress.advance(self.run_updates, accuracies_S[:, TRAIN_ACCURACY], accuracies_S[:, VAL_ACCURACY])
 
     def last_step(self, run: int) -> int:
         return self.history.curves[run][-1][0] if run in self.history.curves else 0
@@ -323,7 +189,7 @@ class Sweep:
                 self.keep_arrays(slot, run)
                 self.outcomes[run] = self.outcome(run, ended=True)
                 self.lanes[slot] = EMPTY
-                self.host_numbers["num_steps"][slot], self.changed = 0, True
+                self.slots.clear(slot)
                 self.progress.retire(closing_line(run, self.experiment.runs[run], self.outcomes[run]), self.unused(run))
 
     def grokked(self, run: int) -> bool:
@@ -346,14 +212,14 @@ class Sweep:
         """Embedding [V, D] and output matrix [V, D] of a lane, with their token labels [V]."""
         spec = self.experiment.runs[run]
         elements = element_labels(spec)
-        params = self.state.params
+        params = self.slots.state.params
         return {"embedding": np.asarray(params["embedding"][slot]), "unembedding": np.asarray(params["unembedding"][slot]).T,
                 "labels": np.array(Tokens(len(elements), spec.token_format).labels(elements))}
 
     def keep_arrays(self, slot: int, run: int) -> None:
         results.write_arrays(self.folder, f"run_{run:04d}", self.matrices(slot, run))
         if self.experiment.keep_params:
-            leaves = jax.tree_util.tree_flatten_with_path(self.state.params)[0]
+            leaves = jax.tree_util.tree_flatten_with_path(self.slots.state.params)[0]
             results.write_arrays(self.folder, f"run_{run:04d}_params", {"/".join(key.key for key in path): np.asarray(leaf[slot]) for path, leaf in leaves})
 
     def keep_snapshot(self, slot: int, run: int, step: int) -> None:
@@ -376,10 +242,9 @@ class Sweep:
             raise Interrupted("the time limit" if self.stop_signal is None else self.stop_signal.name, 130 if self.stop_signal == signal.SIGINT else 75)
 
     def checkpoint(self, group: int) -> None:
-        leaves = {f"state_{i:03d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self.state))}
         facts = {"group": group, "lanes": self.lanes, "queue": self.queue, "run_updates": self.run_updates,
                  "outcomes": {str(run): outcome for run, outcome in self.outcomes.items()}}
-        self.checkpoints.save(leaves | self.history.arrays(), facts)
+        self.checkpoints.save(self.slots.arrays() | self.history.arrays(), facts)
         self.write_tables()
         self.last_checkpoint = time.monotonic()
 
@@ -403,14 +268,6 @@ def closing_line(number: int, run: Run, outcome: dict) -> str:
     """One line about a run that has ended."""
     crossed = outcome["steps_to_val_99"]
     return f"run {number} ({results.run_name(vars(run))}): {outcome['status']} after {outcome['stopped_at']:,} steps, 99% validation {'never' if crossed is None else f'at {crossed:,}'}, final {100 * outcome['final_val_accuracy']:.1f}%"
-
-
-def choose_slots(group: Group, runs: tuple[Run, ...]) -> int:
-    """One slot a core on a CPU, where wider batches gain nothing; elsewhere as many as there are runs, up to 256 a device."""
-    devices = jax.local_devices()
-    per_device = 1 if devices[0].platform == "cpu" else 256
-    wanted = min(len(group.members), per_device * len(devices))
-    return wanted if wanted <= len(devices) else -(-wanted // len(devices)) * len(devices)
 
 
 def train_experiment(experiment: Experiment, options: Options = Options()) -> Path:

@@ -1,16 +1,23 @@
 """Shared by the tests: a run on the device, and an independent Transformer in float64 numpy."""
 
-import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from grok.dataset import effective_batch_size, make_dataset
 from grok.experiment import Run
 from grok.train import TRACED, Data, init_state, make_program
+
+
+jitted_init = jax.jit(init_state, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
 
 
 @pytest.fixture(scope="session")
@@ -23,17 +30,53 @@ def tiny():
 def on_device():
     """run -> its dataset, program, numbers, data and initial state, as the sweep would set them up."""
 
-    def build(run: Run, **program_changes) -> SimpleNamespace:
+    def build(run: Run) -> SimpleNamespace:
         dataset = make_dataset(run)
         train_rows_N = np.zeros(len(dataset.answer_N), np.int32)
         train_rows_N[: dataset.n_train] = dataset.train_rows
         data = Data(dataset.answer_N, dataset.kind_N, train_rows_N, dataset.n_train, effective_batch_size(run, dataset.n_train))
         numbers = {name: jnp.asarray(getattr(run, name)) for name in TRACED}
-        program = dataclasses.replace(make_program(run, dataset), **program_changes)
-        state = jax.jit(init_state, static_argnums=0)(program, numbers)
-        return SimpleNamespace(run=run, dataset=dataset, program=program, numbers=numbers, data=Data(*map(jnp.asarray, data)), state=state)
+        program = make_program(run, dataset)
+        return SimpleNamespace(run=run, dataset=dataset, program=program, numbers=numbers, data=Data(*map(jnp.asarray, data)), state=jitted_init(program, numbers))
 
     return build
+
+
+@pytest.fixture(scope="session")
+def quick_compilation(tmp_path_factory):
+    """JAX's settings, by name, with which the same tiny program is compiled once, and fast rather than well."""
+    return {"jax_disable_most_optimizations": True, "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+            "jax_persistent_cache_min_compile_time_secs": 0.0, "jax_persistent_cache_min_entry_size_bytes": 0}
+
+
+@pytest.fixture(scope="module")
+def quick_sweeps(quick_compilation):
+    """Let sweeps in this process compile that way."""
+    before = {name: jax.config.values[name] for name in quick_compilation}
+    for settings in (quick_compilation, before):
+        for name, value in settings.items():
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()
+        if settings is quick_compilation:
+            yield
+
+
+@pytest.fixture
+def start_grok(quick_compilation):
+    """(arguments of python -m grok) -> a running process with its output in pipes; whatever still runs is killed at the end."""
+    started = []
+    environment = os.environ | {name.upper(): str(value) for name, value in quick_compilation.items()}
+
+    def start(*arguments) -> subprocess.Popen:
+        command = [sys.executable, "-m", "grok", *map(str, arguments)]
+        root = Path(__file__).parent.parent
+        started.append(subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,10 @@ CAPTION_LINE = 1.3 * CAPTION_SIZE / 72  # inches
 CHARACTER = 0.56 * CAPTION_SIZE / 72  # inches, mean width of a character of a caption
 FINGERPRINT = "Fingerprint"
 
-# Okabe and Ito's palette, which people with any colour vision can tell apart. Lines in its yellow are too faint on
-# white, so grey takes its place among the colours of series.
+# Okabe and Ito's palette, which people with any colour vision can tell apart. Yellow, faint on white, comes last.
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
-PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, "#999999")
+PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, YELLOW)
 TRAIN, VALIDATION, WITH_DECAY, WITHOUT_DECAY = ORANGE, BLUE, GREEN, VERMILION
 GREY = "0.45"
 MARKERS = "os^DvPX*<>"

@@ -93,7 +93,7 @@ def scatter(axes, points, colouring: Colouring, size: float = 14) -> None:
     for part in np.unique(value_T[~np.isnan(value_T)]).astype(int):
         colour = style.PALETTE[part % len(style.PALETTE)]
         marker = style.MARKERS[part // len(style.PALETTE) % len(style.MARKERS)]
-        axes.scatter(*points[value_T == part].T, s=size, color=colour, marker=marker, linewidths=0)
+        axes.scatter(*points[value_T == part].T, s=size, color=colour, marker=marker, edgecolors="0.3", linewidths=0.2)
 
 
 def bare(axes) -> None:

@@ -1,0 +1,186 @@
+"""The slots of a static signature: runs side by side on the local devices, in one compiled program.
+
+A slot is a place on a device where one run trains. Runs are independent: there is no communication between
+slots or devices, and what a run does depends neither on its slot nor on its neighbours.
+"""
+
+import os
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from grok.dataset import Dataset, effective_batch_size, make_dataset
+from grok.experiment import GrokError, Run
+from grok.train import (
+    MATMUL_PRECISION,
+    TRACED,
+    Data,
+    Program,
+    evaluate,
+    init_state,
+    make_program,
+    train,
+)
+
+GPU_SLOTS = 256
+BYTES_A_PARAMETER = 4 * 5  # parameter, two moments, gradient and update in float32
+BYTES_A_VALUE = 4 * 12  # what a forward and backward pass keep of each value of the residual stream and FFN
+
+
+def start_devices(distributed: bool = False, coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None) -> None:
+    """Make this process's devices ready; must come before JAX is first used.
+
+    One host device a core, so that slots spread over a CPU's cores. `distributed`, or a coordinator's address,
+    joins other processes through jax.distributed.
+    """
+    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    if not (distributed or coordinator):
+        return
+    try:
+        jax.distributed.initialize(coordinator, num_processes, process_id)
+    except (RuntimeError, ValueError) as error:
+        raise GrokError(f"cannot join the other processes ({str(error).splitlines()[0]}): give --coordinator HOST:PORT --num-processes N --process-id I") from error
+
+
+def is_first_process() -> bool:
+    return jax.process_index() == 0
+
+
+def device_facts() -> dict:
+    """What the numbers were computed on, for experiment.json."""
+    devices = jax.local_devices()
+    return {"device": f"{len(devices)} x {devices[0].device_kind}", "platform": devices[0].platform,
+            "cores": len(os.sched_getaffinity(0)), "processes": jax.process_count()}
+
+
+def choose_slots(program: Program, n_runs: int) -> int:
+    """How many runs train at once, over all local devices.
+
+    On a CPU one a core: wider batches gain nothing there (see the benchmark). Elsewhere 256 a device, fewer if
+    the memory does not hold them or there are fewer runs.
+    """
+    devices = jax.local_devices()
+    per_device = 1 if devices[0].platform == "cpu" else max(1, min(GPU_SLOTS, int(0.7 * device_memory(devices[0]) / bytes_a_slot(program))))
+    wanted = min(n_runs, per_device * len(devices))
+    return wanted if wanted <= len(devices) else -(-wanted // len(devices)) * len(devices)
+
+
+def device_memory(device) -> int:
+    """Bytes a device may allocate."""
+    return (device.memory_stats() or {}).get("bytes_limit", 8 << 30)
+
+
+def bytes_a_slot(program: Program) -> int:
+    """A generous estimate of what one run takes while it trains."""
+    arch = program.arch
+    shapes = jax.eval_shape(lambda: init_state(program, traced_numbers(Run()))).params
+    n_params = sum(leaf.size for leaf in jax.tree.leaves(shapes))
+    rows = 4 * program.batch_cap if not program.shared_prefix else 2 * program.batch_cap
+    return BYTES_A_PARAMETER * n_params + BYTES_A_VALUE * rows * arch.n_layers * (4 * arch.d_model + arch.d_ff)
+
+
+def traced_numbers(run: Run) -> dict[str, np.ndarray]:
+    """The fields of a run that are only numbers, as scalars."""
+    return {name: np.asarray(getattr(run, name), np.int32 if isinstance(getattr(run, name), int) else np.float32) for name in TRACED}
+
+
+def traced_data(run: Run, dataset: Dataset) -> Data:
+    """A run's rows as the compiled program takes them."""
+    train_rows_N = np.zeros_like(dataset.answer_N)
+    train_rows_N[: dataset.n_train] = dataset.train_rows
+    return Data(dataset.answer_N, dataset.kind_N, train_rows_N, np.int32(dataset.n_train), np.int32(effective_batch_size(run, dataset.n_train)))
+
+
+def program_of(run: Run) -> Program:
+    """The static signature of a run."""
+    return make_program(run, make_dataset(run))
+
+
+def make_mesh(slots: int) -> Mesh:
+    """As many local devices as divide the slots evenly."""
+    devices = jax.local_devices()
+    count = max(n for n in range(1, len(devices) + 1) if slots % n == 0)
+    return Mesh(np.array(devices[:count]), ("slots",))
+
+
+def make_chunk(program: Program, mesh: Mesh) -> Callable:
+    """The one compiled function of a static signature: (re)initialise fresh slots, train, evaluate.
+
+    chunk(state, fresh [slots], numbers, data, n_updates) -> state, metrics {name: [slots]}. Every leaf of state,
+    numbers and data has a leading axis of slots, sharded over the mesh.
+    """
+    def lane(state, fresh, numbers, data, n_updates):
+        state = jax.tree.map(lambda new, old: jnp.where(fresh, new, old), init_state(program, numbers), state)
+        state = train(program, state, numbers, data, n_updates)
+        return state, evaluate(program, state, data)
+
+    def shard(state, fresh, numbers, data, n_updates):
+        bound = jnp.minimum(n_updates, (numbers["num_steps"] - jnp.where(fresh, 0, state.step)).max())
+        if len(fresh) > 1:
+            return jax.vmap(lane, in_axes=(0, 0, 0, 0, None))(state, fresh, numbers, data, bound)
+        # A batch axis of one would turn every matrix product into a batched one.
+        single = jax.tree.map(lambda leaf: leaf[0], (state, fresh, numbers, data))
+        return jax.tree.map(lambda leaf: leaf[None], lane(*single, bound))
+
+    slots, everywhere = PartitionSpec("slots"), PartitionSpec()
+    sharded = jax.shard_map(shard, mesh=mesh, in_specs=(slots, slots, slots, slots, everywhere), out_specs=slots, check_vma=False)
+
+    def chunk(*arguments):
+        with jax.default_matmul_precision(MATMUL_PRECISION[program.precision]):
+            return sharded(*arguments)
+
+    return jax.jit(chunk, donate_argnums=0)
+
+
+class Slots:
+    """A fixed number of slots of one program, with the inputs of the runs in them on host and devices.
+
+    state: the TrainState of all slots, leading axis [slots], on the devices.
+    """
+
+    def __init__(self, program: Program, count: int):
+        mesh = make_mesh(count)
+        self.program, self.count = program, count
+        self.sharding = NamedSharding(mesh, PartitionSpec("slots"))
+        self.chunk = make_chunk(program, mesh)
+        self.host_inputs = None
+        self.fresh, self.changed = np.zeros(count, bool), True
+        self.shapes = jax.eval_shape(lambda: init_state(program, traced_numbers(Run())))
+        self.state = self.put(jax.tree.map(lambda leaf: np.zeros((count, *leaf.shape), leaf.dtype), self.shapes))
+
+    def put(self, tree):
+        """A copy of host arrays on the devices: on a CPU device_put may share their memory, and they change later."""
+        return jax.device_put(jax.tree.map(np.copy, tree), self.sharding)
+
+    def place(self, slot: int, run: Run) -> None:
+        """Put a run into a slot; it begins from its initial weights at the next step."""
+        numbers, data = traced_numbers(run), traced_data(run, make_dataset(run))
+        if self.host_inputs is None:  # Empty slots hold some run's inputs with a budget of no update.
+            self.host_inputs = jax.tree.map(lambda leaf: np.stack([leaf] * self.count), (numbers | {"num_steps": np.int32(0)}, data))
+        jax.tree.map(lambda stack, leaf: stack.__setitem__(slot, leaf), self.host_inputs, (numbers, data))
+        self.fresh[slot], self.changed = True, True
+
+    def clear(self, slot: int) -> None:
+        """Leave a slot empty: it takes part in no further update."""
+        self.host_inputs[0]["num_steps"][slot], self.changed = 0, True
+
+    def step(self, n_updates: int) -> dict[str, jax.Array]:
+        """Train every slot for up to `n_updates`, then evaluate; metrics by name, each [slots]."""
+        if self.changed:
+            self.inputs, self.changed = self.put(self.host_inputs), False
+        self.state, metrics = self.chunk(self.state, self.put(self.fresh), *self.inputs, np.int32(n_updates))
+        self.fresh[:] = False
+        return metrics
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The state of all slots as flat named arrays, for a checkpoint."""
+        return {f"state_{i:03d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self.state))}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take up the state that `arrays` gave; the runs must have been placed again before."""
+        leaves = [arrays[f"state_{i:03d}"] for i in range(len(jax.tree.leaves(self.shapes)))]
+        self.state = self.put(jax.tree.unflatten(jax.tree.structure(self.shapes), leaves))
+        self.fresh[:] = False

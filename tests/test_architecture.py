@@ -1,0 +1,107 @@
+"""Data flows one way: what each module may import, read from the sources themselves, also from inside functions."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "grok"
+CONFIGS = PACKAGE.parent / "configs"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+TASK = {"expression", "structures", "operations"}
+TRAINING = {"dataset", "model", "layers", "optimizer", "train"}
+MAY_IMPORT = {  # module or folder of modules -> what it may import of grok
+    "experiment": set(),
+    "progress": set(),
+    "layers": set(),
+    "expression": {"experiment"},
+    "structures": {"experiment"},
+    "operations": {"experiment", "expression", "structures"},
+    "dataset": {"experiment", *TASK},
+    "model": {"experiment", "layers"},
+    "optimizer": {"experiment"},
+    "train": {"experiment", *TASK, "dataset", "model", "layers", "optimizer"},
+    "results": {"experiment"},
+    "checkpoint": {"experiment", "results"},
+    "slots": {"experiment", *TASK, *TRAINING, "results"},
+    "sweep": {"experiment", *TASK, *TRAINING, "slots", "results", "checkpoint", "progress"},
+    "bench": {"experiment", *TASK, *TRAINING, "slots", "sweep", "results"},
+    "analysis": {"experiment", *TASK, "model", "analysis"},
+    "figures": {"experiment", *TASK, "dataset", "results", "analysis", "figures"},
+    "__main__": {"experiment", *TASK, "slots", "sweep", "results", "figures", "bench"},
+    "__init__": set(),
+}
+ONLY_IN = {  # a library with an interface of its own -> the one place that knows it
+    "flax": {"model"},
+    "optax": {"optimizer", "train"},
+    "orbax": {"checkpoint"},
+    "tqdm": {"progress"},
+    "argparse": {"__main__"},
+    "matplotlib": {"figures"},
+    "PIL": {"figures"},
+    "sklearn": {"analysis", "figures"},
+}
+
+
+def name_of(path):
+    """'analysis' for grok/analysis/fourier.py, 'train' for grok/train.py."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(source, package="grok"):
+    """Dotted names of everything a source imports. `from a import b` gives a and a.b, for b may be a module."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(filter(None, [package if node.level else "", node.module]))
+            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+def of_grok(names):
+    """Which of the package's modules and folders are among dotted names."""
+    here = {name_of(path) for path in MODULES}
+    return {name.split(".")[1] for name in names if name.startswith("grok.")} & here
+
+
+def test_the_reader_sees_every_kind_of_import():
+    source = "import grok.train\nfrom grok import results, sweep as s\ndef f():\n    from grok.analysis.fourier import g\n    from . import figures\n    from .model import Transformer\n"
+    assert of_grok(imported(source)) == {"train", "results", "sweep", "analysis", "figures", "model"}
+    assert "flax.linen" in imported("import flax.linen as nn")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_imports_what_lies_to_its_right(path):
+    name = name_of(path)
+    assert name in MAY_IMPORT, f"say in this table what grok/{name} may import"
+    forbidden = of_grok(imported(path.read_text())) - MAY_IMPORT[name]
+    assert not forbidden, f"{path.relative_to(PACKAGE.parent)} imports {', '.join(sorted(forbidden))}"
+
+
+def test_the_table_itself_has_no_circle():
+    settled = set()
+    while ready := {name for name in MAY_IMPORT.keys() - settled if MAY_IMPORT[name] - {name} <= settled}:
+        settled |= ready
+    assert settled == MAY_IMPORT.keys()
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_a_library_is_known_in_one_place(library):
+    users = {name_of(path) for path in MODULES if any(name.split(".")[0] == library for name in imported(path.read_text()))}
+    assert users <= ONLY_IN[library]
+    assert users, "the table names a library that nothing uses"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.py")), ids=lambda path: path.name)
+def test_configs_import_only_the_experiment(path):
+    assert of_grok(imported(path.read_text())) == {"experiment"}
+    assert ast.get_docstring(ast.parse(path.read_text())), "its docstring says what it shows, what it costs and what to expect"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_text_is_run_as_code(path):
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    assert not {getattr(call, "id", None) for call in calls} & {"eval", "exec", "compile", "__import__"}

@@ -1,0 +1,355 @@
+"""The files of a results folder: what goes in comes out, outcomes mean what they say, and nothing already there is lost."""
+
+import errno
+import json
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from grok import results
+from grok.experiment import Experiment, GrokError, Run
+
+NAN, NEVER = float("nan"), None
+DEVICE = {"device": "1 x cpu", "processes": 1}
+
+
+@pytest.fixture
+def experiment(tiny):
+    return Experiment(name="two", runs=(tiny, tiny.replace(seed=1, d_ff=None, batch_size=0, norm="pre", learning_rate=3e-4)))
+
+
+def curve(run, steps, val_accuracy, train_accuracy=1.0):
+    """Rows of curves.parquet for one run; the metrics that a test does not speak of count upwards."""
+    metrics_MC = np.arange(len(steps) * len(results.METRICS)).reshape(-1, len(results.METRICS)) / 8
+    table = results.curves_table(np.full(len(steps), run), np.array(steps), metrics_MC)
+    return table.assign(val_accuracy=np.float32(val_accuracy), train_accuracy=np.float32(train_accuracy))
+
+
+def rows(experiment, curves, numbers=None):
+    """Rows of runs.parquet for the runs `numbers` of an experiment that has trained to its end."""
+    found = []
+    for number in numbers or range(len(experiment.runs)):
+        run = experiment.runs[number]
+        found.append({"run": number} | vars(run) | {"n_train": 24} | results.outcome(curves[curves["run"] == number], run, False, True))
+    return results.runs_table(found)
+
+
+def save(folder, experiment, numbers=None, complete=True):
+    """Everything that training the runs `numbers` would write; returns runs and curves."""
+    assert results.begin(folder, experiment, DEVICE)
+    numbers = numbers or range(len(experiment.runs))
+    curves = pd.concat([curve(n, [1, 2, 100], [0.1, 0.99, 0.5 + n / 2]) for n in numbers], ignore_index=True)
+    runs = rows(experiment, curves, numbers)
+    results.write_tables(folder, runs, curves)
+    for n in numbers:
+        results.write_arrays(folder, f"run_{n:04d}", {"embedding": np.full((9, 8), n, np.float32), "labels": np.array(list("0123456o="))})
+    if complete:
+        results.finish(folder, 1.0, 200)
+    return runs, curves
+
+
+def contents(folder):
+    """Every file below a folder with its bytes."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+# --- Round trip ---
+
+
+def test_what_is_written_is_read_back(tmp_path, experiment):
+    runs, curves = save(tmp_path / "two", experiment)
+    results.write_arrays(tmp_path / "two", "run_0001_step_00000020", {"embedding": np.eye(3)})
+    loaded = results.load(tmp_path / "two")
+    pd.testing.assert_frame_equal(loaded.runs, runs, check_exact=True)
+    pd.testing.assert_frame_equal(loaded.curves, curves, check_exact=True)
+    pd.testing.assert_frame_equal(loaded.curve(1).reset_index(drop=True), curves[curves["run"] == 1].reset_index(drop=True), check_exact=True)
+    assert [loaded.experiment_run(n) for n in (0, 1)] == list(experiment.runs)
+    assert (loaded.arrays(1)["embedding"] == 1).all() and loaded.arrays(1)["labels"].tolist() == list("0123456o=")
+    np.testing.assert_array_equal(loaded.arrays(1, step=20)["embedding"], np.eye(3))
+    assert loaded.complete
+
+
+def test_runs_parquet_has_the_promised_columns(tmp_path, experiment):
+    save(tmp_path / "two", experiment)
+    promised = """run operation structure train_fraction seed split_seed optimizer weight_decay learning_rate batch_size num_steps stopped_at
+        steps_to_train_99 steps_to_val_99 steps_to_val_99_sustained final_train_accuracy final_val_accuracy best_val_accuracy status"""
+    assert set(promised.split()) <= set(pd.read_parquet(tmp_path / "two" / "runs.parquet").columns)
+
+
+def test_experiment_json_says_who_made_the_numbers(tmp_path, experiment):
+    save(tmp_path / "two", experiment)
+    description = json.loads((tmp_path / "two" / "experiment.json").read_text())
+    assert description["complete"] is True
+    [session] = description["sessions"]
+    assert session["command"].startswith("python -m grok") and session["device"] == "1 x cpu"
+    assert session["versions"]["jax"] == __import__("jax").__version__
+    assert session["started"].endswith("+00:00") and (session["seconds"], session["run_updates"]) == (1.0, 200)
+
+
+def test_curves_are_ordered_by_run_and_step():
+    table = results.curves_table(np.array([1, 0, 1, 0]), np.array([2, 2, 1, 1]), np.arange(40).reshape(4, 10))
+    assert table[["run", "step"]].to_numpy().tolist() == [[0, 1], [0, 2], [1, 1], [1, 2]]
+    assert table["train_loss"].tolist() == [30, 10, 20, 0]
+
+
+# --- Outcomes ---
+
+TEN_ABOVE = [0.2, *[0.995] * 10, 0.5, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("val_accuracy", "first", "sustained"),
+    [
+        ([0.1, 0.5, 0.98], NEVER, NEVER),
+        ([0.1, 0.99, 1.0], 20, 20),
+        ([0.1, np.float32(98.99) / 100, 0.99], 30, 30),
+        ([0.1, 1.0, 0.5, 1.0, 1.0], 20, 40),  # a dip: the first crossing is not the sustained one
+        ([0.1, 1.0, 1.0, 0.5], 20, NEVER),  # collapsed at the end, without ten in a row
+        (TEN_ABOVE, 20, 20),  # ten in a row count, whatever comes later
+        ([0.2, *[0.995] * 9, 0.5, 0.6], 20, NEVER),  # nine do not
+        ([1.0, *TEN_ABOVE], 10, 30),
+        ([NAN, NAN], NEVER, NEVER),
+        ([], NEVER, NEVER),
+    ],
+)
+def test_first_and_sustained_crossing(tiny, val_accuracy, first, sustained):
+    steps = 10 * np.arange(1, len(val_accuracy) + 1)
+    found = results.outcome(curve(0, steps, val_accuracy), tiny.replace(num_steps=10_000), False, True)
+    assert (found["steps_to_val_99"], found["steps_to_val_99_sustained"]) == (first, sustained)
+
+
+def test_the_share_99_of_100_counts_as_99_percent(tiny):
+    accuracy = np.float32(99) / np.float32(100)
+    assert results.outcome(curve(0, [10], [accuracy]), tiny, False, True)["steps_to_val_99"] == 10
+
+
+@pytest.mark.parametrize(
+    ("val_accuracy", "diverged", "stopped", "status"),
+    [
+        ([], False, False, "queued"),
+        ([0.1, 0.2], False, False, "running"),
+        ([0.1, 1.0], False, False, "running"),  # above 99% now is not yet an end
+        ([0.1, 1.0], False, True, "grokked"),
+        ([0.1, 0.2], False, True, "budget"),
+        ([0.1, NAN], True, True, "diverged"),
+        ([1.0] * 12 + [NAN], True, True, "diverged"),
+    ],
+)
+def test_status(tiny, val_accuracy, diverged, stopped, status):
+    steps = 2 * np.arange(1, len(val_accuracy) + 1)
+    found = results.outcome(curve(0, steps, val_accuracy), tiny.replace(num_steps=1000), diverged, stopped)
+    assert found["status"] == status
+    assert found["stopped_at"] == (steps[-1] if len(steps) else 0)
+
+
+def test_final_and_best_values(tiny):
+    table = curve(0, [1, 2, 3], [0.2, 0.9, 0.4], [0.5, 0.99, 0.98]).assign(val_loss=[3.0, 1.0, 2.0], train_loss=[0.3, 0.1, 0.2])
+    found = results.outcome(table, tiny, False, True)
+    expected = {"steps_to_train_99": 2, "final_train_accuracy": 0.98, "final_val_accuracy": 0.4, "final_train_loss": 0.2, "final_val_loss": 2.0,
+                "best_train_accuracy": 0.99, "best_val_accuracy": 0.9}
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+
+
+def test_a_time_that_was_never_reached_is_missing_on_disk_not_the_budget(tmp_path, experiment):
+    curves = pd.concat([curve(0, [1, 100], [0.1, 0.2], 0.5), curve(1, [1, 100], [0.1, 1.0])], ignore_index=True)
+    results.write_tables(tmp_path, rows(experiment, curves), curves)
+    read = pd.read_parquet(tmp_path / "runs.parquet")
+    for name in ("steps_to_train_99", "steps_to_val_99", "steps_to_val_99_sustained"):
+        assert read[name].isna().tolist() == [True, False], name
+        assert read[name].dtype == "Int64", name
+
+
+def test_the_closing_table_says_never(experiment):
+    curves = pd.concat([curve(0, [1, 100], [0.1, 0.2], 0.5), curve(1, [1, 100], [0.1, 1.0])], ignore_index=True)
+    _, never, crossed = results.closing_table(rows(experiment, curves)).splitlines()
+    assert never.count("never") == 2 and "20.0%" in never and "budget" in never
+    assert "never" not in crossed and "100.0%" in crossed and "grokked" in crossed
+    assert "NA" not in never
+
+
+# --- The same folder again ---
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda e: Experiment(name="two", runs=(e.runs[0], e.runs[1].replace(seed=7))), "its run 1 has seed=1, not 7"),
+        (lambda e: Experiment(name="two", runs=(e.runs[0].replace(weight_decay=0.5), e.runs[1])), "its run 0 has weight_decay=1.0, not 0.5"),
+        (lambda e: Experiment(name="two", runs=e.runs[:1]), "it has 2 runs, not 1"),
+        (lambda e: Experiment(name="two", runs=e.runs, scale="paper"), "its scale is 'small', not 'paper'"),
+        (lambda e: Experiment(name="two", runs=e.runs, keep_params=True), "its keep_params is False, not True"),
+    ],
+)
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_different_experiment_of_the_same_name_is_refused(tmp_path, experiment, change, said, anew):
+    save(tmp_path / "two", experiment, complete=False)
+    before = contents(tmp_path)
+    with pytest.raises(GrokError) as refusal:
+        results.begin(tmp_path / "two", change(experiment), DEVICE, anew)
+    assert said in str(refusal.value) and "--name" in str(refusal.value) and "\n" not in str(refusal.value)
+    assert contents(tmp_path) == before
+
+
+def test_complete_results_are_left_alone(tmp_path, experiment):
+    save(tmp_path / "two", experiment)
+    before = contents(tmp_path)
+    assert results.begin(tmp_path / "two", experiment, DEVICE) is False
+    assert contents(tmp_path) == before
+
+
+def test_unfinished_results_are_continued(tmp_path, experiment):
+    runs, _ = save(tmp_path / "two", experiment, complete=False)
+    assert results.begin(tmp_path / "two", experiment, DEVICE) is True
+    loaded = results.load(tmp_path / "two")
+    pd.testing.assert_frame_equal(loaded.runs, runs)
+    assert not loaded.complete and len(loaded.description["sessions"]) == 2
+
+
+@pytest.mark.parametrize("anew", [False, True], ids=["committed", "anew"])
+def test_complete_results_go_only_when_their_replacement_is_complete(tmp_path, experiment, anew):
+    folder = tmp_path / "two"
+    save(folder, experiment)
+    if not anew:  # As on a fresh clone, which has no local checkpoints.
+        (folder / "checkpoints").rmdir()
+    kept = contents(folder)
+    assert results.begin(folder, experiment, DEVICE, anew) is True
+    assert contents(folder / "previous") == kept
+    assert not (folder / "runs.parquet").exists() and not results.read_description(folder)["complete"]
+    assert results.begin(folder, experiment, DEVICE) is True, "an interrupted replacement goes on"
+    assert contents(folder / "previous") == kept
+    results.finish(folder, 1.0, 1)
+    assert not (folder / "previous").exists()
+
+
+def test_starting_a_replacement_over_keeps_the_complete_results(tmp_path, experiment):
+    folder = tmp_path / "two"
+    save(folder, experiment)
+    kept = contents(folder)
+    assert results.begin(folder, experiment, DEVICE, anew=True)
+    results.write_tables(folder, *save_tables(experiment))
+    assert results.begin(folder, experiment, DEVICE, anew=True), "stopped before its end, and started over"
+    assert contents(folder / "previous") == kept
+
+
+def test_a_move_to_previous_that_was_cut_short_loses_nothing(tmp_path, experiment, monkeypatch):
+    folder = tmp_path / "two"
+    save(folder, experiment)
+    kept = set(contents(folder).values())
+    rename, moved = type(folder).rename, []
+
+    def killed_after_the_first(path, target):
+        if moved:
+            raise KeyboardInterrupt
+        moved.append(path)
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(folder), "rename", killed_after_the_first)
+        with pytest.raises(KeyboardInterrupt):
+            results.begin(folder, experiment, DEVICE, anew=True)
+    results.begin(folder, experiment, DEVICE, anew=True)
+    assert kept <= set(contents(folder).values())
+
+
+def save_tables(experiment):
+    curves = curve(0, [1], [0.5])
+    return rows(experiment, curves, [0]), curves
+
+
+# --- Disks and locks ---
+
+
+def full(*_arguments, **_options):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("broken", [(os, "replace"), (pd.DataFrame, "to_parquet"), (np, "savez_compressed")], ids=lambda broken: broken[1])
+def test_a_full_disk_gives_one_line_and_loses_nothing(tmp_path, experiment, monkeypatch, broken):
+    folder = tmp_path / "two"
+    runs, curves = save(folder, experiment, complete=False)
+    before = contents(folder)
+    monkeypatch.setattr(*broken, full)
+    writers = {
+        "replace": [lambda: results.write_tables(folder, runs, curves), lambda: results.write_description(folder, {})],
+        "to_parquet": [lambda: results.write_tables(folder, runs, curves)],
+        "savez_compressed": [lambda: results.write_arrays(folder, "run_0000", {"embedding": np.zeros(3)})],
+    }
+    for write in writers[broken[1]]:
+        with pytest.raises(GrokError, match="disk that holds .* is full; what was saved before is intact") as refusal:
+            write()
+        assert "\n" not in str(refusal.value)
+        assert contents(folder) == before, "no file changed, none left half-written"
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_place_that_cannot_be_written_gives_one_line(tmp_path, place):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(GrokError, match="cannot write to .*--results DIR"), results.claim(tmp_path / place):
+        pass
+    assert contents(tmp_path) == {"file": b"not a folder"}
+
+
+def test_a_claimed_folder_is_refused_to_a_second(tmp_path):
+    with results.claim(tmp_path / "two"):
+        with pytest.raises(GrokError, match="another process is training into"), results.claim(tmp_path / "two"):
+            pass
+        with results.claim(tmp_path / "other"):
+            pass
+    with results.claim(tmp_path / "two"):
+        pass
+
+
+# --- Reading what is not whole ---
+
+
+def test_results_that_are_still_being_made_can_be_read(tmp_path, experiment):
+    assert results.begin(tmp_path / "two", experiment, DEVICE)
+    with pytest.raises(GrokError, match="holds no results"):
+        results.load(tmp_path / "two")
+    curves = curve(0, [1, 2], [0.1, 0.2])
+    found = [{"run": n} | vars(run) | results.outcome(curves[curves["run"] == n], run, False, False) for n, run in enumerate(experiment.runs)]
+    results.write_tables(tmp_path / "two", results.runs_table(found), curves)
+    loaded = results.load(tmp_path / "two")
+    assert loaded.runs["status"].tolist() == ["running", "queued"]
+    assert loaded.runs["final_val_accuracy"].isna().tolist() == [False, True]
+    assert len(loaded.curve(0)) == 2 and loaded.curve(1).empty and not loaded.complete
+    with pytest.raises(GrokError, match="no arrays of run 1"):
+        loaded.arrays(1)
+    with pytest.raises(GrokError, match="has no run 2"):
+        loaded.arrays(2)
+
+
+@pytest.mark.parametrize("name", ["experiment.json", "runs.parquet", "curves.parquet"])
+def test_a_torn_file_gives_one_line(tmp_path, experiment, name):
+    save(tmp_path / "two", experiment)
+    path = tmp_path / "two" / name
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(GrokError, match="cannot be read") as refusal:
+        results.load(tmp_path / "two")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_folder_that_holds_nothing_gives_one_line(tmp_path):
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(GrokError, match="holds no results: train them"):
+            results.load(folder)
+
+
+def test_parts_of_several_processes_are_merged(tmp_path, tiny):
+    experiment = Experiment(name="five", runs=tuple(tiny.replace(seed=seed) for seed in range(5)))
+    whole, curves = save(tmp_path / "alone", experiment)
+    save(tmp_path / "five" / "part-0", experiment, [0, 2, 4])
+    (tmp_path / "five" / "part-1").mkdir()
+    assert results.load(tmp_path / "five").runs["run"].tolist() == [0, 2, 4]
+    assert not results.load(tmp_path / "five").complete, "the other process has only just claimed its folder"
+    save(tmp_path / "five" / "part-1", experiment, [1, 3], complete=False)
+    assert not results.load(tmp_path / "five").complete
+    results.finish(tmp_path / "five" / "part-1", 1.0, 1)
+    merged = results.load(tmp_path / "five")
+    assert merged.complete
+    pd.testing.assert_frame_equal(merged.runs, whole, check_exact=True)
+    pd.testing.assert_frame_equal(merged.curves, curves, check_exact=True)
+    assert [int(merged.arrays(n)["embedding"][0, 0]) for n in range(5)] == [0, 1, 2, 3, 4]
+    assert merged.experiment_run(3) == Run(**vars(experiment.runs[3]))

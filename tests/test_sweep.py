@@ -1,0 +1,307 @@
+"""A sweep gives every run what it would have had alone: one program a signature, whatever the slots, mates, stops and processes."""
+
+import functools
+import json
+import logging.handlers
+import os
+import queue
+import signal
+import socket
+import time
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from grok import results, train
+from grok.checkpoint import Checkpoints
+from grok.experiment import Experiment, GrokError, Run
+from grok.progress import Progress
+from grok.slots import Slots
+from grok.sweep import Interrupted, Options, train_experiment
+
+pytestmark = pytest.mark.usefixtures("quick_sweeps")
+
+BASE = Run(operation="x+y", structure="Z7", n_layers=1, n_heads=2, d_model=8, d_ff=16, batch_size=8, num_steps=60, eval_every=20, stop_after=2)
+LONG = BASE.replace(seed=3, operation="x*y", train_fraction=0.4, num_steps=100, learning_rate=3e-3, weight_decay=0.1)
+SHORT = BASE.replace(seed=1, num_steps=47)
+SHORTEST = BASE.replace(seed=2, split_seed=1, num_steps=3)
+GROKS = BASE.replace(operation="1", learning_rate=3e-4, num_steps=500)
+DIVERGES = BASE.replace(learning_rate=1e30, num_steps=400)
+FIRST_GROUP = (GROKS, DIVERGES, LONG, SHORTEST, SHORT)
+OTHER_WIDTH = (BASE.replace(d_model=12, num_steps=25), BASE.replace(d_model=12, seed=9, num_steps=21, snapshots=True))
+
+
+def sweep(root, *runs, slots, name="sweep", keep_params=False, **options):
+    """Train runs in this process; returns the results."""
+    return results.load(train_experiment(Experiment(name=name, runs=runs, keep_params=keep_params), Options(root, slots=slots, **options)))
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory, quick_sweeps):
+    """Two signatures, seven runs, two slots; with what JAX said it compiled."""
+    said = queue.SimpleQueue()
+    listener = logging.handlers.QueueHandler(said)
+    logging.getLogger("jax").addHandler(listener)
+    with jax.log_compiles():
+        loaded = sweep(tmp_path_factory.mktemp("mixed"), *FIRST_GROUP[:2], OTHER_WIDTH[0], *FIRST_GROUP[2:], OTHER_WIDTH[1], slots=2, keep_params=True)
+    logging.getLogger("jax").removeHandler(listener)
+    lines = [said.get().getMessage() for _ in range(said.qsize())]
+    return loaded, [line for line in lines if "XLA compilation of jit(chunk)" in line]
+
+
+def numbers_of(loaded, *runs):
+    """The numbers under which runs stand in results."""
+    listed = [loaded.experiment_run(n) for n in loaded.runs["run"]]
+    return [listed.index(run) for run in runs]
+
+
+def curve_of(loaded, run):
+    """The curve of a run without its number."""
+    [number] = numbers_of(loaded, run)
+    return loaded.curve(number).drop(columns="run").reset_index(drop=True)
+
+
+# --- One program a signature ---
+
+
+def test_each_signature_is_compiled_once_whatever_the_runs_and_their_numbers(mixed):
+    assert len(mixed[1]) == 2, mixed[1]
+
+
+# --- When runs are evaluated, and when they end ---
+
+
+def test_evaluations_are_those_of_the_schedule_up_to_the_stop(mixed):
+    loaded = mixed[0]
+    early = [1, 2, 5, 10, 20]
+    assert curve_of(loaded, LONG)["step"].tolist() == [*early, 40, 60, 80, 100]
+    assert curve_of(loaded, SHORT)["step"].tolist() == [*early, 40, 47]
+    assert curve_of(loaded, SHORTEST)["step"].tolist() == [1, 2, 3]
+    assert curve_of(loaded, OTHER_WIDTH[0])["step"].tolist() == [*early, 25]
+    for number, row in enumerate(loaded.runs.itertuples()):
+        run = loaded.experiment_run(number)
+        schedule = [step for step in train.evaluation_steps(run.num_steps, run.eval_every) if step <= row.stopped_at]
+        assert loaded.curve(number)["step"].tolist() == schedule and schedule[-1] == row.stopped_at
+
+
+def test_a_run_that_groks_leaves_after_stop_after_evaluations_of_the_cadence(mixed):
+    loaded = mixed[0]
+    row = loaded.runs.iloc[numbers_of(loaded, GROKS)[0]]
+    cadence = curve_of(loaded, GROKS).query("step % 20 == 0")
+    assert row["status"] == "grokked" and row["stopped_at"] < GROKS.num_steps
+    above = (cadence["val_accuracy"] >= 0.99).tolist()
+    assert above[-2:] == [True, True] and not any(a and b for a, b in zip(above[:-2], above[1:-1])), "no earlier, no later"
+
+
+def test_a_diverged_run_is_marked_and_the_others_go_on(mixed):
+    loaded = mixed[0]
+    status = dict(zip(loaded.runs["run"], loaded.runs["status"]))
+    assert [status[n] for n in numbers_of(loaded, DIVERGES, LONG, SHORT, SHORTEST, *OTHER_WIDTH)] == ["diverged"] + ["budget"] * 5
+    assert loaded.runs["stopped_at"][numbers_of(loaded, DIVERGES)[0]] == 20, "it left at the end of its first chunk"
+    assert np.isfinite(curve_of(loaded, LONG).drop(columns="val_mirrored_accuracy")).all(axis=None)
+
+
+def test_fixed_sweep_totals_are_recorded(mixed):
+    loaded = mixed[0]
+    [session] = loaded.description["sessions"]
+    assert session["run_updates"] == loaded.runs["stopped_at"].sum() == loaded.curves.groupby("run")["step"].max().sum()
+    assert loaded.complete and (loaded.folder / "checkpoints").is_dir()
+
+
+def test_arrays_are_those_of_the_last_update_and_of_the_snapshots(mixed):
+    loaded = mixed[0]
+    [kept] = numbers_of(loaded, OTHER_WIDTH[1])
+    files = {path.name for path in (loaded.folder / "arrays").iterdir()}
+    assert files == {f"run_{n:04d}{what}.npz" for n in range(7) for what in ("", "_params")} | {f"run_{kept:04d}_step_{step:08d}.npz" for step in (1, 2, 5, 10, 20)}
+    for number in range(7):
+        arrays, last = loaded.arrays(number), loaded.curve(number).iloc[-1]
+        assert arrays["embedding"].shape == arrays["unembedding"].shape == (9, loaded.experiment_run(number).d_model)
+        assert arrays["labels"].tolist() == [*"0123456", "o", "="]
+        np.testing.assert_allclose(np.linalg.norm(arrays["embedding"]), last["embedding_norm"], rtol=1e-5)
+        np.testing.assert_allclose(np.linalg.norm(arrays["unembedding"]), last["unembedding_norm"], rtol=1e-5)
+        with np.load(loaded.folder / "arrays" / f"run_{number:04d}_params.npz") as params:
+            np.testing.assert_array_equal(params["unembedding"].T, arrays["unembedding"])
+            np.testing.assert_allclose(np.sqrt(sum((params[name].astype(float) ** 2).sum() for name in params)), last["weight_norm"], rtol=1e-5)
+
+
+# --- A run is the same in any company ---
+
+
+def test_a_lane_is_the_single_run_for_100_updates(mixed, on_device):
+    """The reference knows no slots, no chunks and no vmap: one jitted update after the other."""
+    alone = on_device(LONG)
+    jit = functools.partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
+    update, evaluate = jit(train.update), jit(train.evaluate)
+    state, rows = alone.state, []
+    for step in range(1, 101):
+        state = update(alone.program, state, alone.numbers, alone.data)
+        if step in (1, 2, 5, 10, 20, 40, 60, 80, 100):
+            rows.append({"step": step} | {name: float(value) for name, value in evaluate(alone.program, state, alone.data).items()})
+    found = curve_of(mixed[0], LONG)
+    pd.testing.assert_frame_equal(found.astype(float), pd.DataFrame(rows)[found.columns.tolist()].astype(float), rtol=1e-5, atol=1e-5)
+    arrays = mixed[0].arrays(*numbers_of(mixed[0], LONG))
+    np.testing.assert_allclose(arrays["embedding"], state.params["embedding"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(arrays["unembedding"], state.params["unembedding"].T, rtol=1e-5, atol=1e-5)
+
+
+def test_the_same_slots_with_other_mates_and_another_order_give_the_same_bits(mixed, tmp_path):
+    other = sweep(tmp_path, SHORT, BASE.replace(seed=11, num_steps=33), LONG, DIVERGES, slots=2)
+    for run in (SHORT, LONG, DIVERGES):
+        pd.testing.assert_frame_equal(curve_of(other, run), curve_of(mixed[0], run), check_exact=True)
+        a, b = (loaded.arrays(*numbers_of(loaded, run)) for loaded in (other, mixed[0]))
+        np.testing.assert_array_equal(a["embedding"], b["embedding"])
+
+
+def test_what_is_on_the_device_does_not_change_with_the_arrays_it_came_from(on_device):
+    """On a CPU device_put shares the memory of an array at a multiple of 64 bytes, so chance would decide."""
+    memory = np.zeros(1000, np.uint8)
+    fresh = memory[-memory.ctypes.data % 64 :][:2].view(bool)
+    on_devices = Slots(on_device(BASE).program, 2).put(fresh)
+    fresh[:] = True
+    assert not np.asarray(on_devices).any()
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_other_numbers_of_slots_agree(mixed, tmp_path, slots):
+    other = sweep(tmp_path, *FIRST_GROUP, slots=slots)
+    for run in FIRST_GROUP:
+        pd.testing.assert_frame_equal(curve_of(other, run), curve_of(mixed[0], run), rtol=1e-5, atol=1e-5)
+        assert other.runs["status"][numbers_of(other, run)[0]] == mixed[0].runs["status"][numbers_of(mixed[0], run)[0]]
+
+
+# --- Stops and resumption ---
+
+
+def stop_at(patch, number, advance):
+    """Send this process a signal at the given call of Progress.advance."""
+    calls, original = [], Progress.advance
+
+    def counting(*arguments):
+        calls.append(arguments)
+        if len(calls) == advance:
+            os.kill(os.getpid(), number)
+        return original(*arguments)
+
+    patch.setattr(Progress, "advance", counting)
+
+
+def test_stopped_and_resumed_is_bit_identical_to_undisturbed(mixed, tmp_path, monkeypatch):
+    """Stopped by the time limit in the first chunk, by SIGTERM in the first group, by SIGINT in the second."""
+    runs = (*FIRST_GROUP[:2], OTHER_WIDTH[0], *FIRST_GROUP[2:], OTHER_WIDTH[1])
+    again = functools.partial(sweep, tmp_path, *runs, slots=2, keep_params=True)
+    with pytest.raises(Interrupted, match="time limit") as stop:
+        again(time_limit=0)
+    assert stop.value.code == 75
+    partial = results.load(tmp_path / "sweep")
+    assert set(partial.runs["status"]) == {"running", "diverged", "queued"} and not partial.complete
+    for number, advance, code in ((signal.SIGTERM, 3, 75), (signal.SIGINT, 13, 130)):
+        with monkeypatch.context() as patch, pytest.raises(Interrupted, match=number.name) as stop:
+            stop_at(patch, number, advance)
+            again()
+        assert stop.value.code == code
+    resumed = again()
+    undisturbed = mixed[0]
+    assert len(resumed.description["sessions"]) == 4
+    assert resumed.description["sessions"][-1]["run_updates"] == resumed.runs["stopped_at"].sum()
+    pd.testing.assert_frame_equal(resumed.runs, undisturbed.runs, check_exact=True)
+    pd.testing.assert_frame_equal(resumed.curves, undisturbed.curves, check_exact=True)
+    for path in (undisturbed.folder / "arrays").iterdir():
+        with np.load(path) as expected, np.load(resumed.folder / "arrays" / path.name) as found:
+            assert expected.files == found.files
+            for name in expected.files:
+                np.testing.assert_array_equal(found[name], expected[name])
+
+
+def test_a_signal_before_the_first_chunk_stops_cleanly(tmp_path, monkeypatch):
+    restore = Checkpoints.restore
+    monkeypatch.setattr(Checkpoints, "restore", lambda self: (os.kill(os.getpid(), signal.SIGTERM), restore(self))[1])
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        sweep(tmp_path, BASE, SHORT, slots=2)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL and signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+def test_complete_results_are_not_trained_again(mixed, monkeypatch):
+    runs = [mixed[0].experiment_run(n) for n in range(7)]
+    monkeypatch.setattr(Progress, "advance", lambda *_: pytest.fail("trained"))
+    again = sweep(mixed[0].folder.parent, *runs, slots=2, keep_params=True)
+    pd.testing.assert_frame_equal(again.runs, mixed[0].runs, check_exact=True)
+
+
+def test_a_changed_config_with_an_old_checkpoint_is_refused(tmp_path):
+    with pytest.raises(Interrupted):
+        sweep(tmp_path, BASE, slots=2, time_limit=0)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(GrokError, match="different experiment.*its run 0 has learning_rate=0.001, not 0.002"):
+        sweep(tmp_path, BASE.replace(learning_rate=2e-3), slots=2)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_mistake_in_any_run_shows_before_anything_is_written(tmp_path):
+    with pytest.raises(GrokError, match="leaves no validation row"):
+        sweep(tmp_path / "results", BASE, BASE.replace(train_fraction=0.999), slots=1)
+    assert not (tmp_path / "results").exists()
+
+
+# --- Real processes ---
+
+CONFIG = """
+from grok.experiment import Experiment, Run, grid
+
+base = Run(operation="x+y", structure="Z7", n_layers=1, n_heads=2, d_model=8, d_ff=16, batch_size=8, eval_every=20, stop_after=0)
+experiment = Experiment(name="tiny", runs=grid(base, num_steps=[%s], seed=[0, 1]))
+"""
+
+
+def wait_for(condition, process, seconds=60):
+    """Wait until something has happened in a process that must be alive meanwhile."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline, "it takes too long"
+        time.sleep(0.02)
+
+
+def test_a_running_sweep_can_be_read_refuses_a_second_process_and_stops_at_ctrl_c(tmp_path, start_grok):
+    config, folder = tmp_path / "tiny.py", tmp_path / "results" / "tiny"
+    config.write_text(CONFIG % "10**6")
+    arguments = ("train", config, "--results", tmp_path / "results", "--checkpoint-every", "0.2", "--slots", "2")
+    first = start_grok(*arguments)
+    wait_for((folder / "curves.parquet").exists, first)
+    second = start_grok(*arguments)
+    out, err = second.communicate(timeout=60)
+    assert (second.returncode, out) == (2, "")
+    assert err == f"grok: another process is training into {folder}: wait for it, or choose another place with --results DIR\n"
+
+    seen = results.load(folder)
+    wait_for(lambda: len(results.load(folder).curves) > len(seen.curves), first)
+    assert seen.runs["status"].tolist() == ["running", "running"] and not seen.complete
+
+    first.send_signal(signal.SIGINT)
+    out, err = first.communicate(timeout=60)
+    assert first.returncode == 130
+    assert "Traceback" not in err
+    assert err.splitlines()[-1] == f"grok: stopped by SIGINT; all is saved. To go on: python -m grok {' '.join(map(str, arguments))}"
+    [session] = results.load(folder).description["sessions"]
+    assert session["run_updates"] == results.load(folder).runs["stopped_at"].sum() > 0
+
+
+def test_two_processes_give_what_one_gives(tmp_path, start_grok):
+    config = tmp_path / "tiny.py"
+    config.write_text(CONFIG % "30, 47")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    common = ("train", config, "--results", tmp_path / "two", "--no-figures", "--coordinator", address, "--num-processes", 2, "--process-id")
+    for process in [start_grok(*common, i) for i in (0, 1)]:
+        _, err = process.communicate(timeout=100)
+        assert process.returncode == 0, err
+    merged = results.load(tmp_path / "two" / "tiny")
+    runs = tuple(BASE.replace(num_steps=num_steps, seed=seed, stop_after=0) for num_steps in (30, 47) for seed in (0, 1))
+    alone = sweep(tmp_path / "one", *runs, slots=2, name="tiny")
+    assert merged.complete and json.loads((merged.folder / "part-1" / "experiment.json").read_text())["sessions"][0]["processes"] == 2
+    pd.testing.assert_frame_equal(merged.runs, alone.runs, rtol=1e-5, atol=1e-5)
+    pd.testing.assert_frame_equal(merged.curves, alone.curves, rtol=1e-5, atol=1e-5)
+    for number in range(4):
+        np.testing.assert_allclose(merged.arrays(number)["unembedding"], alone.arrays(number)["unembedding"], rtol=1e-5, atol=1e-5)
