@@ -79,7 +79,7 @@ def add_train(command) -> None:
     fields = sub.add_argument_group("fields of every run (the defaults are those of a run that says nothing else)")
     fields.add_argument("--modulus", metavar="N", type=int, default=argparse.SUPPRESS, help="short for --structure Z<N>")
     for spec in dataclasses.fields(Run):
-        fields.add_argument("--" + spec.name.replace("_", "-"), dest=f"field_{spec.name}", help=spec.metadata["help"] + f" (default: {spec.default!r})",
+        fields.add_argument("--" + spec.name.replace("_", "-"), dest=f"field_{spec.name}", help=spec.metadata["help"].replace("%", "%%") + f" (default: {spec.default!r})",
                             default=argparse.SUPPRESS, **flag_type(spec))
 
 
@@ -131,6 +131,8 @@ def load_config(path: str, scale: str) -> Experiment:
         spec.loader.exec_module(module)
         found = getattr(module, "experiment", None)
         found = found(scale) if callable(found) else found
+        if isinstance(found, Experiment) and found.scale == "paper":
+            found = dataclasses.replace(found, name=f"{found.name}_paper")
     except GrokError as error:
         raise GrokError(f"config {path}: {error}") from error
     except Exception as error:

@@ -76,7 +76,8 @@ def start_grok(quick_compilation):
     yield start
     for process in started:
         process.kill()
-        process.communicate()
+        with process:  # closes its pipes and waits
+            pass
 
 
 @pytest.fixture(scope="session")

@@ -173,10 +173,8 @@ ARCHITECTURES = [  # where LayerNorm stands, activation, blocks, heads
     ("post", "relu", 2, 4, "answer"),
     ("post", "relu", 2, 4, "eos"),
     ("post", "gelu", 3, 1, "eos"),
-    ("pre", "gelu", 2, 2, "answer"),
-    ("pre", "relu", 1, 2, "eos"),
+    ("pre", "gelu", 2, 2, "eos"),
     ("none", "relu", 1, 4, "answer"),
-    ("none", "gelu", 2, 1, "eos"),
 ]
 OPERATIONS = [("x+y", "Z12"), ("x^3+xy^2+y", "Z12"), ("x+y if x even else x*y", "Z12"), ("xyx^-1", "A4"), ("xyx", "D6"), ("xy", "Z2xS3")]
 

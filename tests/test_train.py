@@ -354,7 +354,7 @@ def test_first_update_has_learning_rate_0(tiny, on_device):
 
 def test_memorises_random_labels(on_device):
     """Every label corrupted: 100% training accuracy can only come from memory, and validation stays near chance."""
-    run = Run(operation="x+y", structure="Z11", n_layers=1, n_heads=2, d_model=64, batch_size=0, num_steps=700, corrupted_labels=60,
+    run = Run(operation="x+y", structure="Z11", n_layers=1, n_heads=2, d_model=64, batch_size=0, num_steps=500, corrupted_labels=60,
               token_format="eos", optimizer="adam", weight_decay=0.0)
     lane = on_device(run)
     state = jitted_train(lane.program, lane.state, lane.numbers, lane.data, run.num_steps)

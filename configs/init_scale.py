@@ -1,0 +1,16 @@
+"""Beyond the paper: does a larger initialisation delay generalisation?
+
+Shows: updates to 99% validation against the factor on all initial weights.
+
+Cost: paper scale 7 factors, 5 seeds, 10^5 updates of x/y; small scale x+y mod 31, 4 factors, 3 seeds.
+"""
+
+from grok.experiment import Experiment, Run, grid
+
+
+def experiment(scale):
+    if scale == "paper":
+        base, factors, seeds = Run(operation="x/y", num_steps=100_000), [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0], range(5)
+    else:
+        base, factors, seeds = Run(operation="x+y", structure="Z31", train_fraction=0.6, d_model=32, num_steps=15_000), [0.25, 0.5, 1.0, 2.0], range(3)
+    return Experiment(name="init_scale", scale=scale, runs=grid(base, init_scale=factors, seed=seeds))
