@@ -67,8 +67,8 @@ def add_train(command) -> None:
     how.add_argument("--name", metavar="NAME", default=argparse.SUPPRESS, help="name of the experiment's folder (default: the config's, with the overrides)")
     how.add_argument("--scale", choices=("small", "paper"), default="small", help="small: minutes on two CPU cores; paper: the paper's own sizes")
     how.add_argument("--slots", metavar="N", type=positive_int, default=argparse.SUPPRESS, help="runs in training at once (default: chosen for the device)")
-    how.add_argument("--time-limit", metavar="SECONDS", type=float, default=argparse.SUPPRESS, help="stop, checkpoint and leave with status 75 after this long (default: none)")
-    how.add_argument("--checkpoint-every", metavar="SECONDS", type=float, default=60.0, help="time between checkpoints")
+    how.add_argument("--time-limit", metavar="SECONDS", type=positive_float, default=argparse.SUPPRESS, help="stop, checkpoint and leave with status 75 after this long (default: none)")
+    how.add_argument("--checkpoint-every", metavar="SECONDS", type=not_negative_float, default=60.0, help="time between checkpoints")
     how.add_argument("--anew", action="store_true", help="train again what is complete, and start unfinished runs over")
     how.add_argument("--no-figures", action="store_true", help="do not draw figures at the end")
     several = sub.add_argument_group("several processes or machines")
@@ -79,7 +79,7 @@ def add_train(command) -> None:
     fields = sub.add_argument_group("fields of every run (the defaults are those of a run that says nothing else)")
     fields.add_argument("--modulus", metavar="N", type=int, default=argparse.SUPPRESS, help="short for --structure Z<N>")
     for spec in dataclasses.fields(Run):
-        fields.add_argument("--" + spec.name.replace("_", "-"), dest=f"field_{spec.name}", help=spec.metadata["help"].replace("%", "%%") + f" (default: {spec.default!r})",
+        fields.add_argument("--" + spec.name.replace("_", "-"), dest=f"field_{spec.name}", help=spec.metadata["help"].replace("%", "%%") + ("" if spec.default is None else f" (default: {spec.default!r})"),
                             default=argparse.SUPPRESS, **flag_type(spec))
 
 
@@ -97,6 +97,20 @@ def positive_int(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+def positive_float(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+def not_negative_float(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError("must not be negative")
     return value
 
 

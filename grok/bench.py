@@ -7,15 +7,13 @@ own matrix rate, measured in the same call.
 
 import json
 import resource
-import time
 from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from grok.experiment import Run, grid
-from grok.slots import Slots, choose_slots, device_facts, program_of
+from grok.slots import choose_slots, device_facts, median_seconds, program_of, time_updates
 from grok.train import MATMUL_PRECISION, Program
 
 REPEATS = 5
@@ -45,16 +43,6 @@ def update_gflop(program: Program) -> float:
     return 3 * 2 * products / 1e9
 
 
-def best(function, repeats: int = REPEATS) -> float:
-    """The median of several timings of a function, in seconds; it returns what must be waited for."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(function())
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
-
-
 def matmul_gflops(precision: str) -> float:
     """The rate of the FFN's own matrix product, [1024, 128] x [128, 512] on a CPU and 64 of them at once elsewhere."""
     many = 1 if jax.default_backend() == "cpu" else 64
@@ -68,32 +56,17 @@ def matmul_gflops(precision: str) -> float:
             return jax.lax.fori_loop(0, rounds, lambda _, a: a + 1e-30 * (a @ b)[..., :128], a)
 
     products(a, b).block_until_ready()
-    return rounds * many * 2 * 1024 * 128 * 512 / best(lambda: products(a, b)) / 1e9
-
-
-def time_updates(program: Program, runs: list[Run], slots: int, seconds: float = 2.0) -> dict[str, float]:
-    """Milliseconds a run-update and an evaluation, and seconds of compilation, with `slots` runs in training."""
-    side_by_side = Slots(program, slots)
-    for slot in range(slots):
-        side_by_side.place(slot, runs[slot % len(runs)])
-    start = time.perf_counter()
-    jax.block_until_ready(side_by_side.step(1))
-    compiled = time.perf_counter() - start
-    evaluation = best(lambda: side_by_side.step(0), 3)
-    trial = best(lambda: side_by_side.step(10), 1)
-    n = max(10, int(10 * seconds / REPEATS / max(trial - evaluation, 1e-3)))
-    update = (best(lambda: side_by_side.step(n)) - evaluation) / n
-    return {"ms_per_run": 1e3 * update / slots, "evaluation_ms": 1e3 * evaluation / slots, "compile_s": compiled}
+    return rounds * many * 2 * 1024 * 128 * 512 / median_seconds(lambda: products(a, b), REPEATS) / 1e9
 
 
 def measure(run: Run) -> dict:
     """Every number of the benchmark; see the module's docstring."""
-    runs = grid(replace(run, num_steps=10**9), seed=range(max(SLOT_COUNTS)))
+    runs = grid(run, seed=range(max(SLOT_COUNTS)))
     fast = program_of(runs[0])
     plain = replace(fast, shared_prefix=False)
     single, plain_single = time_updates(fast, runs, 1), time_updates(plain, runs, 1)
     if jax.default_backend() == "cpu":
-        slots = choose_slots(fast, len(runs))
+        slots = choose_slots(fast, runs)
         sweeps = {slots: time_updates(fast, runs, slots)}
     else:
         sweeps = {slots: time_updates(fast, runs, slots) for slots in SLOT_COUNTS}

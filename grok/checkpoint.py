@@ -1,8 +1,11 @@
 """Checkpoints of a sweep through Orbax: atomic, the last two kept, each verified by its own digest."""
 
+import contextlib
+import gc
 import hashlib
 import json
 import logging
+import sys
 import warnings
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import orbax.checkpoint as ocp
 from grok.experiment import GrokError
 from grok.results import disk_errors
 
-logging.getLogger("absl").setLevel(logging.ERROR)
+logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 
 class Checkpoints:
@@ -30,7 +33,8 @@ class Checkpoints:
     def save(self, arrays: dict[str, np.ndarray], facts: dict) -> None:
         """Write a checkpoint in the background, after the one before it is on disk."""
         kept = {name: array for name, array in arrays.items() if np.size(array)}  # Orbax refuses empty arrays.
-        facts = facts | {"digest": digest(kept), "empty": {name: list(np.shape(array)) for name, array in arrays.items() if not np.size(array)}}
+        facts = facts | {"empty": {name: list(np.shape(array)) for name, array in arrays.items() if not np.size(array)}}
+        facts["digest"] = digest(kept, facts)
         with disk_errors(self.folder):
             self.manager.wait_until_finished()
             number = (self.manager.latest_step() or 0) + 1
@@ -41,7 +45,8 @@ class Checkpoints:
         steps = sorted(self.manager.all_steps(), reverse=True)
         for step in steps:
             try:
-                return self.read(step)
+                with quiet_threads():
+                    return self.read(step)
             except Exception as error:  # Orbax, TensorStore and JSON each raise their own for a torn file.
                 warnings.warn(f"checkpoint {step} in {self.folder} is damaged ({str(error).splitlines()[0][:120]}); using the one before it", stacklevel=2)
                 self.manager.delete(step)
@@ -52,7 +57,7 @@ class Checkpoints:
     def read(self, step: int) -> tuple[dict[str, np.ndarray], dict]:
         loaded = self.manager.restore(step, args=ocp.args.Composite(arrays=ocp.args.StandardRestore(), facts=ocp.args.JsonRestore()))
         arrays, facts = dict(loaded.arrays), dict(loaded.facts)
-        if digest(arrays) != facts.pop("digest"):
+        if facts.pop("digest") != digest(arrays, facts):
             raise ValueError("its content does not match its digest")
         return arrays | {name: np.zeros(shape) for name, shape in facts.pop("empty").items()}, facts
 
@@ -61,9 +66,20 @@ class Checkpoints:
             self.manager.close()
 
 
-def digest(arrays: dict[str, np.ndarray]) -> str:
-    """A hash of names, types, shapes and content."""
-    summary = hashlib.sha256()
+@contextlib.contextmanager
+def quiet_threads():
+    """Keep Orbax's abandoned coroutines from reporting at length what `restore` says in a line."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        yield
+        gc.collect()
+    finally:
+        sys.unraisablehook = hook
+
+
+def digest(arrays: dict[str, np.ndarray], facts: dict) -> str:
+    """A hash of the facts, and of the arrays' names, types, shapes and content."""
+    summary = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         summary.update(json.dumps([name, str(array.dtype), list(array.shape)]).encode())

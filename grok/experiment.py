@@ -148,6 +148,8 @@ class Experiment:
 
     def __post_init__(self):
         object.__setattr__(self, "runs", tuple(self.runs))
+        if not re.fullmatch(r"(?!\.)[\w.=+^-]+", self.name):
+            raise GrokError(f"experiment name '{self.name}' must be letters, digits and . _ = + ^ - and not begin with a dot")
         if not self.runs:
             raise GrokError(f"experiment '{self.name}' has no runs")
 

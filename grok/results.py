@@ -39,6 +39,7 @@ OUTCOMES = ("status", "stopped_at", "steps_to_train_99", "steps_to_val_99", "ste
 THRESHOLD = 0.99
 SUSTAINED = 10
 LOCAL = ("checkpoints", "previous")
+FULL_DISK = "the disk that holds {folder} is full; what was saved before is intact: free some space and run the same command again"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
 
 
@@ -49,17 +50,21 @@ def disk_errors(folder: Path):
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise GrokError(f"the disk that holds {folder} is full; what was saved before is intact: free some space and run the same command again") from error
+            raise GrokError(FULL_DISK.format(folder=folder)) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
             raise GrokError(f"cannot write to {folder} ({error.strerror}): choose another place with --results DIR") from error
+        raise
+    except ValueError as error:  # Orbax reports a full disk in words.
+        if "RESOURCE_EXHAUSTED" in str(error) or "No space left" in str(error):
+            raise GrokError(FULL_DISK.format(folder=folder)) from error
         raise
 
 
 @contextlib.contextmanager
 def replacing(path: Path):
-    """A path to write to; it takes the place of `path` only once it is complete."""
+    """A path to write to; it takes the place of `path` only once it is complete. One writer at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    side = path.with_name(f".{path.name}.{os.getpid()}")
+    side = path.with_name(f".{path.name}.part")
     try:
         yield side
         os.replace(side, path)
@@ -144,9 +149,10 @@ def begin(folder: Path, experiment: Experiment, device: dict, anew: bool = False
         raise GrokError(f"{folder} holds a different experiment named '{experiment.name}': {difference(description['experiment'], specified)}; choose another --name, or move that folder away")
     made_here = (folder / "checkpoints").exists()
     if description and description["complete"] and made_here and not anew:
+        tidy(folder)
         return False
     if description and (anew or not made_here):
-        set_aside(folder)
+        set_aside(folder, description["complete"])
         description = None
     description = description or {"experiment": specified, "complete": False, "sessions": []}
     description["sessions"].append(provenance() | device)
@@ -171,28 +177,63 @@ def difference(old: dict, new: dict) -> str:
     return "an unknown field"
 
 
-def set_aside(folder: Path) -> None:
-    """Move everything in a results folder to previous/, and forget local checkpoints."""
+def set_aside(folder: Path, complete: bool) -> None:
+    """Move what a results folder holds to previous/, or drop it where previous/ holds complete results already.
+
+    experiment.json goes last, so that a move that was cut short is taken up again and loses nothing.
+    """
+    previous = folder / "previous"
     with disk_errors(folder):
-        shutil.rmtree(folder / "previous", ignore_errors=True)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        (folder / "previous").mkdir()
-        for path in folder.iterdir():
-            if path.name not in (*LOCAL, ".lock"):
-                path.rename(folder / "previous" / path.name)
+        waiting = (previous / "experiment.json").exists()
+        if waiting and complete:
+            shutil.rmtree(previous)
+        previous.mkdir(exist_ok=True)
+        paths = [path for path in folder.iterdir() if path.name not in (*LOCAL, ".lock")]
+        for path in sorted(paths, key=lambda path: path.name == "experiment.json"):
+            if waiting and not complete:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            else:
+                move(path, previous / path.name)
 
 
-def finish(folder: Path, seconds: float, run_updates: int) -> None:
+def move(source: Path, target: Path) -> None:
+    """Move a file, or a folder's files into one that may exist already."""
+    if source.is_dir() and target.is_dir():
+        for path in source.iterdir():
+            move(path, target / path.name)
+        source.rmdir()
+    else:
+        source.replace(target)
+
+
+def finish(folder: Path, cost: dict) -> None:
     """Mark a results folder complete; only now do the results it replaces go."""
-    close_session(folder, seconds, run_updates, complete=True)
-    for name in LOCAL:
-        shutil.rmtree(folder / name, ignore_errors=True)
-    (folder / "checkpoints").mkdir()
+    close_session(folder, cost, complete=True)
+    tidy(folder)
 
 
-def close_session(folder: Path, seconds: float, run_updates: int, complete: bool) -> None:
+def tidy(folder: Path) -> None:
+    """Remove what complete results no longer need. The empty checkpoints/ says that they were made here."""
+    shutil.rmtree(folder / "previous", ignore_errors=True)
+    for path in (folder / "checkpoints").iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def check_processes(top: Path, count: int) -> None:
+    """Refuse a results folder that another number of processes has begun: their shares of the runs differ."""
+    parts = sorted(top.glob("part-*"))
+    begun = {(read_description(part) or {"sessions": [{}]})["sessions"][0].get("processes", count) for part in parts}
+    if (top / "experiment.json").exists():
+        begun.add(1)
+    if begun - {count}:
+        raise GrokError(f"{top} was begun by {max(begun - {count})} process(es), not {count}: go on with as many, or choose another --name")
+
+
+def close_session(folder: Path, cost: dict, complete: bool) -> None:
+    """Write what a session has cost into its entry of experiment.json."""
     description = read_description(folder)
-    description["sessions"][-1] |= {"seconds": round(seconds, 1), "run_updates": run_updates}
+    description["sessions"][-1] |= cost
     description["complete"] = complete
     write_description(folder, description)
 
@@ -250,14 +291,18 @@ def closing_table(runs: pd.DataFrame) -> str:
     shown = pd.DataFrame({
         "run": runs["run"],
         "what": [run_name(row) for row in runs.to_dict("records")],
-        "99% train at": runs["steps_to_train_99"],
-        "99% validation at": runs["steps_to_val_99"],
+        "99% train at": or_never(runs["steps_to_train_99"]),
+        "99% validation at": or_never(runs["steps_to_val_99"]),
         "train": (100 * runs["final_train_accuracy"]).map("{:.1f}%".format),
         "validation": (100 * runs["final_val_accuracy"]).map("{:.1f}%".format),
         "steps": runs["stopped_at"],
         "status": runs["status"],
     })
-    return shown.to_string(index=False, na_rep="never")
+    return shown.to_string(index=False)
+
+
+def or_never(steps: pd.Series) -> pd.Series:
+    return steps.astype(object).where(steps.notna(), "never")
 
 
 def run_name(fields: dict) -> str:
@@ -330,5 +375,6 @@ def load(folder: Path | str) -> Results:
     except (OSError, ValueError) as error:
         raise GrokError(f"the tables in {folder} cannot be read: {error}") from error
     if folder not in written:
-        description["complete"] = all(read_description(part)["complete"] for part in parts[1:])
+        begun = [found for part in parts[1:] if (found := read_description(part))]
+        description["complete"] = len(begun) == description["sessions"][0].get("processes", len(parts) - 1) and all(found["complete"] for found in begun)
     return Results(folder, description, runs.sort_values("run", ignore_index=True), curves.sort_values(["run", "step"], ignore_index=True))

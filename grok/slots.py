@@ -5,6 +5,7 @@ slots or devices, and what a run does depends neither on its slot nor on its nei
 """
 
 import os
+import time
 from collections.abc import Callable
 
 import jax
@@ -25,7 +26,8 @@ from grok.train import (
     train,
 )
 
-GPU_SLOTS = 256
+SLOT_CANDIDATES = (64, 256, 1024)  # a device that is no CPU
+MEMORY_SHARE = 0.7
 BYTES_A_PARAMETER = 4 * 5  # parameter, two moments, gradient and update in float32
 BYTES_A_VALUE = 4 * 12  # what a forward and backward pass keep of each value of the residual stream and FFN
 
@@ -56,16 +58,50 @@ def device_facts() -> dict:
             "cores": len(os.sched_getaffinity(0)), "processes": jax.process_count()}
 
 
-def choose_slots(program: Program, n_runs: int) -> int:
-    """How many runs train at once, over all local devices.
+def choose_slots(program: Program, runs: list[Run]) -> int:
+    """How many of `runs` train at once, over all local devices: a multiple of the devices that are used.
 
-    On a CPU one a core: wider batches gain nothing there (see the benchmark). Elsewhere 256 a device, fewer if
-    the memory does not hold them or there are fewer runs.
+    On a CPU one a core: wider batches gain nothing there (see the benchmark). Elsewhere as many as memory holds,
+    and where there are enough runs to choose, the number a device that measures fastest.
     """
     devices = jax.local_devices()
-    per_device = 1 if devices[0].platform == "cpu" else max(1, min(GPU_SLOTS, int(0.7 * device_memory(devices[0]) / bytes_a_slot(program))))
-    wanted = min(n_runs, per_device * len(devices))
-    return wanted if wanted <= len(devices) else -(-wanted // len(devices)) * len(devices)
+    if devices[0].platform == "cpu":
+        return min(len(runs), len(devices))
+    most = min(-(-len(runs) // len(devices)), max(1, int(MEMORY_SHARE * device_memory(devices[0]) / bytes_a_slot(program))))
+    candidates = sorted({min(most, count) for count in SLOT_CANDIDATES})
+    per_device = candidates[0] if len(candidates) == 1 else fastest(program, runs, candidates)
+    return per_device * min(len(devices), len(runs))
+
+
+def fastest(program: Program, runs: list[Run], candidates: list[int]) -> int:
+    """The number of slots, of one device, with the shortest measured time a run-update."""
+    return min(candidates, key=lambda count: time_updates(program, runs, count)["ms_per_run"])
+
+
+def median_seconds(function: Callable, repeats: int) -> float:
+    """The median time a function takes, its device work included; it returns what must be waited for."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(function())
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def time_updates(program: Program, runs: list[Run], count: int, repeats: int = 5, seconds: float = 0.4) -> dict[str, float]:
+    """Milliseconds a run-update and a run's evaluation, and seconds of compilation, with `count` slots in training.
+
+    Medians over `repeats` stretches of about `seconds` each.
+    """
+    slots = Slots(program, count)
+    for slot in range(count):
+        slots.place(slot, runs[slot % len(runs)].replace(num_steps=10**9))
+    compiled = median_seconds(lambda: slots.step(1), 1)
+    evaluation = median_seconds(lambda: slots.step(0), repeats)
+    trial = median_seconds(lambda: slots.step(10), 1) - evaluation
+    n_updates = max(10, int(10 * seconds / max(trial, 1e-4)))
+    update = (median_seconds(lambda: slots.step(n_updates), repeats) - evaluation) / n_updates
+    return {"ms_per_run": 1e3 * update / count, "evaluation_ms": 1e3 * evaluation / count, "compile_s": compiled}
 
 
 def device_memory(device) -> int:

@@ -6,6 +6,7 @@ signature. Several processes share an experiment's runs and never wait for each 
 """
 
 import signal
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from grok import results
 from grok.checkpoint import Checkpoints
 from grok.dataset import Tokens, effective_batch_size, element_labels, make_dataset
-from grok.experiment import Experiment, Run
+from grok.experiment import Experiment, GrokError, Run
 from grok.progress import Progress
 from grok.slots import Slots, choose_slots, device_facts, program_of
 from grok.train import Program, evaluation_steps
@@ -105,7 +106,7 @@ class Sweep:
         self.experiment, self.folder, self.options = experiment, folder, options
         self.groups = group_runs(experiment.runs, members)
         self.history, self.outcomes = History(), {}
-        self.start, self.run_updates = time.monotonic(), 0
+        self.start, self.run_updates, self.device_seconds = time.monotonic(), 0, 0.0
         self.stop_signal, self.last_checkpoint = None, time.monotonic()
         self.checkpoints = Checkpoints(folder / "checkpoints", jax.process_index())
 
@@ -142,7 +143,7 @@ class Sweep:
                     self.slots.place(slot, self.experiment.runs[run])
             self.slots.restore(arrays)
         else:
-            count = self.options.slots or choose_slots(group.program, len(group.members))
+            count = self.options.slots or choose_slots(group.program, [self.experiment.runs[i] for i in group.members])
             self.lanes, self.queue = [EMPTY] * count, list(group.members)
             self.slots = Slots(group.program, count)
         while self.queue or any(run != EMPTY for run in self.lanes):
@@ -161,8 +162,10 @@ class Sweep:
 
     def step(self, n_updates: int) -> None:
         """Train all slots for some updates, and record the runs whose schedule has an evaluation there."""
+        before = time.monotonic()
         metrics = self.slots.step(n_updates)
         metrics_SC = np.stack([np.asarray(metrics[name], np.float32) for name in results.METRICS], -1)
+        self.device_seconds += time.monotonic() - before
         steps_S = np.asarray(self.slots.state.step)
         live = [(slot, run) for slot, run in enumerate(self.lanes) if run != EMPTY]
         for slot, run in live:
@@ -238,8 +241,12 @@ class Sweep:
         if stopping or now - self.last_checkpoint >= self.options.checkpoint_every:
             self.checkpoint(group)
         if stopping:
-            results.close_session(self.folder, now - self.start, self.run_updates, complete=False)
+            results.close_session(self.folder, self.cost(), complete=False)
             raise Interrupted("the time limit" if self.stop_signal is None else self.stop_signal.name, 130 if self.stop_signal == signal.SIGINT else 75)
+
+    def cost(self) -> dict:
+        """What this session has taken: seconds, those in which the devices were busy, updates of all sessions."""
+        return {"seconds": round(time.monotonic() - self.start, 1), "device_seconds": round(self.device_seconds, 1), "run_updates": self.run_updates}
 
     def checkpoint(self, group: int) -> None:
         facts = {"group": group, "lanes": self.lanes, "queue": self.queue, "run_updates": self.run_updates,
@@ -276,7 +283,10 @@ def train_experiment(experiment: Experiment, options: Options = Options()) -> Pa
     Returns the results folder. Raises Interrupted (time limit, SIGTERM, Ctrl-C; all saved) or GrokError.
     """
     n_processes, process = jax.process_count(), jax.process_index()
+    if n_processes > len(experiment.runs):
+        raise GrokError(f"{n_processes} processes are too many for {len(experiment.runs)} runs: start at most as many as there are runs")
     top = Path(options.root) / experiment.name
+    results.check_processes(top, n_processes)
     folder = top / f"part-{process}" if n_processes > 1 else top
     members = range(process, len(experiment.runs), n_processes)
     for i in members:
@@ -286,7 +296,7 @@ def train_experiment(experiment: Experiment, options: Options = Options()) -> Pa
             sweep = Sweep(experiment, folder, options, members)
             with stop_at_chunk_end(sweep):
                 sweep.run()
-            results.finish(folder, time.monotonic() - sweep.start, sweep.run_updates)
+            results.finish(folder, sweep.cost())
     return top
 
 
@@ -306,5 +316,5 @@ class stop_at_chunk_end:
 
     def handle(self, number, _frame):
         self.sweep.stop_signal = signal.Signals(number)
-        self.sweep.progress.say("stopping at the end of this chunk; once more to stop at once")
+        print("\nstopping at the end of this chunk; once more to stop at once", file=sys.stderr, flush=True)
         signal.signal(number, self.previous[number])

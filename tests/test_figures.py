@@ -85,7 +85,7 @@ def write(root, name: str, times_of=lambda run: (200, 2000), runs=None, trained=
             results.write_arrays(folder, f"run_{number:04d}", {"unembedding": circle(run, number)})
     results.write_tables(folder, results.runs_table(rows), pd.concat(curves, ignore_index=True))
     if complete:
-        results.finish(folder, 1.0, 1)
+        results.finish(folder, {"seconds": 1.0, "run_updates": 1})
     return folder
 
 

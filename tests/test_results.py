@@ -46,7 +46,7 @@ def save(folder, experiment, numbers=None, complete=True):
     for n in numbers:
         results.write_arrays(folder, f"run_{n:04d}", {"embedding": np.full((9, 8), n, np.float32), "labels": np.array(list("0123456o="))})
     if complete:
-        results.finish(folder, 1.0, 200)
+        results.finish(folder, {"seconds": 1.0, "run_updates": 200})
     return runs, curves
 
 
@@ -219,7 +219,7 @@ def test_complete_results_go_only_when_their_replacement_is_complete(tmp_path, e
     assert not (folder / "runs.parquet").exists() and not results.read_description(folder)["complete"]
     assert results.begin(folder, experiment, DEVICE) is True, "an interrupted replacement goes on"
     assert contents(folder / "previous") == kept
-    results.finish(folder, 1.0, 1)
+    results.finish(folder, {"seconds": 1.0, "run_updates": 1})
     assert not (folder / "previous").exists()
 
 
@@ -346,7 +346,7 @@ def test_parts_of_several_processes_are_merged(tmp_path, tiny):
     assert not results.load(tmp_path / "five").complete, "the other process has only just claimed its folder"
     save(tmp_path / "five" / "part-1", experiment, [1, 3], complete=False)
     assert not results.load(tmp_path / "five").complete
-    results.finish(tmp_path / "five" / "part-1", 1.0, 1)
+    results.finish(tmp_path / "five" / "part-1", {"seconds": 1.0, "run_updates": 1})
     merged = results.load(tmp_path / "five")
     assert merged.complete
     pd.testing.assert_frame_equal(merged.runs, whole, check_exact=True)
