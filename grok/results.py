@@ -204,7 +204,7 @@ def move(source: Path, target: Path) -> None:
             move(path, target / path.name)
         source.rmdir()
     else:
-        source.replace(target)
+        source.rename(target)
 
 
 def finish(folder: Path, cost: dict) -> None:
@@ -376,5 +376,5 @@ def load(folder: Path | str) -> Results:
         raise GrokError(f"the tables in {folder} cannot be read: {error}") from error
     if folder not in written:
         begun = [found for part in parts[1:] if (found := read_description(part))]
-        description["complete"] = len(begun) == description["sessions"][0].get("processes", len(parts) - 1) and all(found["complete"] for found in begun)
+        description["complete"] = len(begun) == max(description["sessions"][0].get("processes", 1), len(parts) - 1) and all(found["complete"] for found in begun)
     return Results(folder, description, runs.sort_values("run", ignore_index=True), curves.sort_values(["run", "step"], ignore_index=True))
