@@ -18,10 +18,10 @@ CAPTION = "t-SNE of the output layer's rows (PCA init, seed 0)."
 
 
 class Colouring(NamedTuple):
-    """A number a token, NaN where it has none; whether the numbers run round a circle; what they are, in words."""
+    """A number a token, NaN where it has none; the period if the numbers run round a circle; what they are, in words."""
 
     value_T: np.ndarray
-    is_cyclic: bool
+    period: int | None
     words: str
 
 
@@ -69,7 +69,7 @@ def cyclic_colouring(rows, place_T: np.ndarray, words: str) -> Colouring:
     k = int(keys[0]) if len(keys) else 1
     times = f"{k} × " if k > 1 else ""
     found = "" if len(keys) else " (no key frequency found)"
-    return Colouring(k * place_T % len(rows), True, f"colour: {times}{words}, mod {len(rows)}{found}")
+    return Colouring(k * place_T % len(rows), len(rows), f"colour: {times}{words}, mod {len(rows)}{found}")
 
 
 def coset_colouring(W, group: Structure) -> Colouring:
@@ -79,7 +79,7 @@ def coset_colouring(W, group: Structure) -> Colouring:
     side = "gH" if best.side == "left" else "Hg"
     paper = ", the paper's" if group.name == "S5" and groups.is_figure_3_subgroup(group, members) else ""
     words = f"cosets {side} of H, order {int(best.order)}{paper} (z = {best.z:.1f})".replace("-", "−")
-    return Colouring(groups.cosets(group, members, best.side).astype(float), False, words)
+    return Colouring(groups.cosets(group, members, best.side).astype(float), None, words)
 
 
 def scatter(axes, points, colouring: Colouring, size: float = 14) -> None:
@@ -87,8 +87,8 @@ def scatter(axes, points, colouring: Colouring, size: float = 14) -> None:
     bare(axes)
     value_T = colouring.value_T
     axes.scatter(*points[np.isnan(value_T)].T, s=size, color="0.75", marker="x", linewidths=1)
-    if colouring.is_cyclic:
-        axes.scatter(*points.T, s=size, c=value_T, cmap="twilight_shifted", vmin=0, vmax=np.nanmax(value_T) + 1, edgecolors="0.3", linewidths=0.2)
+    if colouring.period:
+        axes.scatter(*points.T, s=size, c=value_T, cmap="twilight_shifted", vmin=0, vmax=colouring.period, edgecolors="0.3", linewidths=0.2)
         return
     for part in np.unique(value_T[~np.isnan(value_T)]).astype(int):
         colour = style.PALETTE[part % len(style.PALETTE)]
