@@ -1,0 +1,83 @@
+"""The benchmark's counts against the program's own matrix products, and the choice of slots."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from grok import bench, slots
+from grok.dataset import make_dataset
+from grok.experiment import Run, grid
+from grok.train import batch_loss, init_state
+
+CASES = [Run(), Run(operation="xy", structure="S5"), Run(structure="Z31", d_model=32, n_layers=3), Run(structure="Z31", d_model=32, token_format="eos")]
+
+
+def matrix_products(jaxpr) -> int:
+    """Multiplications in all matrix products of a traced program, those inside its functions included."""
+    total = 0
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            (lhs_contracted, _), _ = equation.params["dimension_numbers"]
+            lhs = equation.invars[0].aval.shape
+            contracted = 1
+            for axis in lhs_contracted:
+                contracted *= lhs[axis]
+            total += contracted * equation.outvars[0].aval.size
+        for value in equation.params.values():
+            for inner in value if isinstance(value, (tuple, list)) else [value]:
+                inner = getattr(inner, "jaxpr", inner)
+                if hasattr(inner, "eqns"):
+                    total += matrix_products(inner)
+    return total
+
+
+@pytest.mark.parametrize("run", CASES, ids=lambda run: f"{run.operation} {run.structure} {run.n_layers} {run.token_format}")
+def test_counted_operations_are_those_of_the_forward_pass_three_times(run):
+    program = slots.program_of(run)
+    numbers, data = jax.tree.map(jnp.asarray, (slots.traced_numbers(run), slots.traced_data(run, make_dataset(run))))
+    params = jax.eval_shape(lambda: init_state(program, numbers)).params
+    traced = jax.make_jaxpr(lambda p: batch_loss(program, p, numbers, data, jnp.int32(0)))(params)
+    assert bench.update_gflop(program) == pytest.approx(6 * matrix_products(traced.jaxpr) / 1e9, rel=0.03)
+
+
+def test_on_a_cpu_there_is_a_slot_a_device_but_none_without_a_run(tiny):
+    program = slots.program_of(tiny)
+    devices = len(jax.local_devices())
+    assert slots.choose_slots(program, grid(tiny, seed=range(10))) == devices
+    assert slots.choose_slots(program, [tiny]) == 1
+
+
+def test_elsewhere_memory_bounds_the_slots_and_the_fastest_number_is_taken(tiny, monkeypatch):
+    program, runs = slots.program_of(tiny), grid(tiny, seed=range(500))
+
+    class Device:
+        platform = "gpu"
+
+    monkeypatch.setattr(slots.jax, "local_devices", lambda: [Device()])
+    monkeypatch.setattr(slots, "time_updates", lambda program, runs, count: {"ms_per_run": {64: 3.0, 256: 1.0, 500: 2.0}[count]})
+    monkeypatch.setattr(slots, "device_memory", lambda device: 1 << 40)
+    assert slots.choose_slots(program, runs) == 256
+    monkeypatch.setattr(slots, "device_memory", lambda device: 30 * slots.bytes_a_slot(program))
+    assert slots.choose_slots(program, runs) == int(30 * slots.MEMORY_SHARE)
+    assert slots.choose_slots(program, runs[:5]) == 5
+
+
+def test_the_report_has_every_key_and_compares_like_with_like(tiny, monkeypatch):
+    timing = {True: {1: 2.0, 2: 1.5}, False: {1: 4.0, 2: 3.0}}
+
+    def timed(program, runs, count):
+        return {"ms_per_run": timing[program.shared_prefix][count], "evaluation_ms": 15.0, "compile_s": 1.0}
+
+    monkeypatch.setattr(bench, "time_updates", timed)
+    monkeypatch.setattr(bench, "choose_slots", lambda program, runs: 2)
+    found = bench.measure(tiny)
+    asked = {"single_ms", "sweep_ms_per_run", "plain_single_ms", "matmul_gflops", "update_gflop", "floor_ms", "peak_memory_mb", "compile_s", "device"}
+    assert asked <= set(found) and set(bench.EXPLANATIONS) <= set(found)
+    assert (found["single_ms"], found["sweep_ms_per_run"], found["plain_single_ms"], found["plain_sweep_ms_per_run"]) == (2.0, 1.5, 4.0, 3.0)
+    assert found["floor_ms"] == pytest.approx(1e3 * found["update_gflop"] / found["matmul_gflops"])
+    assert found["evaluation_share"] == pytest.approx(15.0 / (200 * 1.5))
+
+
+def test_a_timed_program_has_trained_and_been_evaluated(tiny, quick_sweeps):
+    found = slots.time_updates(slots.program_of(tiny), [tiny], 1, repeats=1, seconds=0.001)
+    assert set(found) == {"ms_per_run", "evaluation_ms", "compile_s"} and found["evaluation_ms"] > 0 and found["compile_s"] > 0
