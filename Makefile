@@ -6,7 +6,7 @@ ARGS   ?=
 FIGURES = $(filter-out quickstart,$(basename $(notdir $(wildcard configs/*.py))))
 
 IN = .venv/bin/python
-DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1 | cut -d. -f1)
+DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1 | grep -oE '^[0-9]+')
 CUDA := $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo 'jax[cuda13]' || echo 'jax[cuda12]'))
 
 .DEFAULT_GOAL := help

@@ -163,9 +163,7 @@ def train(options) -> int:
     changes = {name.removeprefix("field_"): value for name, value in given.items() if name.startswith("field_")}
     if "modulus" in given:
         changes["structure"] = f"Z{options.modulus}"
-    experiment = load_config(options.config, options.scale).override(**changes)
-    if "name" in given:
-        experiment = dataclasses.replace(experiment, name=options.name)
+    experiment = load_config(options.config, options.scale).override(given.get("name"), **changes)
 
     from grok import slots, sweep
 
@@ -174,10 +172,10 @@ def train(options) -> int:
     try:
         folder = sweep.train_experiment(experiment, how)
     except sweep.Interrupted as stop:
-        print(f"grok: stopped by {stop}; all is saved. To go on: python -m grok {shlex.join(sys.argv[1:])}", file=sys.stderr)
+        again = shlex.join(argument for argument in sys.argv[1:] if argument != "--anew")
+        print(f"grok: stopped by {stop}; all is saved. To go on: python -m grok {again}", file=sys.stderr)
         return stop.code
-    if slots.is_first_process():
-        show(folder, draw=not options.no_figures)
+    show(folder, draw=not options.no_figures)
     return 0
 
 
@@ -186,8 +184,11 @@ def show(folder: Path, draw: bool) -> None:
     from grok import figures, results
 
     loaded = results.load(folder)
+    if not loaded.complete:
+        print(f"this process is done, others still train into {folder}; the last one draws the figures")
+        return
     print(results.closing_table(loaded.runs))
-    paths = figures.draw(folder) if draw and loaded.complete else []
+    paths = figures.draw(folder) if draw else []
     print("\n".join(map(str, [folder / "runs.parquet", folder / "curves.parquet", folder / "arrays", *paths])))
 
 

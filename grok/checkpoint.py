@@ -43,13 +43,19 @@ class Checkpoints:
     def restore(self) -> tuple[dict[str, np.ndarray], dict] | None:
         """The newest checkpoint that is whole, or None where there is none at all."""
         steps = sorted(self.manager.all_steps(), reverse=True)
+        damaged = []
         for step in steps:
             try:
                 with quiet_threads():
-                    return self.read(step)
+                    found = self.read(step)
+                for bad in damaged:
+                    self.manager.delete(bad)
+                return found
+            except MemoryError:
+                raise
             except Exception as error:  # Orbax, TensorStore and JSON each raise their own for a torn file.
                 warnings.warn(f"checkpoint {step} in {self.folder} is damaged ({str(error).splitlines()[0][:120]}); using the one before it", stacklevel=2)
-                self.manager.delete(step)
+                damaged.append(step)
         if steps:
             raise GrokError(f"no checkpoint in {self.folder} can be read: move the results folder away to begin anew")
         return None

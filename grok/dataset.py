@@ -108,7 +108,7 @@ def split(rows, train_fraction: float, split_seed: int) -> np.ndarray:
     n_train = round(len(rows) * train_fraction)
     if not 0 < n_train < len(rows):
         kind = "training" if n_train == 0 else "validation"
-        raise GrokError(f"train_fraction={train_fraction:g} leaves no {kind} row of {len(rows)}: choose one between {1 / len(rows):.2g} and {1 - 1 / len(rows):.2g}")
+        raise GrokError(f"train_fraction={train_fraction:g} leaves no {kind} row of {len(rows)}: choose one that leaves between 1 and {len(rows) - 1} for training")
     return np.random.default_rng([split_seed, 0]).permutation(rows)[:n_train]
 
 
@@ -124,8 +124,10 @@ def corrupt(answer_N, train_rows, run: Run) -> None:
         raise GrokError("labels cannot be corrupted: every training row has the same answer")
     rng = np.random.default_rng([run.split_seed, 1])
     for i in rng.permutation(len(train_rows))[:k]:
-        donors = rng.permutation(len(train_rows))
-        answer_N[train_rows[i]] = original[donors[original[donors] != original[i]][0]]
+        donor = i
+        while original[donor] == original[i]:
+            donor = rng.integers(len(train_rows))
+        answer_N[train_rows[i]] = original[donor]
 
 
 def effective_batch_size(run: Run, n_train: int) -> int:

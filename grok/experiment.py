@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
+MOST = 2**31  # whole numbers are 32 bits wide on the device
+LONGEST_NAME = 200
+
 
 class GrokError(Exception):
     """A mistake its user can mend: shown as one line on standard error, exit status 2."""
@@ -126,6 +129,8 @@ def typed(spec: dataclasses.Field, value: Any) -> Any:
         value = int(value)
     if type(value) not in kinds:
         raise wrong(f"must be {' or '.join(k.__name__ for k in kinds if k is not type(None))}")
+    if type(value) is int and value >= MOST:
+        raise wrong(f"must be below {MOST}")
     if isinstance(value, float) and not abs(value) < float("inf"):
         raise wrong("must be finite")
     check = spec.metadata["check"]
@@ -149,16 +154,28 @@ class Experiment:
     def __post_init__(self):
         object.__setattr__(self, "runs", tuple(self.runs))
         if not re.fullmatch(r"(?!\.)[\w.=+^-]+", self.name):
-            raise GrokError(f"experiment name '{self.name}' must be letters, digits and . _ = + ^ - and not begin with a dot")
+            raise GrokError(f"experiment name '{self.name[:LONGEST_NAME]}' must be letters, digits and . _ = + ^ - and not begin with a dot")
+        if len(self.name.encode()) > LONGEST_NAME:
+            raise GrokError(f"experiment name '{self.name[:40]}...' is longer than {LONGEST_NAME} bytes: choose a shorter one with --name")
         if not self.runs:
             raise GrokError(f"experiment '{self.name}' has no runs")
 
-    def override(self, **changes: Any) -> "Experiment":
-        """Every run with some fields changed, under a name that says so."""
-        if not changes:
-            return self
-        suffix = re.sub(r"[^\w.=+^-]", "_", "-".join(f"{key}={value}" for key, value in changes.items()))
-        return dataclasses.replace(self, name=f"{self.name}-{suffix}", runs=tuple(run.replace(**changes) for run in self.runs))
+    def override(self, name: str | None = None, **changes: Any) -> "Experiment":
+        """Every run with some fields changed, under a given name or one that says what was changed.
+
+        A label that spoke of a field whose value has changed is dropped.
+        """
+        words = "-".join(f"{key}={value}" for key, value in changes.items()).replace("*", ".times.").replace("/", ".over.")
+        suffix = f"-{words}" if changes else ""
+        runs = tuple(relabelled(run, run.replace(**changes), "label" in changes) for run in self.runs)
+        return dataclasses.replace(self, name=name or self.name + re.sub(r"[^\w.=+^-]", "_", suffix), runs=runs)
+
+
+def relabelled(before: Run, after: Run, given: bool) -> Run:
+    """A run after an override, without its label if that may no longer be true."""
+    told = ("optimizer", "weight_decay", "decay_form", "learning_rate", "batch_size", "dropout", "weight_noise", "update_noise", "schedule")
+    changed = any(getattr(before, name) != getattr(after, name) for name in told)
+    return after.replace(label="") if changed and not given else after
 
 
 def grid(base: Run, **values: Iterable[Any]) -> list[Run]:

@@ -99,7 +99,6 @@ class CountState(NamedTuple):
 
 
 class DecayState(NamedTuple):
-    count: jax.Array
     initial_params: Any
 
 
@@ -130,9 +129,9 @@ def decay_to_init(rate, weight_decay, key) -> optax.GradientTransformation:
     """p <- p + (p_0 - p) lr wd: decay towards the initial weights p_0."""
     def update(updates, state, params):
         pulled = jax.tree.map(lambda u, p, p0: u + weight_decay * (p - p0), updates, params, state.initial_params)
-        return pulled, DecayState(state.count + 1, state.initial_params)
+        return pulled, state
 
-    return optax.GradientTransformation(lambda params: DecayState(jnp.zeros((), jnp.int32), jax.tree.map(jnp.array, params)), update)
+    return optax.GradientTransformation(lambda params: DecayState(jax.tree.map(jnp.array, params)), update)
 
 
 def jiggle(rate, weight_decay, key) -> optax.GradientTransformation:

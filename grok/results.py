@@ -51,7 +51,7 @@ def disk_errors(folder: Path):
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise GrokError(FULL_DISK.format(folder=folder)) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG):
             raise GrokError(f"cannot write to {folder} ({error.strerror}): choose another place with --results DIR") from error
         raise
     except ValueError as error:  # Orbax reports a full disk in words.
@@ -220,6 +220,15 @@ def tidy(folder: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def complete_here(top: Path, experiment: Experiment) -> bool:
+    """Whether these very results are complete and were made in this checkout, by however many processes."""
+    folders = [folder for folder in (top, *sorted(top.glob("part-*"))) if (folder / "experiment.json").exists()]
+    descriptions = [read_description(folder) for folder in folders]
+    made_here = bool(folders) and all((folder / "checkpoints").exists() for folder in folders)
+    same = all(found["experiment"] == specification(experiment) for found in descriptions)
+    return made_here and same and len(folders) == descriptions[0]["sessions"][0].get("processes", 1) and all(found["complete"] for found in descriptions)
+
+
 def check_processes(top: Path, count: int) -> None:
     """Refuse a results folder that another number of processes has begun: their shares of the runs differ."""
     parts = sorted(top.glob("part-*"))
@@ -306,8 +315,9 @@ def or_never(steps: pd.Series) -> pd.Series:
 
 
 def run_name(fields: dict) -> str:
-    """A run in a few words: its label, or its task and seed."""
-    return fields["label"] or f"{fields['operation']} {fields['structure']} {100 * fields['train_fraction']:g}% seed {fields['seed']}"
+    """A run in a few words: its label, or its task, optimiser and seed."""
+    task = f"{fields['operation']} {fields['structure']} {100 * fields['train_fraction']:g}%"
+    return fields["label"] or f"{task} {fields['optimizer']} decay {fields['weight_decay']:g} seed {fields['seed']}"
 
 
 def runs_table(rows: list[dict]) -> pd.DataFrame:

@@ -40,15 +40,18 @@ def start_devices(distributed: bool = False, coordinator: str | None = None, num
     """
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
     if not (distributed or coordinator):
+        if num_processes is not None or process_id is not None:
+            raise GrokError("--num-processes and --process-id need --coordinator HOST:PORT, or --distributed")
         return
+    if num_processes is not None and process_id is not None and not 0 <= process_id < num_processes:
+        raise GrokError(f"--process-id {process_id} must lie between 0 and {num_processes - 1}")
     try:
         jax.distributed.initialize(coordinator, num_processes, process_id)
+        # All meet here once, to learn how many they are; from then on none depends on another, nor ends with it.
+        jax.local_devices(), jax.process_count()
+        jax.distributed.shutdown()
     except (RuntimeError, ValueError) as error:
         raise GrokError(f"cannot join the other processes ({str(error).splitlines()[0]}): give --coordinator HOST:PORT --num-processes N --process-id I") from error
-
-
-def is_first_process() -> bool:
-    return jax.process_index() == 0
 
 
 def device_facts() -> dict:
@@ -74,8 +77,9 @@ def choose_slots(program: Program, runs: list[Run]) -> int:
 
 
 def fastest(program: Program, runs: list[Run], candidates: list[int]) -> int:
-    """The number of slots, of one device, with the shortest measured time a run-update."""
-    return min(candidates, key=lambda count: time_updates(program, runs, count)["ms_per_run"])
+    """The number of slots a device with the shortest measured time a run-update, all devices busy."""
+    n_devices = len(jax.local_devices())
+    return min(candidates, key=lambda count: time_updates(program, runs, count * n_devices)["ms_per_run"])
 
 
 def median_seconds(function: Callable, repeats: int) -> float:

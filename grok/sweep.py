@@ -105,6 +105,8 @@ class Sweep:
     def __init__(self, experiment: Experiment, folder: Path, options: Options, members: range):
         self.experiment, self.folder, self.options = experiment, folder, options
         self.groups = group_runs(experiment.runs, members)
+        self.n_train = {i: make_dataset(experiment.runs[i]).n_train for i in members}
+        self.checkpoint_seconds = 0.0
         self.history, self.outcomes = History(), {}
         self.start, self.run_updates, self.device_seconds = time.monotonic(), 0, 0.0
         self.stop_signal, self.last_checkpoint = None, time.monotonic()
@@ -215,15 +217,16 @@ class Sweep:
         """Embedding [V, D] and output matrix [V, D] of a lane, with their token labels [V]."""
         spec = self.experiment.runs[run]
         elements = element_labels(spec)
-        params = self.slots.state.params
-        return {"embedding": np.asarray(params["embedding"][slot]), "unembedding": np.asarray(params["unembedding"][slot]).T,
+        # Whole arrays to the host first: an index into one that lies on several devices would have them communicate.
+        embedding_VD, unembedding_DV = (np.asarray(self.slots.state.params[name])[slot] for name in ("embedding", "unembedding"))
+        return {"embedding": embedding_VD, "unembedding": unembedding_DV.T,
                 "labels": np.array(Tokens(len(elements), spec.token_format).labels(elements))}
 
     def keep_arrays(self, slot: int, run: int) -> None:
         results.write_arrays(self.folder, f"run_{run:04d}", self.matrices(slot, run))
         if self.experiment.keep_params:
             leaves = jax.tree_util.tree_flatten_with_path(self.slots.state.params)[0]
-            results.write_arrays(self.folder, f"run_{run:04d}_params", {"/".join(key.key for key in path): np.asarray(leaf[slot]) for path, leaf in leaves})
+            results.write_arrays(self.folder, f"run_{run:04d}_params", {"/".join(key.key for key in path): np.asarray(leaf)[slot] for path, leaf in leaves})
 
     def keep_snapshot(self, slot: int, run: int, step: int) -> None:
         """Write the matrices at updates 1, 2, 5, 10, ... of a run that keeps snapshots."""
@@ -238,7 +241,9 @@ class Sweep:
         now = time.monotonic()
         out_of_time = self.options.time_limit is not None and now - self.start >= self.options.time_limit
         stopping = self.stop_signal is not None or out_of_time
-        if stopping or now - self.last_checkpoint >= self.options.checkpoint_every:
+        # A checkpoint may take a fiftieth of the time at most, however large the sweep.
+        pause = self.options.checkpoint_every and max(self.options.checkpoint_every, 50 * self.checkpoint_seconds)
+        if stopping or now - self.last_checkpoint >= pause:
             self.checkpoint(group)
         if stopping:
             results.close_session(self.folder, self.cost(), complete=False)
@@ -249,18 +254,19 @@ class Sweep:
         return {"seconds": round(time.monotonic() - self.start, 1), "device_seconds": round(self.device_seconds, 1), "run_updates": self.run_updates}
 
     def checkpoint(self, group: int) -> None:
+        begun = time.monotonic()
         facts = {"group": group, "lanes": self.lanes, "queue": self.queue, "run_updates": self.run_updates,
                  "outcomes": {str(run): outcome for run, outcome in self.outcomes.items()}}
         self.checkpoints.save(self.slots.arrays() | self.history.arrays(), facts)
         self.write_tables()
         self.last_checkpoint = time.monotonic()
+        self.checkpoint_seconds = self.last_checkpoint - begun
 
     def write_tables(self) -> None:
         rows = []
         for run in sorted(i for group in self.groups for i in group.members):
             spec = self.experiment.runs[run]
-            n_train = make_dataset(spec).n_train
-            derived = {"d_ff": spec.ff_width, "batch_size": effective_batch_size(spec, n_train), "n_train": n_train}
+            derived = {"d_ff": spec.ff_width, "batch_size": effective_batch_size(spec, self.n_train[run]), "n_train": self.n_train[run]}
             rows.append({"run": run} | vars(spec) | derived | (self.outcomes.get(run) or self.outcome(run, ended=False)))
         results.write_tables(self.folder, results.runs_table(rows), results.curves_table(*self.history.arrays().values()))
 
@@ -286,6 +292,8 @@ def train_experiment(experiment: Experiment, options: Options = Options()) -> Pa
     if n_processes > len(experiment.runs):
         raise GrokError(f"{n_processes} processes are too many for {len(experiment.runs)} runs: start at most as many as there are runs")
     top = Path(options.root) / experiment.name
+    if not options.anew and results.complete_here(top, experiment):
+        return top
     results.check_processes(top, n_processes)
     folder = top / f"part-{process}" if n_processes > 1 else top
     members = range(process, len(experiment.runs), n_processes)

@@ -16,7 +16,6 @@ from grok.dataset import effective_batch_size, make_dataset
 from grok.experiment import Run
 from grok.train import TRACED, Data, init_state, make_program
 
-
 jitted_init = jax.jit(init_state, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
 
 
