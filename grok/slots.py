@@ -38,13 +38,14 @@ def start_devices(distributed: bool = False, coordinator: str | None = None, num
     One host device a core, so that slots spread over a CPU's cores. `distributed`, or a coordinator's address,
     joins other processes through jax.distributed.
     """
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-    if not (distributed or coordinator):
-        if num_processes is not None or process_id is not None:
-            raise GrokError("--num-processes and --process-id need --coordinator HOST:PORT, or --distributed")
-        return
+    joining = distributed or coordinator
+    if not joining and (num_processes, process_id) != (None, None):
+        raise GrokError("--num-processes and --process-id need --coordinator HOST:PORT, or --distributed")
     if num_processes is not None and process_id is not None and not 0 <= process_id < num_processes:
         raise GrokError(f"--process-id {process_id} must lie between 0 and {num_processes - 1}")
+    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    if not joining:
+        return
     try:
         jax.distributed.initialize(coordinator, num_processes, process_id)
         # All meet here once, to learn how many they are; from then on none depends on another, nor ends with it.

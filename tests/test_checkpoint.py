@@ -107,9 +107,10 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(folder, kind):
 def test_damaged_checkpoints_only_are_refused_in_one_line(folder):
     damage(folder / "3", "truncated data")
     damage(folder / "2", "truncated facts")
-    with pytest.warns(UserWarning), pytest.raises(GrokError, match="no checkpoint in .* can be read: move the results folder away") as refusal:
-        restored(folder)
-    assert "\n" not in str(refusal.value)
+    for _ in range(2):  # the same command again must not find an empty folder and begin anew
+        with pytest.warns(UserWarning), pytest.raises(GrokError, match="no checkpoint in .* can be read: move the results folder away") as refusal:
+            restored(folder)
+        assert "\n" not in str(refusal.value)
 
 
 def test_a_checkpoint_that_was_being_written_is_ignored(folder):

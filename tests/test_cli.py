@@ -167,6 +167,7 @@ def test_how_to_train_reaches_the_sweep(config, asked):
         ("--operation x^2+", "'x^2+', position 5"),
         ("--operation __import__('os')", "position 1"),
         ("--structure Q8", "Q8"),
+        ("--seed 2147483648", "must be below"),
         ("--structure Z1", "Z1"),
         ("--structure S", "'S'"),
         ("--operation x/y --modulus 12", "prime"),

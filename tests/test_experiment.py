@@ -107,3 +107,29 @@ def test_the_name_of_an_override_is_safe_as_a_folder():
 def test_an_experiment_needs_a_run():
     with pytest.raises(GrokError, match="'empty' has no runs"):
         Experiment(name="empty", runs=[])
+
+
+def test_whole_numbers_must_fit_the_device():
+    assert Run(seed=2**31 - 1).seed == 2**31 - 1
+    for field in ("seed", "num_steps", "eval_every", "warmup_steps"):
+        with pytest.raises(GrokError, match=f"{field}=.*must be below"):
+            Run(**{field: 2**31})
+
+
+def test_a_label_that_an_override_makes_untrue_is_dropped():
+    experiment = Experiment(name="e", runs=(Run(label="AdamW, decay 1"), Run(label="half", weight_decay=0.5)))
+    assert [run.label for run in experiment.override(weight_decay=0.5).runs] == ["", "half"]
+    assert [run.label for run in experiment.override(num_steps=10).runs] == ["AdamW, decay 1", "half"]
+    assert [run.label for run in experiment.override(weight_decay=0.1, label="mine").runs] == ["mine", "mine"]
+
+
+def test_overrides_that_differ_have_folders_that_differ():
+    experiment = Experiment(name="e", runs=(Run(),))
+    names = {experiment.override(operation=operation).name for operation in ("x*y", "x/y", "x+y", "x-y", "xy")}
+    assert len(names) == 5 and not any("/" in name or "*" in name for name in names)
+    assert experiment.override("mine", operation="x*y").name == "mine"
+
+
+def test_a_name_too_long_for_a_file_system_is_refused():
+    with pytest.raises(GrokError, match="--name"):
+        Experiment(name="e", runs=(Run(),)).override(label="l" * 300)

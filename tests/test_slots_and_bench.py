@@ -6,7 +6,7 @@ import pytest
 
 from grok import bench, slots
 from grok.dataset import make_dataset
-from grok.experiment import Run, grid
+from grok.experiment import GrokError, Run, grid
 from grok.train import batch_loss, init_state
 
 CASES = [Run(), Run(operation="xy", structure="S5"), Run(structure="Z31", d_model=32, n_layers=3), Run(structure="Z31", d_model=32, token_format="eos")]
@@ -60,6 +60,13 @@ def test_elsewhere_memory_bounds_the_slots_and_the_fastest_number_is_taken(tiny,
     monkeypatch.setattr(slots, "device_memory", lambda device: 30 * slots.bytes_a_slot(program))
     assert slots.choose_slots(program, runs) == int(30 * slots.MEMORY_SHARE)
     assert slots.choose_slots(program, runs[:5]) == 5
+
+
+@pytest.mark.parametrize(("arguments", "said"), [({"process_id": 0}, "need --coordinator"), ({"num_processes": 2}, "need --coordinator"),
+                                                 ({"coordinator": "127.0.0.1:1", "num_processes": 2, "process_id": 2}, "between 0 and 1")])
+def test_half_of_what_joining_other_processes_needs_is_refused(arguments, said):
+    with pytest.raises(GrokError, match=said):
+        slots.start_devices(**arguments)
 
 
 def test_the_report_has_every_key_and_compares_like_with_like(tiny, monkeypatch):
