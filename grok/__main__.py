@@ -1,4 +1,4 @@
-"""The command line: python -m grok {operations, table, train, figures, bench}. Short: parse, call, print."""
+"""The command line: python -m grok {operations, table, train, figures, flatness, bench}. Short: parse, call, print."""
 
 import argparse
 import dataclasses
@@ -53,6 +53,8 @@ def make_parser() -> Parser:
     sub = command(draw_figures, "figures", "draw figures from results; without names, all whose results have changed")
     sub.add_argument("names", metavar="NAME", nargs="*", help="figures to draw anew")
     sub.add_argument("--results", metavar="DIR", type=Path, default=Path("results"), help="folder of results (default: %(default)s)")
+    sub = command(measure_flatness, "flatness", "measure sharpness and curvature of the networks of a results folder")
+    sub.add_argument("folder", metavar="DIR", type=Path, help="such as results/figure7; its experiment keeps parameters")
     sub = command(run_bench, "bench", "measure the speed of training on this machine, beside its own matrix rate")
     sub.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     sub.add_argument("--precision", choices=get_args(Run.__dataclass_fields__["precision"].type), default="float32", help="precision of matrix products (default: %(default)s)")
@@ -196,6 +198,12 @@ def draw_figures(options) -> int:
     from grok import figures
 
     return figures.draw_all(options.results, options.names)
+
+
+def measure_flatness(options) -> None:
+    from grok import figures, flatness
+
+    print(flatness.measure(options.folder), *figures.draw(options.folder), sep="\n")
 
 
 def run_bench(options) -> None:

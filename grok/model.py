@@ -151,8 +151,7 @@ class Transformer(nn.Module):
     def __call__(self, tokens_BT, dropout=None):
         """Logits [B, A, V] of token sequences; sows the `residual` stream [B, T, D] before each block and at the end."""
         n_positions = tokens_BT.shape[1]
-        x_BTD = layers.take_rows(self.embedding, tokens_BT.reshape(-1)).reshape(*tokens_BT.shape, -1)
-        x_BTD = x_BTD + sinusoidal_positions(n_positions, self.arch.d_model)
+        x_BTD = self.embedding[tokens_BT] + sinusoidal_positions(n_positions, self.arch.d_model)
         for block in self.blocks:
             self.sow("intermediates", "residual", x_BTD)
             x_BTD = block(x_BTD, dropout)

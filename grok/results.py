@@ -249,10 +249,16 @@ def close_session(folder: Path, cost: dict, complete: bool) -> None:
 
 def write_tables(folder: Path, runs: pd.DataFrame, curves: pd.DataFrame) -> None:
     """Write runs.parquet and curves.parquet, each atomically."""
-    with disk_errors(folder):
-        for name, frame in (("runs", runs), ("curves", curves)):
-            with replacing(folder / f"{name}.parquet") as side:
-                frame.to_parquet(side, index=False, compression="zstd")
+    write_table(folder, "runs", runs)
+    write_table(folder, "curves", curves)
+
+
+def write_table(folder: Path, name: str, frame: pd.DataFrame) -> Path:
+    """Write <name>.parquet atomically, and return its path."""
+    path = folder / f"{name}.parquet"
+    with disk_errors(folder), replacing(path) as side:
+        frame.to_parquet(side, index=False, compression="zstd")
+    return path
 
 
 def write_arrays(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
@@ -361,13 +367,25 @@ class Results:
 
     def arrays(self, run: int, step: int | None = None) -> dict[str, np.ndarray]:
         """The embedding [V, D] and output matrix [V, D] of a run (at its end, or at a snapshot), and their labels [V]."""
+        return self.saved(run, "" if step is None else f"_step_{step:08d}", "matrices" if step is None else f"matrices at update {step}")
+
+    def params(self, run: int) -> dict:
+        """The tree of all final parameters of a run whose experiment keeps them."""
+        tree: dict = {}
+        for path, leaf in self.saved(run, "_params", "parameters (they stay where they were trained, and keep_params asks for them)").items():
+            *above, last = path.split("/")
+            branch = tree
+            for name in above:
+                branch = branch.setdefault(name, {})
+            branch[last] = leaf
+        return tree
+
+    def saved(self, run: int, suffix: str, what: str) -> dict[str, np.ndarray]:
         self.experiment_run(run)
-        name = f"run_{run:04d}" + ("" if step is None else f"_step_{step:08d}")
-        matches = sorted(self.folder.glob(f"**/arrays/{name}.npz"))
-        matches = [path for path in matches if "previous" not in path.parts]
-        if not matches:
-            raise GrokError(f"{self.folder} has no arrays of run {run}{'' if step is None else f' at update {step}'}: has it been trained to its end?")
-        with np.load(matches[0]) as file:
+        paths = [path for path in sorted(self.folder.glob(f"**/arrays/run_{run:04d}{suffix}.npz")) if "previous" not in path.parts]
+        if not paths:
+            raise GrokError(f"{self.folder} has no {what} of run {run}: has it been trained to its end?")
+        with np.load(paths[0]) as file:
             return dict(file)
 
 

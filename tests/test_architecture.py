@@ -28,15 +28,16 @@ MAY_IMPORT = {  # module or folder of modules -> what it may import of grok
     "sweep": {"experiment", *TASK, *TRAINING, "slots", "results", "checkpoint", "progress"},
     "bench": {"experiment", *TASK, *TRAINING, "slots", "sweep", "results"},
     "analysis": {"experiment", *TASK, "model", "analysis"},
+    "flatness": {"experiment", *TASK, *TRAINING, "slots", "results", "analysis"},
     "figures": {"experiment", *TASK, "dataset", "results", "analysis", "figures"},
-    "__main__": {"experiment", *TASK, "slots", "sweep", "results", "figures", "bench"},
+    "__main__": {"experiment", *TASK, "slots", "sweep", "results", "figures", "flatness", "bench"},
     "__init__": set(),
 }
 ONLY_IN = {  # a library with an interface of its own -> the one place that knows it
     "flax": {"model"},
     "optax": {"optimizer", "train"},
     "orbax": {"checkpoint"},
-    "tqdm": {"progress"},
+    "tqdm": {"progress", "flatness"},
     "argparse": {"__main__"},
     "matplotlib": {"figures"},
     "PIL": {"figures"},

@@ -1,0 +1,19 @@
+"""Figure 7: does a flat minimum generalise? Sharpness and curvature of networks of many seeds.
+
+Shows: Keskar's sharpness, the top Hessian eigenvalue and the Hessian trace against validation accuracy, with
+Spearman's correlation (paper: -0.795 for the sharpness). After training:
+
+    python -m grok flatness results/figure7
+
+Cost: paper scale 20 seeds of S5 at 70% for 10^4 updates; small scale x+y mod 31, 12 seeds.
+"""
+
+from grok.experiment import Experiment, Run, grid
+
+
+def experiment(scale):
+    if scale == "paper":
+        base, seeds = Run(operation="xy", structure="S5", train_fraction=0.7, num_steps=10_000), range(20)
+    else:
+        base, seeds = Run(operation="x+y", structure="Z31", train_fraction=0.6, d_model=32, num_steps=3_000), range(12)
+    return Experiment(name="figure7", scale=scale, runs=grid(base.replace(stop_after=0), seed=seeds), keep_params=True)
