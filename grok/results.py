@@ -18,19 +18,15 @@ import errno
 import fcntl
 import json
 import os
-import platform
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from grok.experiment import Experiment, GrokError, Run
+from grok.provenance import provenance
 
 METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_fresh_accuracy", "val_mirrored_accuracy",
            "softmax_collapse", "weight_norm", "embedding_norm", "unembedding_norm")
@@ -40,7 +36,6 @@ THRESHOLD = 0.99
 SUSTAINED = 10
 LOCAL = ("checkpoints", "previous")
 FULL_DISK = "the disk that holds {folder} is full; what was saved before is intact: free some space and run the same command again"
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
 
 
 @contextlib.contextmanager
@@ -91,34 +86,6 @@ def specification(experiment: Experiment) -> dict:
     defaults = dataclasses.asdict(Run())
     runs = [{k: v for k, v in dataclasses.asdict(run).items() if v != defaults[k]} for run in experiment.runs]
     return {"name": experiment.name, "scale": experiment.scale, "keep_params": experiment.keep_params, "runs": runs}
-
-
-def provenance() -> dict:
-    """Who made these numbers: command, commit, versions and machine of this session."""
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["python -m grok", *sys.argv[1:]]),
-        "commit": git("rev-parse", "HEAD"),
-        "uncommitted_changes": bool(git("status", "--porcelain", "--", "grok", "configs")),
-        "python": platform.python_version(),
-        "versions": {name: installed(name) for name in PACKAGES},
-    }
-
-
-def git(*arguments: str) -> str | None:
-    """The output of a git command about the code, or None outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent.parent), *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def read_description(folder: Path) -> dict | None:
@@ -367,12 +334,12 @@ class Results:
 
     def arrays(self, run: int, step: int | None = None) -> dict[str, np.ndarray]:
         """The embedding [V, D] and output matrix [V, D] of a run (at its end, or at a snapshot), and their labels [V]."""
-        return self.saved(run, "" if step is None else f"_step_{step:08d}", "matrices" if step is None else f"matrices at update {step}")
+        return self.saved(run, "" if step is None else f"_step_{step:08d}", "arrays", "" if step is None else f" at update {step}")
 
     def params(self, run: int) -> dict:
         """The tree of all final parameters of a run whose experiment keeps them."""
         tree: dict = {}
-        for path, leaf in self.saved(run, "_params", "parameters (they stay where they were trained, and keep_params asks for them)").items():
+        for path, leaf in self.saved(run, "_params", "parameters", " (they stay where they were trained, and keep_params asks for them)").items():
             *above, last = path.split("/")
             branch = tree
             for name in above:
@@ -380,11 +347,11 @@ class Results:
             branch[last] = leaf
         return tree
 
-    def saved(self, run: int, suffix: str, what: str) -> dict[str, np.ndarray]:
+    def saved(self, run: int, suffix: str, what: str, more: str) -> dict[str, np.ndarray]:
         self.experiment_run(run)
         paths = [path for path in sorted(self.folder.glob(f"**/arrays/run_{run:04d}{suffix}.npz")) if "previous" not in path.parts]
         if not paths:
-            raise GrokError(f"{self.folder} has no {what} of run {run}: has it been trained to its end?")
+            raise GrokError(f"{self.folder} has no {what} of run {run}{more}: has it been trained to its end?")
         with np.load(paths[0]) as file:
             return dict(file)
 

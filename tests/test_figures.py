@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import stats
 from scipy.spatial import distance
 
-from grok import figures, results
+from grok import figures, provenance, results
 from grok.analysis import groups
 from grok.experiment import Experiment, GrokError, Run, grid
 from grok.figures import data, figure1_center, figure3, gallery, phase_map, style, times, tsne
@@ -46,7 +46,7 @@ TO_XYZ = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0
 def quick(monkeypatch):
     """Few dots an inch, and nobody asks git who made these results."""
     monkeypatch.setitem(style.LOOK, "savefig.dpi", 60)
-    monkeypatch.setattr(results, "git", lambda *arguments: None)
+    monkeypatch.setattr(provenance, "git", lambda *arguments: None)
 
 
 def curve_of(number: int, train_at: float, val_at: float) -> pd.DataFrame:

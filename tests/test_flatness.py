@@ -22,5 +22,5 @@ def test_flatness_is_measured_on_the_training_loss_of_the_kept_parameters(tmp_pa
 
 def test_without_kept_parameters_there_is_a_line_that_says_so(tmp_path, tiny, quick_sweeps):
     folder = sweep.train_experiment(Experiment(name="bare", runs=(tiny.replace(num_steps=2),)), sweep.Options(root=tmp_path))
-    with pytest.raises(GrokError, match="no parameters .*keep_params"):
+    with pytest.raises(GrokError, match="no parameters of run 0 .*keep_params"):
         flatness.measure(folder)

@@ -1,0 +1,38 @@
+"""Who made these numbers: what every results folder keeps about the sessions that filled it."""
+
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
+
+
+def provenance() -> dict:
+    """Who made these numbers: command, commit, versions and machine of this session."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(["python -m grok", *sys.argv[1:]]),
+        "commit": git("rev-parse", "HEAD"),
+        "uncommitted_changes": bool(git("status", "--porcelain", "--", "grok", "configs")),
+        "python": platform.python_version(),
+        "versions": {name: installed(name) for name in PACKAGES},
+    }
+
+
+def git(*arguments: str) -> str | None:
+    """The output of a git command about the code, or None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent.parent), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
