@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import difflib
-import importlib.util
+import runpy
 import shlex
 import sys
 import traceback
@@ -139,13 +139,10 @@ def load_config(path: str, scale: str) -> Experiment:
     if not Path(path).is_file():
         near = difflib.get_close_matches(path, map(str, Path("configs").glob("*.py")), 1, 0.5)
         raise GrokError(f"there is no config {path}" + (f"; did you mean {near[0]}?" if near else ""))
-    spec = importlib.util.spec_from_file_location("grok_config", path)
-    if spec is None:
+    if Path(path).suffix != ".py":
         raise GrokError(f"config {path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
-        found = getattr(module, "experiment", None)
+        found = runpy.run_path(path).get("experiment")
         found = found(scale) if callable(found) else found
         if isinstance(found, Experiment) and found.scale == "paper":
             found = dataclasses.replace(found, name=f"{found.name}_paper")

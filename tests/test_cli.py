@@ -288,7 +288,7 @@ def test_make_train_trains_draws_and_says_where(tmp_path, quick_compilation):
     """With this interpreter for .venv, and .venv taken as made, so that nothing is installed."""
     arguments = f"--modulus 7 --d-model 8 --n-heads 2 --num-steps 30 --eval-every 10 --results {tmp_path}"
     environment = os.environ | {name.upper(): str(value) for name, value in quick_compilation.items()}
-    command = ["make", "-o", ".venv/.done", "train", f"IN={sys.executable}", f"ARGS={arguments}"]
+    command = ["make", "--no-print-directory", "-o", ".venv/.done", "train", f"IN={sys.executable}", f"ARGS={arguments}"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     [folder] = tmp_path.iterdir()
