@@ -2,7 +2,7 @@
 
 Shows: the clearest and a typical network of each. Both scales use the paper's network and tables; they differ in seeds.
 
-Cost: small scale one run of x+y (about 2 minutes on two cores) and one of S5 (about 10); paper scale 16 seeds of each.
+Cost: small scale one run of x+y (about 3 minutes on two cores) and one of S5 (about 12); paper scale 16 seeds of each.
 """
 
 from grok.experiment import Experiment, Run, grid

@@ -16,6 +16,7 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import io
 import json
 import os
 import shutil
@@ -356,6 +357,11 @@ class Results:
             return dict(file)
 
 
+def read_table(path: Path) -> pd.DataFrame:
+    """A table that may be replaced meanwhile: read in one go, for pyarrow opens a path more than once."""
+    return pd.read_parquet(io.BytesIO(path.read_bytes()))
+
+
 def load(folder: Path | str) -> Results:
     """Read a results folder, also one that is still being written or was cut short. Raises GrokError."""
     folder = Path(folder)
@@ -365,8 +371,8 @@ def load(folder: Path | str) -> Results:
     if description is None or not written:
         raise GrokError(f"{folder} holds no results: train them with python -m grok train")
     try:
-        runs = pd.concat([pd.read_parquet(part / "runs.parquet") for part in written])
-        curves = pd.concat([pd.read_parquet(part / "curves.parquet") for part in written])
+        runs = pd.concat([read_table(part / "runs.parquet") for part in written])
+        curves = pd.concat([read_table(part / "curves.parquet") for part in written])
     except (OSError, ValueError) as error:
         raise GrokError(f"the tables in {folder} cannot be read: {error}") from error
     if folder not in written:

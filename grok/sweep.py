@@ -8,6 +8,7 @@ signature. Several processes share an experiment's runs and never wait for each 
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,7 +59,7 @@ class Group:
     members: list[int]
 
 
-def group_runs(runs: tuple[Run, ...], members: range) -> list[Group]:
+def group_runs(runs: tuple[Run, ...], members: Iterable[int]) -> list[Group]:
     """The runs `members` by static signature, in order of first appearance."""
     groups: dict[Program, Group] = {}
     for i in members:
@@ -100,12 +101,11 @@ def segments(any_fresh: bool, eval_every: int) -> list[int]:
 
 
 class Sweep:
-    """The runs of one process on their way through the slots. See `train_experiment`."""
+    """The runs of one process, the keys of `n_train`, on their way through the slots. See `train_experiment`."""
 
-    def __init__(self, experiment: Experiment, folder: Path, options: Options, members: range):
+    def __init__(self, experiment: Experiment, folder: Path, options: Options, n_train: dict[int, int]):
         self.experiment, self.folder, self.options = experiment, folder, options
-        self.groups = group_runs(experiment.runs, members)
-        self.n_train = {i: make_dataset(experiment.runs[i]).n_train for i in members}
+        self.groups, self.n_train = group_runs(experiment.runs, n_train), n_train
         self.checkpoint_seconds = 0.0
         self.history, self.outcomes = History(), {}
         self.start, self.run_updates, self.device_seconds = time.monotonic(), 0, 0.0
@@ -124,8 +124,7 @@ class Sweep:
             self.run_updates = facts["run_updates"]
         runs = [self.experiment.runs[i] for group in self.groups for i in group.members]
         finished = sum(self.unused(i) for i in self.outcomes)
-        done = sum(curve[-1][0] for curve in self.history.curves.values())
-        self.progress = Progress(self.experiment.name, len(runs), sum(run.num_steps for run in runs) - finished, len(self.outcomes), done)
+        self.progress = Progress(self.experiment.name, len(runs), sum(run.num_steps for run in runs) - finished, len(self.outcomes), self.run_updates)
         try:
             for number in range(facts["group"], len(self.groups)):
                 self.train_group(number, resumed if number == facts["group"] else None)
@@ -296,12 +295,11 @@ def train_experiment(experiment: Experiment, options: Options = Options()) -> Pa
         return top
     results.check_processes(top, n_processes)
     folder = top / f"part-{process}" if n_processes > 1 else top
-    members = range(process, len(experiment.runs), n_processes)
-    for i in members:
-        make_dataset(experiment.runs[i])  # Every mistake shows before anything is written.
+    # The training rows of this process's runs; every mistake in them shows here, before anything is written.
+    n_train = {i: make_dataset(experiment.runs[i]).n_train for i in range(process, len(experiment.runs), n_processes)}
     with results.claim(folder):
         if results.begin(folder, experiment, device_facts(), options.anew):
-            sweep = Sweep(experiment, folder, options, members)
+            sweep = Sweep(experiment, folder, options, n_train)
             with stop_at_chunk_end(sweep):
                 sweep.run()
             results.finish(folder, sweep.cost())
