@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from grok.encodings import element_features
 from grok.experiment import GrokError, Run
 from grok.operations import structure, table
 
@@ -78,11 +79,13 @@ class Dataset:
     answer_N: the answer each row is trained and scored on (corrupted where asked; -1 where undefined).
     kind_N: UNDEFINED, TRAIN, VAL_MIRRORED (a validation row whose mirror image y o x is trained on) or VAL.
     train_rows: the training rows, [n_train].
+    features: what is fixed about how each element is written, [n, F], or None (see grok.encodings).
     """
 
     answer_N: np.ndarray
     kind_N: np.ndarray
     train_rows: np.ndarray
+    features: np.ndarray | None = None
 
     @property
     def n_train(self) -> int:
@@ -90,7 +93,7 @@ class Dataset:
 
 
 def make_dataset(run: Run) -> Dataset:
-    """The dataset of a run. Raises GrokError if the split leaves no training or no validation row."""
+    """The dataset of a run. Raises GrokError if the split leaves no training or no validation row, or the elements cannot be written as asked."""
     operation = table(run.operation, run.structure)
     n = operation.structure.order
     answer_N = operation.answers.reshape(-1).copy()
@@ -100,7 +103,7 @@ def make_dataset(run: Run) -> Dataset:
     mirrored_N = (kind_N.reshape(n, n).T == TRAIN).reshape(-1)
     kind_N[(kind_N == VAL) & mirrored_N] = VAL_MIRRORED
     corrupt(answer_N, train_rows, run)
-    return Dataset(answer_N.astype(np.int32), kind_N, train_rows.astype(np.int32))
+    return Dataset(answer_N.astype(np.int32), kind_N, train_rows.astype(np.int32), element_features(run))
 
 
 def split(rows, train_fraction: float, split_seed: int) -> np.ndarray:

@@ -67,6 +67,14 @@ class Run:
     d_ff: int | None = field(None, "width of the hidden FFN layer (default: 4 d_model)", lambda v: v is None or v > 0, "must be above 0")
     norm: Literal["post", "pre", "none"] = field("post", "where LayerNorm stands")
     activation: Literal["relu", "gelu"] = field("relu", "FFN non-linearity")
+    positions: Literal["sinusoidal", "learned", "rotary", "none"] = field("sinusoidal", "how positions are written: fixed sinusoids (paper), a trained table, rotated queries and keys, or not at all")
+    values: Literal["learned", "onehot", "random", "scalar", "bins", "digits", "fourier", "file"] = field("learned", "how elements are written: a trained table (paper), or fixed vectors or features (see grok/encodings.py)")
+    bins: int = field(8, "contiguous bins of residues that values=bins tells apart", lambda v: v >= 2, "must be at least 2")
+    base: int = field(10, "base of the digits of values=digits", lambda v: v >= 2, "must be at least 2")
+    frequencies: int = number(4, "frequencies k = 1, 2, ... of values=fourier, each as a cosine and a sine")
+    table: str = field("", "file of values=file: an .npz such as results/figure3/arrays/run_0000.npz; ':unembedding' at its end takes that matrix")
+    train_table: bool = field(False, "train on from the table of values=file, instead of keeping it as it is")
+    tied: bool = field(False, "use the transpose of the input table as the output layer")
     seed: int = amount(0, "seed of the initial weights, the batches and all noise")
     init_scale: float = number(1.0, "factor on every initial weight matrix and embedding")
     dropout: float = share(0.0, "dropout rate on the FFN output")
@@ -96,6 +104,10 @@ class Run:
             object.__setattr__(self, spec.name, typed(spec, getattr(self, spec.name)))
         if self.d_model % self.n_heads:
             raise GrokError(f"n_heads={self.n_heads} does not divide d_model={self.d_model}")
+        if self.positions == "rotary" and self.d_model // self.n_heads % 2:
+            raise GrokError(f"positions=rotary turns pairs of coordinates, but a head is d_model / n_heads = {self.d_model // self.n_heads} wide: choose an even width")
+        if (self.values == "file") != bool(self.table):
+            raise GrokError("values=file needs its file: give table=PATH.npz" if self.values == "file" else f"table={self.table!r} is read by values=file alone, but values={self.values}")
         if self.optimizer == "adam" and self.weight_decay:
             raise GrokError(f"optimizer=adam has no weight decay, but weight_decay={self.weight_decay:g}: choose adamw, or weight_decay=0")
 
@@ -173,7 +185,8 @@ class Experiment:
 
 def relabelled(before: Run, after: Run, given: bool) -> Run:
     """A run after an override, without its label if that may no longer be true."""
-    told = ("optimizer", "weight_decay", "decay_form", "learning_rate", "batch_size", "dropout", "weight_noise", "update_noise", "schedule")
+    told = ("optimizer", "weight_decay", "decay_form", "learning_rate", "batch_size", "dropout", "weight_noise", "update_noise", "schedule",
+            "positions", "values", "bins", "base", "frequencies", "table", "train_table", "tied")
     changed = any(getattr(before, name) != getattr(after, name) for name in told)
     return after.replace(label="") if changed and not given else after
 

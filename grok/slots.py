@@ -20,9 +20,11 @@ from grok.train import (
     TRACED,
     Data,
     Program,
+    TrainState,
     evaluate,
     init_state,
     make_program,
+    matrices,
     train,
 )
 
@@ -117,10 +119,16 @@ def device_memory(device) -> int:
 def bytes_a_slot(program: Program) -> int:
     """A generous estimate of what one run takes while it trains."""
     arch = program.arch
-    shapes = jax.eval_shape(lambda: init_state(program, traced_numbers(Run()))).params
-    n_params = sum(leaf.size for leaf in jax.tree.leaves(shapes))
+    n_params = sum(leaf.size for leaf in jax.tree.leaves(state_shapes(program).params))
     rows = 4 * program.batch_cap if not program.shared_prefix else 2 * program.batch_cap
     return BYTES_A_PARAMETER * n_params + BYTES_A_VALUE * rows * arch.n_layers * (4 * arch.d_model + arch.d_ff)
+
+
+def state_shapes(program: Program) -> TrainState:
+    """Shapes and types of one run's state."""
+    arch = program.arch
+    features = np.zeros((program.tokens.n_elements, arch.n_features), np.float32) if arch.n_features else None
+    return jax.eval_shape(lambda: init_state(program, traced_numbers(Run()), features))
 
 
 def traced_numbers(run: Run) -> dict[str, np.ndarray]:
@@ -129,10 +137,10 @@ def traced_numbers(run: Run) -> dict[str, np.ndarray]:
 
 
 def traced_data(run: Run, dataset: Dataset) -> Data:
-    """A run's rows as the compiled program takes them."""
+    """A run's rows and features as the compiled program takes them."""
     train_rows_N = np.zeros_like(dataset.answer_N)
     train_rows_N[: dataset.n_train] = dataset.train_rows
-    return Data(dataset.answer_N, dataset.kind_N, train_rows_N, np.int32(dataset.n_train), np.int32(effective_batch_size(run, dataset.n_train)))
+    return Data(dataset.answer_N, dataset.kind_N, train_rows_N, np.int32(dataset.n_train), np.int32(effective_batch_size(run, dataset.n_train)), dataset.features)
 
 
 def program_of(run: Run) -> Program:
@@ -154,7 +162,7 @@ def make_chunk(program: Program, mesh: Mesh) -> Callable:
     numbers and data has a leading axis of slots, sharded over the mesh.
     """
     def lane(state, fresh, numbers, data, n_updates):
-        state = jax.tree.map(lambda new, old: jnp.where(fresh, new, old), init_state(program, numbers), state)
+        state = jax.tree.map(lambda new, old: jnp.where(fresh, new, old), init_state(program, numbers, data.features), state)
         state = train(program, state, numbers, data, n_updates)
         return state, evaluate(program, state, data)
 
@@ -189,7 +197,7 @@ class Slots:
         self.chunk = make_chunk(program, mesh)
         self.host_inputs = None
         self.fresh, self.changed = np.zeros(count, bool), True
-        self.shapes = jax.eval_shape(lambda: init_state(program, traced_numbers(Run())))
+        self.shapes = state_shapes(program)
         self.state = self.put(jax.tree.map(lambda leaf: np.zeros((count, *leaf.shape), leaf.dtype), self.shapes))
 
     def put(self, tree):
@@ -215,6 +223,14 @@ class Slots:
         self.state, metrics = self.chunk(self.state, self.put(self.fresh), *self.inputs, np.int32(n_updates))
         self.fresh[:] = False
         return metrics
+
+    def matrices(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
+        """The input table [V, D] and the output matrix [V, D] of the run in a slot, as its network uses them."""
+        # Whole arrays to the host first: an index into one that lies on several devices would have them communicate.
+        params = {name: np.asarray(leaf)[slot] for name, leaf in self.state.params.items() if not isinstance(leaf, dict)}
+        features = self.host_inputs[1].features
+        embedding_VD, unembedding_DV = matrices(self.program, params, None if features is None else features[slot])
+        return np.asarray(embedding_VD), np.asarray(unembedding_DV).T
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The state of all slots as flat named arrays, for a checkpoint."""

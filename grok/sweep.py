@@ -216,9 +216,8 @@ class Sweep:
         """Embedding [V, D] and output matrix [V, D] of a lane, with their token labels [V]."""
         spec = self.experiment.runs[run]
         elements = element_labels(spec)
-        # Whole arrays to the host first: an index into one that lies on several devices would have them communicate.
-        embedding_VD, unembedding_DV = (np.asarray(self.slots.state.params[name])[slot] for name in ("embedding", "unembedding"))
-        return {"embedding": embedding_VD, "unembedding": unembedding_DV.T,
+        embedding_VD, unembedding_VD = self.slots.matrices(slot)
+        return {"embedding": embedding_VD, "unembedding": unembedding_VD,
                 "labels": np.array(Tokens(len(elements), spec.token_format).labels(elements))}
 
     def keep_arrays(self, slot: int, run: int) -> None:

@@ -48,7 +48,7 @@ def make_program(run: Run, dataset: Dataset) -> Program:
     tokens = Tokens(structure(run.structure).order, run.token_format)
     return Program(
         tokens=tokens,
-        arch=architecture(run, tokens.vocab_size, tokens.n_answers),
+        arch=architecture(run, tokens.vocab_size, tokens.n_answers, 0 if dataset.features is None else dataset.features.shape[1]),
         optimizer=optimizer_form(run),
         batch_cap=round_up(effective_batch_size(run, dataset.n_train)),
         sam=run.optimizer == "sam",
@@ -67,13 +67,14 @@ def round_up(size: int) -> int:
 
 
 class Data(NamedTuple):
-    """A run's rows on the device (see grok.dataset.Dataset); train_rows_N is padded with zeros to N."""
+    """A run's rows and its elements' features on the device (see grok.dataset.Dataset); train_rows_N is padded with zeros to N."""
 
     answer_N: Any
     kind_N: Any
     train_rows_N: Any
     n_train: Any
     batch_size: Any
+    features: Any = None
 
 
 class TrainState(NamedTuple):
@@ -91,10 +92,13 @@ def transformation(program: Program, numbers) -> optax.GradientTransformation:
     return make_optimizer(program.optimizer, numbers, stream(numbers, "optimizer"))
 
 
-def init_state(program: Program, numbers) -> TrainState:
-    """Initial weights of the run's seed (paper's scale times init_scale) and a fresh optimiser state."""
+def init_state(program: Program, numbers, features=None) -> TrainState:
+    """Initial weights of the run's seed (paper's scale times init_scale) and a fresh optimiser state.
+
+    features [n, F]: those of `Data`. What is fixed is no weight: neither init_scale, decay nor noise touches it.
+    """
     example_BT = program.tokens.sequences(*jnp.zeros((3, 1), jnp.int32))
-    params = Transformer(program.arch).init(stream(numbers, "init"), example_BT)["params"]
+    params = Transformer(program.arch, features=features).init(stream(numbers, "init"), example_BT)["params"]
     params = jax.tree_util.tree_map_with_path(
         lambda path, p: p if path[-2:-1] and path[-2].key.startswith(("ln", "final_norm")) else p * numbers["init_scale"], params)
     return TrainState(params, transformation(program, numbers).init(params), jnp.zeros((), jnp.int32))
@@ -107,7 +111,7 @@ def cross_entropy(logits_BAV, target_BA):
 
 def forward(program: Program, params, rows_B, data: Data, dropout=None):
     """Logits [B, A, V] of rows of the table on the training path of `program`. dropout: (rate, key) or None."""
-    tokens, model = program.tokens, Transformer(program.arch, tuned=program.shared_prefix)
+    tokens, model = program.tokens, Transformer(program.arch, tuned=program.shared_prefix, features=data.features)
     n, answer_B = tokens.n_elements, data.answer_N[rows_B]
     x_B, y_B = rows_B // n, rows_B % n
     if program.shared_prefix:
@@ -159,12 +163,14 @@ def evaluate(program: Program, state: TrainState, data: Data) -> dict[str, Any]:
     train_loss, train_accuracy, val_loss, val_accuracy (natural-log cross-entropy, shares of rows with every
     answer position right); val_mirrored_accuracy and val_fresh_accuracy split the validation rows by whether
     the mirror image y o x is trained on (NaN where there is no such row); softmax_collapse is the share of
-    training rows whose float32 softmax is exactly one-hot; weight_norm the L2 norm of all parameters.
+    training rows whose float32 softmax is exactly one-hot; weight_norm the L2 norm of all parameters;
+    embedding_norm and unembedding_norm those of the input table and output matrix that the network uses.
     """
     kinds = (TRAIN, VAL, VAL_MIRRORED)
     sums = table_sums(program, state.params, data, kinds)
     count, loss, correct, collapsed = (sums[:, i] for i in range(4))
     both = jnp.array([0.0, 1.0, 1.0])
+    embedding_VD, unembedding_DV = matrices(program, state.params, data.features)
     return {
         "train_loss": loss[0] / count[0],
         "train_accuracy": correct[0] / count[0],
@@ -174,9 +180,14 @@ def evaluate(program: Program, state: TrainState, data: Data) -> dict[str, Any]:
         "val_mirrored_accuracy": correct[2] / count[2],
         "softmax_collapse": collapsed[0] / count[0],
         "weight_norm": optax.tree.norm(state.params),
-        "embedding_norm": jnp.linalg.norm(state.params["embedding"]),
-        "unembedding_norm": jnp.linalg.norm(state.params["unembedding"]),
+        "embedding_norm": jnp.linalg.norm(embedding_VD),
+        "unembedding_norm": jnp.linalg.norm(unembedding_DV),
     }
+
+
+def matrices(program: Program, params, features=None):
+    """The input table [V, D] and the output matrix [D, V] that a network uses, fixed rows included; needs no params of the blocks."""
+    return Transformer(program.arch, features=features).apply({"params": params}, method="matrices")
 
 
 def table_sums(program: Program, params, data: Data, kinds):
@@ -186,7 +197,7 @@ def table_sums(program: Program, params, data: Data, kinds):
     """
     tokens, n = program.tokens, program.tokens.n_elements
     n_x = max(1, min(n, EVALUATION_ROWS // n))
-    model = Transformer(program.arch, tuned=True)
+    model = Transformer(program.arch, tuned=True, features=data.features)
 
     def block_sums(first_x):
         x_P = jnp.minimum(first_x + jnp.arange(n_x), n - 1)

@@ -33,10 +33,10 @@ def on_device():
         dataset = make_dataset(run)
         train_rows_N = np.zeros(len(dataset.answer_N), np.int32)
         train_rows_N[: dataset.n_train] = dataset.train_rows
-        data = Data(dataset.answer_N, dataset.kind_N, train_rows_N, dataset.n_train, effective_batch_size(run, dataset.n_train))
+        data = Data(dataset.answer_N, dataset.kind_N, train_rows_N, dataset.n_train, effective_batch_size(run, dataset.n_train), dataset.features)
         numbers = {name: jnp.asarray(getattr(run, name)) for name in TRACED}
         program = make_program(run, dataset)
-        return SimpleNamespace(run=run, dataset=dataset, program=program, numbers=numbers, data=Data(*map(jnp.asarray, data)), state=jitted_init(program, numbers))
+        return SimpleNamespace(run=run, dataset=dataset, program=program, numbers=numbers, data=jax.tree.map(jnp.asarray, data), state=jitted_init(program, numbers, dataset.features))
 
     return build
 

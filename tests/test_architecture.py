@@ -10,7 +10,7 @@ CONFIGS = PACKAGE.parent / "configs"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 TASK = {"expression", "structures", "operations"}
-TRAINING = {"dataset", "model", "layers", "optimizer", "train"}
+TRAINING = {"encodings", "dataset", "model", "layers", "optimizer", "train"}
 MAY_IMPORT = {  # module or folder of modules -> what it may import of grok
     "experiment": set(),
     "progress": set(),
@@ -18,10 +18,11 @@ MAY_IMPORT = {  # module or folder of modules -> what it may import of grok
     "expression": {"experiment"},
     "structures": {"experiment"},
     "operations": {"experiment", "expression", "structures"},
-    "dataset": {"experiment", *TASK},
-    "model": {"experiment", "layers"},
+    "encodings": {"experiment", *TASK},
+    "dataset": {"experiment", *TASK, "encodings"},
+    "model": {"experiment", "layers", "encodings"},
     "optimizer": {"experiment"},
-    "train": {"experiment", *TASK, "dataset", "model", "layers", "optimizer"},
+    "train": {"experiment", *TASK, "encodings", "dataset", "model", "layers", "optimizer"},
     "provenance": set(),
     "results": {"experiment", "provenance"},
     "checkpoint": {"experiment", "results"},
