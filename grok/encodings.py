@@ -4,7 +4,7 @@
 
 learned    nothing is fixed: a trained row an element, from N(0, 1) (paper)
 random     fixed N(0, 1) vectors of width d_model, drawn from the run's seed
-file       the rows of a table from a file, matched by their labels; fixed, or with train_table where training begins
+file       the rows of a table from a file, matched by their labels: fixed, or with train_table initial weights
 
 The other encodings are fixed features, and a trained bias-free linear map, which begins as U(+-1/sqrt(F)) over F
 features, takes them to d_model.
@@ -95,17 +95,18 @@ def read_table(path_and_matrix: str, elements: Structure, d_model: int) -> np.nd
     """
     path, matrix = re.fullmatch(rf"(.*?)(?::({'|'.join(MATRICES)}))?", path_and_matrix).groups()
     labels_V, table_VD = read_arrays(Path(path), "labels", matrix or MATRICES[0])
-    if table_VD.ndim != 2 or len(table_VD) != len(labels_V):
-        raise GrokError(f"table {path} has a matrix of shape {list(table_VD.shape)} for {len(labels_V)} labels: it must have a row a label")
+    if labels_V.ndim != 1 or table_VD.ndim != 2 or len(table_VD) != len(labels_V) or table_VD.dtype.kind not in "fiu":
+        raise GrokError(f"table {path} has a matrix of shape {list(table_VD.shape)} for labels of shape {list(labels_V.shape)}: it must hold a row of numbers a label")
     if table_VD.shape[1] != d_model:
         raise GrokError(f"table {path} is {table_VD.shape[1]} wide, but d_model={d_model}: set d_model={table_VD.shape[1]}, or choose another table")
-    row = {str(label): i for i, label in enumerate(labels_V) if label not in OTHER_TOKENS}
-    missing = [label for label in elements.labels if label not in row]
+    rows = {str(label): i for i, label in enumerate(labels_V)}
+    missing = [label for label in elements.labels if label not in rows]
     if missing:
         raise GrokError(f"table {path} lacks {len(missing)} of the {elements.order} elements of {elements.name}, such as {missing[0]}")
-    if len(row) != elements.order:
-        raise GrokError(f"table {path} has rows of {len(row)} elements, but {elements.name} has {elements.order}: choose a table of {elements.name}")
-    found_ND = table_VD[[row[label] for label in elements.labels]].astype(np.float32)
+    n_rows = sum(str(label) not in OTHER_TOKENS for label in labels_V)
+    if n_rows != elements.order:
+        raise GrokError(f"table {path} has rows of {n_rows} elements, but {elements.name} has {elements.order}: choose a table of {elements.name}")
+    found_ND = table_VD[[rows[label] for label in elements.labels]].astype(np.float32)
     if not np.isfinite(found_ND).all():
         raise GrokError(f"table {path} has entries that are not finite: choose a table of a run that did not diverge")
     return found_ND

@@ -94,7 +94,8 @@ def reference_sequence(params, tokens_T, arch):
     """Logits [T, V] of one sequence, from the equations of the paper (section A.1.2)."""
     d = arch.d_model
     position_TD = [[np.sin(t / 10000 ** (i / d)) if i % 2 == 0 else np.cos(t / 10000 ** ((i - 1) / d)) for i in range(d)] for t in range(len(tokens_T))]
-    x_TD = params["embedding"][tokens_T] + np.array(position_TD)
+    added = {"sinusoidal": np.array(position_TD), "learned": params.get("positions", {}).get("table")}
+    x_TD = params["embedding"][tokens_T] + added.get(arch.positions, 0)
     for layer in range(arch.n_layers):
         x_TD = reference_block(params[f"block{layer}"], x_TD, arch)
     if arch.norm == "pre":
@@ -116,11 +117,20 @@ def reference_attention(block, x_TD, arch):
     attended_TD = np.zeros_like(x_TD)
     for h in range(arch.n_heads):
         head = slice(h * arch.d_head, (h + 1) * arch.d_head)
+        q_TK, k_TK = (turned(m_TD[:, head]) if arch.positions == "rotary" else m_TD[:, head] for m_TD in (q_TD, k_TD))
         for t in range(len(x_TD)):
-            scores = k_TD[: t + 1, head] @ q_TD[t, head] / np.sqrt(arch.d_head)
+            scores = k_TK[: t + 1] @ q_TK[t] / np.sqrt(arch.d_head)
             weights = np.exp(scores - scores.max())
             attended_TD[t, head] = weights / weights.sum() @ v_TD[: t + 1, head]
     return attended_TD @ block["wo"]["kernel"]
+
+
+def turned(x_TK):
+    """RoFormer's rotation: pairs of coordinates as complex numbers, times e^(i t theta)."""
+    n_positions, width = x_TK.shape
+    theta = [10000 ** (-2 * i / width) for i in range(width // 2)]
+    z = (x_TK[:, 0::2] + 1j * x_TK[:, 1::2]) * np.exp(1j * np.outer(range(n_positions), theta))
+    return np.stack([z.real, z.imag], axis=-1).reshape(n_positions, width)
 
 
 def layer_norm(x_TD, ln):
