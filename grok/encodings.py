@@ -117,7 +117,7 @@ def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
     if not path.is_file():
         raise GrokError(f"there is no table {path}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             return [file[name] for name in names]
     except KeyError as error:
         raise GrokError(f"table {path} holds no array {str(error.args[0]).split()[0]}: it must hold {' and '.join(names)}") from error

@@ -57,13 +57,12 @@ def encodings(results):
         picture, [[axes]] = style.panels(height=2.2)
         style.say(axes, "no run has been evaluated yet")
         return picture, ""
-    tasks, names = list(runs[TASK].drop_duplicates().itertuples(index=False, name=None)), list(runs["encoding"].unique())
+    tasks, names = list(runs.groupby(TASK, sort=False)), list(runs["encoding"].unique())
     picture, axes = style.panels(1, len(tasks), width=style.DOUBLE, height=ROW * len(names) + 0.9, sharex=True, sharey=True)
     axes[0, 0].set(xscale="log", ylim=(len(names) - 0.5, -0.5), xlim=(runs[["crossed", "last"]].min(axis=None) / 1.5, runs["last"].max() * 1.5))
     style.name_ticks(axes[0, 0].yaxis, range(len(names)), [textwrap.fill(name, NAME_WIDTH) for name in names])
-    for ax, task in zip(axes.flat, tasks):
-        of_task = runs[(runs[TASK] == task).all(axis=1)]
-        ax.set_title(f"{style.pretty(task[0])}  {task[1]}", fontsize=8)
+    for ax, ((operation, structure), of_task) in zip(axes.flat, tasks):
+        ax.set_title(f"{style.pretty(operation)}  {structure}", fontsize=8)
         ax.set_xlabel("Steps to 99% validation")
         ax.hlines(np.arange(1, len(names)) - 0.5, 0, 1, transform=ax.get_yaxis_transform(), color="0.9", linewidth=0.5)
         ax.text(1.02, -0.5, "never", transform=ax.get_yaxis_transform(), fontsize=6, color=style.GREY, va="bottom")
