@@ -313,7 +313,7 @@ def test_encodings_have_a_row_each_with_medians_and_the_share_that_never_got_the
     (_, green, _, shift), (_, red, _, other) = encodings.LOOKS[True], encodings.LOOKS[False]
     assert medians == {(to_hex(green).lower(), 1000, place + shift) for place in (0, 2)}
     triangles = {(*np.round(offset, 2),) for drawn in dots(first, marker_is_open=False) if to_hex(drawn.get_facecolors()[0]) == "#ffffff" for offset in drawn.get_offsets()}
-    assert triangles == {(10_000, place + other) for place in range(3)} | {(10_000, 1 + shift)}
+    assert triangles == {(10_000, round(place, 2)) for place in (other, 1 + other, 2 + other, 1 + shift)}
     assert {(text.get_text(), text.get_position()[1]) for text in first.texts} == {("never", -0.5), ("2/3", 1 + shift), *(("3/3", place + other) for place in range(3))}
     assert [text.get_text() for text in second.texts].count("not run") == 2
 
