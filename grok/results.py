@@ -4,7 +4,8 @@ experiment.json    the whole specification, and one entry a session: command, co
 runs.parquet       a row a run: its fields and its outcome
 curves.parquet     a row a run and evaluation: run, step, losses, accuracies, norms
 arrays/            run_<n>.npz, the final embedding and output matrices with their token labels;
-                   run_<n>_step_<s>.npz, the same at earlier updates; run_<n>_params.npz, all weights
+                   run_<n>_step_<s>.npz, the same at earlier updates; run_<n>_params.npz and
+                   run_<n>_params_step_<s>.npz, all weights; local, never committed
 part-<i>/          the share of process i of several, in the same layout; loading merges them
 checkpoints/       what resuming needs; local, never committed
 previous/          complete results that a new training is about to replace; local, never committed
@@ -229,6 +230,11 @@ def write_table(folder: Path, name: str, frame: pd.DataFrame) -> Path:
     return path
 
 
+def arrays_name(run: int, step: int | None = None, params: bool = False) -> str:
+    """The name under which a run's matrices or all its parameters are kept: at its end, or at the snapshot after `step` updates."""
+    return f"run_{run:04d}" + "_params" * params + ("" if step is None else f"_step_{step:08d}")
+
+
 def write_arrays(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
     with disk_errors(folder), replacing(folder / "arrays" / f"{name}.npz") as side:
         with open(side, "wb") as file:
@@ -335,12 +341,12 @@ class Results:
 
     def arrays(self, run: int, step: int | None = None) -> dict[str, np.ndarray]:
         """The embedding [V, D] and output matrix [V, D] of a run (at its end, or at a snapshot), and their labels [V]."""
-        return self.saved(run, "" if step is None else f"_step_{step:08d}", "arrays", "" if step is None else f" at update {step}")
+        return self.saved(run, step, params=False)
 
-    def params(self, run: int) -> dict:
-        """The tree of all final parameters of a run whose experiment keeps them."""
+    def params(self, run: int, step: int | None = None) -> dict:
+        """The tree of all parameters of a run whose experiment keeps them, at its end or at a snapshot."""
         tree: dict = {}
-        for path, leaf in self.saved(run, "_params", "parameters", " (they stay where they were trained, and keep_params asks for them)").items():
+        for path, leaf in self.saved(run, step, params=True).items():
             *above, last = path.split("/")
             branch = tree
             for name in above:
@@ -348,11 +354,24 @@ class Results:
             branch[last] = leaf
         return tree
 
-    def saved(self, run: int, suffix: str, what: str, more: str) -> dict[str, np.ndarray]:
+    def snapshot_steps(self, run: int, params: bool = False) -> list[int]:
+        """The updates at which snapshots of a run's matrices (or of all its parameters) are kept, ascending."""
         self.experiment_run(run)
-        paths = [path for path in sorted(self.folder.glob(f"**/arrays/run_{run:04d}{suffix}.npz")) if "previous" not in path.parts]
+        return sorted({int(path.stem.rsplit("_", 1)[1]) for path in self.kept(arrays_name(run, params=params) + "_step_*")})
+
+    def kept(self, name: str) -> list[Path]:
+        """The files of arrays with a name, without those that a new training has set aside."""
+        return [path for path in sorted(self.folder.glob(f"**/arrays/{name}.npz")) if "previous" not in path.parts]
+
+    def saved(self, run: int, step: int | None, params: bool) -> dict[str, np.ndarray]:
+        self.experiment_run(run)
+        paths = self.kept(arrays_name(run, step, params))
         if not paths:
-            raise GrokError(f"{self.folder} has no {what} of run {run}{more}: has it been trained to its end?")
+            at = "" if step is None else f" at update {step}"
+            more = " (they stay where they were trained, and keep_params asks for them)" if params else ""
+            steps = self.snapshot_steps(run, params) if step is not None else []
+            advice = f"snapshots are kept of updates {', '.join(map(str, steps))}" if steps else "has it been trained to its end?"
+            raise GrokError(f"{self.folder} has no {'parameters' if params else 'arrays'} of run {run}{at}{more}: {advice}")
         with np.load(paths[0]) as file:
             return dict(file)
 

@@ -220,17 +220,19 @@ class Sweep:
         return {"embedding": embedding_VD, "unembedding": unembedding_VD,
                 "labels": np.array(Tokens(len(elements), spec.token_format).labels(elements))}
 
-    def keep_arrays(self, slot: int, run: int) -> None:
-        results.write_arrays(self.folder, f"run_{run:04d}", self.matrices(slot, run))
+    def keep_arrays(self, slot: int, run: int, step: int | None = None) -> None:
+        """Write a lane's matrices, and all of its parameters where the experiment keeps them: the final ones, or those of a snapshot."""
+        results.write_arrays(self.folder, results.arrays_name(run, step), self.matrices(slot, run))
         if self.experiment.keep_params:
             leaves = jax.tree_util.tree_flatten_with_path(self.slots.state.params)[0]
-            results.write_arrays(self.folder, f"run_{run:04d}_params", {"/".join(key.key for key in path): np.asarray(leaf)[slot] for path, leaf in leaves})
+            flat = {"/".join(key.key for key in path): np.asarray(leaf)[slot] for path, leaf in leaves}
+            results.write_arrays(self.folder, results.arrays_name(run, step, params=True), flat)
 
     def keep_snapshot(self, slot: int, run: int, step: int) -> None:
-        """Write the matrices at updates 1, 2, 5, 10, ... of a run that keeps snapshots."""
+        """Keep the arrays of updates 1, 2, 5, 10, ... of a run that keeps snapshots."""
         digits = str(step).rstrip("0")
         if self.experiment.runs[run].snapshots and digits in ("1", "2", "5"):
-            results.write_arrays(self.folder, f"run_{run:04d}_step_{step:08d}", self.matrices(slot, run))
+            self.keep_arrays(slot, run, step)
 
     # -- what is saved --------------------------------------------------------------------------------------
 

@@ -114,7 +114,12 @@ def test_arrays_are_those_of_the_last_update_and_of_the_snapshots(mixed):
     loaded = mixed[0]
     [kept] = numbers_of(loaded, OTHER_WIDTH[1])
     files = {path.name for path in (loaded.folder / "arrays").iterdir()}
-    assert files == {f"run_{n:04d}{what}.npz" for n in range(7) for what in ("", "_params")} | {f"run_{kept:04d}_step_{step:08d}.npz" for step in (1, 2, 5, 10, 20)}
+    assert files == {f"run_{n:04d}{what}.npz" for n in range(7) for what in ("", "_params")} | {f"run_{kept:04d}{what}_step_{step:08d}.npz" for step in (1, 2, 5, 10, 20) for what in ("", "_params")}
+    assert loaded.snapshot_steps(kept) == loaded.snapshot_steps(kept, params=True) == [1, 2, 5, 10, 20]
+    for step in (2, 20):
+        np.testing.assert_array_equal(loaded.params(kept, step)["embedding"], loaded.arrays(kept, step)["embedding"])
+    norm = np.sqrt(sum((leaf.astype(float) ** 2).sum() for leaf in jax.tree.leaves(loaded.params(kept, 10))))
+    assert norm == pytest.approx(loaded.curve(kept).set_index("step")["weight_norm"][10], rel=1e-5)
     for number in range(7):
         arrays, last = loaded.arrays(number), loaded.curve(number).iloc[-1]
         assert arrays["embedding"].shape == arrays["unembedding"].shape == (9, loaded.experiment_run(number).d_model)
