@@ -1,4 +1,4 @@
-"""The command line: python -m grok {operations, table, train, figures, flatness, bench}. Short: parse, call, print."""
+"""The command line: python -m grok {operations, table, train, figures, flatness, embeddings, scores, bench}. Short: parse, call, print."""
 
 import argparse
 import dataclasses
@@ -55,6 +55,14 @@ def make_parser() -> Parser:
     sub.add_argument("--results", metavar="DIR", type=Path, default=Path("results"), help="folder of results (default: %(default)s)")
     sub = command(measure_flatness, "flatness", "measure sharpness and curvature of the networks of a results folder")
     sub.add_argument("folder", metavar="DIR", type=Path, help="such as results/figure7; its experiment keeps parameters")
+    sub = command(export_embeddings, "embeddings", "write learned embeddings as TSV for the TensorBoard Embedding Projector, and as NPZ")
+    sub.add_argument("folder", metavar="RESULTS", type=Path, help="such as results/figure3")
+    sub.add_argument("--run", metavar="N", type=int, action="append", help="only this run; may be given several times (default: all)")
+    sub.add_argument("--step", metavar="S", type=int, help="the snapshot after this many updates (default: the end)")
+    sub.add_argument("--matrix", choices=("output", "input", "both"), default="output", help="output or input rows of the tokens (default: %(default)s)")
+    sub.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write to")
+    sub = command(measure_scores, "scores", "score the structure of the embeddings of a results folder, beside null models")
+    sub.add_argument("folder", metavar="RESULTS", type=Path, help="such as results/figure3; symmetry scores need kept parameters")
     sub = command(run_bench, "bench", "measure the speed of training on this machine, beside its own matrix rate")
     sub.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     sub.add_argument("--precision", choices=get_args(Run.__dataclass_fields__["precision"].type), default="float32", help="precision of matrix products (default: %(default)s)")
@@ -201,6 +209,20 @@ def measure_flatness(options) -> None:
     from grok import figures, flatness
 
     print(flatness.measure(options.folder), *figures.draw(options.folder), sep="\n")
+
+
+def export_embeddings(options) -> None:
+    from grok import embeddings
+
+    matrices = tuple(embeddings.MATRICES) if options.matrix == "both" else (options.matrix,)
+    made, left_out = embeddings.export(options.folder, options.out, options.run, options.step, matrices)
+    print(*left_out, *made, sep="\n")
+
+
+def measure_scores(options) -> None:
+    from grok import scores
+
+    print(scores.summary(scores.measure(options.folder)))
 
 
 def run_bench(options) -> None:

@@ -41,15 +41,15 @@ FULL_DISK = "the disk that holds {folder} is full; what was saved before is inta
 
 
 @contextlib.contextmanager
-def disk_errors(folder: Path):
-    """Turn a full disk or a missing permission into one line that says what is safe."""
+def disk_errors(folder: Path, option: str = "--results DIR"):
+    """Turn a full disk or a missing permission into one line that says what is safe, and which option names another place."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise GrokError(FULL_DISK.format(folder=folder)) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG):
-            raise GrokError(f"cannot write to {folder} ({error.strerror}): choose another place with --results DIR") from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.ENOENT, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG):
+            raise GrokError(f"cannot write to {folder} ({error.strerror}): choose another place with {option}") from error
         raise
     except ValueError as error:  # Orbax reports a full disk in words.
         if "RESOURCE_EXHAUSTED" in str(error) or "No space left" in str(error):

@@ -238,28 +238,6 @@ def test_p_value_counts_the_observation_and_ties():
     assert fourier.p_value(9.0, np.zeros(99)) == pytest.approx(0.01)
 
 
-# --- Residues ---
-
-
-def test_probes_find_the_residue_that_neighbours_share():
-    probes = fourier.residue_probes(circles([12], noise=0.05), moduli=(3, 8), draws=5).set_index(["k", "probe"])
-    assert probes.loc[(8, "knn"), "accuracy"] > 0.7
-    assert probes.loc[(8, "logistic"), "accuracy"] > 0.6
-    assert (probes.loc[8, "null_mean"] < 0.25).all()
-
-
-def test_probes_of_a_random_matrix_are_at_chance():
-    probes = fourier.residue_probes(gaussian(), moduli=(2, 5, 13), draws=10)
-    assert (abs(probes.accuracy - probes.null_mean) < 5 * probes.null_sd).all()
-    np.testing.assert_allclose(probes.null_mean, 1 / probes.k, atol=0.06)
-
-
-def test_a_residue_with_too_few_tokens_is_not_scored():
-    probes = fourier.residue_probes(gaussian(p=30), moduli=(10, 11), draws=2)
-    assert probes.scored.tolist() == [True, True, False, False]
-    assert probes.accuracy.isna().tolist() == [False, False, True, True]
-
-
 # --- Bad input ---
 
 
@@ -279,7 +257,6 @@ def test_a_residue_with_too_few_tokens_is_not_scored():
         (lambda: fourier.circulant_score(gaussian()), "square"),
         (lambda: fourier.circulant_score(np.eye(P)), "all off-diagonal similarities are equal"),
         (lambda: fourier.axis_scores(gaussian(p=96)), "96 is none"),
-        (lambda: fourier.residue_probes(gaussian(p=7)), "at least 8 tokens"),
     ],
 )
 def test_bad_input_is_one_clear_line(call, message):

@@ -227,3 +227,25 @@ def test_bad_input_is_one_clear_line(call, message):
     with pytest.raises(GrokError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+# --- Coset test ---
+
+
+def test_relabelled_concentrations_are_those_of_the_relabelled_matrix():
+    group, W = structure("S4"), gaussian(24, 5)
+    relabelling = np.random.default_rng(3).permutation(24)
+    found = groups.relabelled_concentrations(W, group, relabelling[None])[:, 0]
+    expected = [groups.coset_concentration(W[relabelling], groups.cosets(group, members, side)) for side in ("left", "right") for members in groups.subgroups(group)]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_the_best_of_all_subgroups_is_beyond_chance_only_where_cosets_are_planted():
+    group = structure("S4")
+    planted = subgroup_of_order(group, 4)
+    for W, significant in ((gaussian(24, 8), False), (gaussian(6, 8)[groups.cosets(group, planted, "left")] + 0.5 * gaussian(24, 8, seed=1), True)):
+        test = groups.coset_test(W, group, draws=400)
+        smallest = np.nanmin(test.null_z, axis=0)
+        assert test.relabellings.shape == (400, 24) and len(smallest) == 400
+        assert (np.mean(smallest <= test.scores.z.min()) < 0.01) == significant
+        assert test.scores.z.min() < -2, "the best of many subgroups looks like something in any matrix"

@@ -1,4 +1,4 @@
-"""Is a matrix organised like Z/p? Fourier spectrum, circles, number lines, residues, and their null model.
+"""Is a matrix organised like Z/p? Fourier spectrum, circles, number lines, and their null model.
 
 Everywhere `W` [p, d] holds one row a token, token t = 0..p-1 in row t. The rows are centred before
 they are scored: an offset that all tokens share says nothing about their order. Every structure
@@ -8,20 +8,11 @@ here is a relation between a token's number and its row, so permuting the rows i
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 from scipy.spatial.distance import pdist, squareform
-from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold
-from sklearn.multioutput import MultiOutputClassifier
-from sklearn.neighbors import KNeighborsClassifier
 
 from grok.experiment import GrokError
 from grok.operations import Structure, is_prime
 
-PROBE_FOLDS = 3
-PROBE_DIMENSIONS = 32
-SMALLEST_PROBED = 8  # below, a fold may be left with a single residue
 SINGULAR_CUTOFF = 1e-6
 
 
@@ -74,6 +65,15 @@ def p_value(observed: float, null: np.ndarray) -> float:
     return float((1 + np.count_nonzero(np.asarray(null) >= observed)) / (1 + len(null)))
 
 
+def null_summary(observed: float, null: np.ndarray) -> tuple[float, float, float, float]:
+    """Mean and central 95% of a null distribution, and the p-value of an `observed` score; NaN where there is no null."""
+    null = np.asarray(null, float)
+    null = null[~np.isnan(null)]
+    if not len(null) or np.isnan(observed):
+        return (np.nan,) * 4
+    return float(null.mean()), *map(float, np.quantile(null, [0.025, 0.975])), p_value(observed, null)
+
+
 # --- Spectrum ---
 
 
@@ -114,10 +114,15 @@ def key_frequencies(W, draws: int = 200, seed: int = 0) -> np.ndarray:
     weak to matter are not called key however significant. The draws depend on `seed` alone.
     """
     share = frequency_power_share(W)
-    null = null_distribution(lambda rows: frequency_power_share(rows).max(), W, draws, seed)
-    above = share > max(np.quantile(null, 0.99), 2 / len(share))
+    above = share > key_threshold(W, draws, seed)
     strongest_first = np.argsort(-share, kind="stable")
     return strongest_first[above[strongest_first]] + 1
+
+
+def key_threshold(W, draws: int = 200, seed: int = 0) -> float:
+    """The power share above which a frequency is key; see `key_frequencies`."""
+    null = null_distribution(lambda rows: frequency_power_share(rows).max(), W, draws, seed)
+    return float(max(np.quantile(null, 0.99), 2 / (len(W) // 2)))
 
 
 def gini(values) -> float:
@@ -299,41 +304,3 @@ def spectrum_scores(W, draws: int, seed: int) -> dict:
         "circulant_cosine": circulant_score(cosine_similarity(W)),
         "key_frequencies": key_frequencies(W, draws, seed).tolist(),
     }
-
-
-# --- Residues ---
-
-
-def residue_probes(W, moduli=range(2, 30), draws: int = 10, seed: int = 0) -> pd.DataFrame:
-    """Can t mod k be read from row t? Three-fold cross-validated accuracy of two probes, a row per (k, probe).
-
-    Columns: k, probe ('logistic': logistic regression; 'knn': the 3 nearest neighbours weighted by
-    inverse distance), accuracy, null_mean and null_sd over `draws` permutations of the labels, and
-    scored. The probes see the first 32 principal components, scaled together to unit variance. A k
-    with fewer than 3 tokens a residue, one for each fold, is not scored: NaN.
-    """
-    W = centred(W)
-    p = len(W)
-    if p < SMALLEST_PROBED:
-        raise GrokError(f"residue probes need at least {SMALLEST_PROBED} tokens, not {p}: use the Fourier scores alone")
-    features_TC = PCA(min(PROBE_DIMENSIONS, *W.shape), svd_solver="full").fit_transform(W)
-    features_TC /= features_TC.std()
-    rng = np.random.default_rng(seed)
-    permutations_NT = [np.arange(p), *(rng.permutation(p) for _ in range(draws))]
-    probes = {"logistic": MultiOutputClassifier(LogisticRegression(tol=1e-3, max_iter=1000)), "knn": KNeighborsClassifier(3, weights="distance")}
-    records = []
-    for k in moduli:
-        scored = p // k >= PROBE_FOLDS
-        labels_TN = np.stack(permutations_NT, axis=1) % k
-        for name, probe in probes.items():
-            accuracy, *null = probe_accuracies(probe, features_TC, labels_TN, seed) if scored else np.full(1 + draws, np.nan)
-            records.append((k, name, accuracy, np.mean(null), np.std(null, ddof=1), scored))
-    return pd.DataFrame(records, columns=["k", "probe", "accuracy", "null_mean", "null_sd", "scored"])
-
-
-def probe_accuracies(probe, features_TC: np.ndarray, labels_TN: np.ndarray, seed: int) -> np.ndarray:
-    """Cross-validated accuracy of a probe that learns N labellings [T, N] at once, [N]."""
-    correct_TN = np.zeros(labels_TN.shape, bool)
-    for train, test in KFold(PROBE_FOLDS, shuffle=True, random_state=seed).split(features_TC):
-        correct_TN[test] = probe.fit(features_TC[train], labels_TN[train]).predict(features_TC[test]) == labels_TN[test]
-    return correct_TN.mean(axis=0)

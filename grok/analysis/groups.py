@@ -7,9 +7,11 @@ apply the left factor first, (xy)[i] = y[x[i]], as there; a left coset is gH, a 
 import functools
 import itertools
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_matrix
 
 from grok.analysis.fourier import centred, token_matrix
 from grok.experiment import GrokError
@@ -17,6 +19,7 @@ from grok.operations import Structure, structure
 
 MAX_IRREP_DEGREE = 5
 MAX_SUBGROUP_ORDER = 720  # listing the subgroups of S6 takes some ten seconds, of S7 hours
+BATCH_ENTRIES = 2_000_000  # of relabelled Gram matrices at once: 16 MB
 FIGURE_3_GENERATORS = ((3, 4, 2, 0, 1), (0, 2, 1, 4, 3))  # (0,3)(1,4) and (1,2)(3,4), one-line
 
 Partition = tuple[int, ...]
@@ -228,15 +231,19 @@ def cosets(group: Structure, members: np.ndarray, side: str) -> np.ndarray:
     return np.unique(smallest, return_inverse=True)[1]
 
 
-def is_figure_3_subgroup(group: Structure, members: np.ndarray) -> bool:
-    """Is this subgroup of S5 the one of the paper's Figure 3, <(0,3)(1,4), (1,2)(3,4)>, or one of its conjugates?
+def figure_3_subgroup(group: Structure) -> np.ndarray:
+    """Members of the subgroup <(0,3)(1,4), (1,2)(3,4)> of S5 that the paper's Figure 3 names, bool [120].
 
     It has order 10 (a dihedral group) and 6 conjugates. GrokError for any group but S5.
     """
     if group.name != "S5":
         raise GrokError(f"the subgroup of Figure 3 lies in S5, not in {group.name}")
-    figure_3 = generated_subgroup(group, [permutation_index(group, generator) for generator in FIGURE_3_GENERATORS])
-    return bool((conjugates(group, figure_3) == members).all(axis=1).any())
+    return generated_subgroup(group, [permutation_index(group, generator) for generator in FIGURE_3_GENERATORS])
+
+
+def is_figure_3_subgroup(group: Structure, members: np.ndarray) -> bool:
+    """Is this subgroup of S5 that of the paper's Figure 3 or one of its conjugates? GrokError for any group but S5."""
+    return bool((conjugates(group, figure_3_subgroup(group)) == members).all(axis=1).any())
 
 
 # --- Coset concentration ---
@@ -255,36 +262,75 @@ def within_share(W_centred: np.ndarray, labels: np.ndarray) -> float:
     return float(((W_centred - mean_CD[labels]) ** 2).sum() / (W_centred**2).sum())
 
 
-def random_partition_shares(W, part_size: int, draws: int = 200, seed: int = 0) -> np.ndarray:
-    """Coset concentration of `draws` random partitions of the rows into parts of one size, [draws]; mean (n-m)/(n-1) for m parts."""
-    W = centred(W)
+@functools.lru_cache(maxsize=8)
+def coset_averages(group: Structure) -> csr_matrix:
+    """M [2 n_subgroups, n^2], left cosets first: M vec(W W^T) = sum over a subgroup's cosets of |coset's mean row|^2 times its size."""
+    rows, columns, values = [], [], []
+    for side, (h, members) in itertools.product(("left", "right"), enumerate(subgroups(group))):
+        size = int(members.sum())
+        coset_CM = np.argsort(cosets(group, members, side), kind="stable").reshape(-1, size)
+        pairs = (coset_CM[:, :, None] * group.order + coset_CM[:, None, :]).ravel()
+        rows.append(np.full(len(pairs), h + (side == "right") * len(subgroups(group))))
+        columns.append(pairs)
+        values.append(np.full(len(pairs), 1 / size))
+    shape = (2 * len(subgroups(group)), group.order**2)
+    return csr_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+
+
+def relabelled_concentrations(W, group: Structure, relabellings_RN: np.ndarray) -> np.ndarray:
+    """Coset concentration of every subgroup, left then right, once element t has row relabellings_RN[r, t]; [2 n_subgroups, R]."""
+    W = centred(W, group.order)
+    gram_NN = W @ W.T / (W**2).sum()
+    batches = np.array_split(relabellings_RN, -(-len(relabellings_RN) * group.order**2 // BATCH_ENTRIES))
+    between = [coset_averages(group) @ np.stack([gram_NN[np.ix_(t_N, t_N)].ravel() for t_N in batch], axis=1) for batch in batches]
+    return 1 - np.concatenate(between, axis=1)
+
+
+class CosetTest(NamedTuple):
+    """Coset concentration beside relabelled elements.
+
+    scores: the table of `coset_scores`; relabellings [R, n] and null_z [rows of scores, R]: the random
+    relabellings and the z that every subgroup and side has under each.
+    """
+
+    scores: pd.DataFrame
+    relabellings: np.ndarray
+    null_z: np.ndarray
+
+
+def coset_test(W, group: Structure, draws: int = 1000, seed: int = 0) -> CosetTest:
+    """Coset concentration of all subgroups, left and right, beside random relabellings of the elements.
+
+    A relabelled partition is a random partition into parts of the same sizes. Because the relabellings are
+    shared by all subgroups, the minimum of null_z over a column is what the *best* subgroup reaches by
+    chance: it corrects for having looked at all of them.
+    """
     rng = np.random.default_rng(seed)
-    labels = np.arange(len(W)) // part_size
-    return np.array([within_share(W, rng.permutation(labels)) for _ in range(draws)])
+    relabellings_RN = np.array([np.arange(group.order), *(rng.permutation(group.order) for _ in range(draws))])
+    concentration, null = np.split(relabelled_concentrations(W, group, relabellings_RN), [1], axis=1)
+    orders = subgroups(group).sum(axis=1)
+    frame = pd.DataFrame({
+        "subgroup": np.tile(np.arange(len(orders)), 2), "order": np.tile(orders, 2), "conjugacy_class": np.tile(conjugacy_classes_of_subgroups(group), 2),
+        "side": np.repeat(["left", "right"], len(orders)), "concentration": concentration[:, 0],
+    })
+    of_order = {order: null[frame.order == order] for order in set(orders.tolist())}
+    frame["null_mean"] = frame.order.map({order: values.mean() for order, values in of_order.items()})
+    proper = ~frame.order.isin([1, group.order])
+    frame["null_sd"] = frame.order.map({order: values.std(ddof=1) for order, values in of_order.items()}).where(proper)
+    frame["z"] = (frame.concentration - frame.null_mean) / frame.null_sd
+    null_z = (null - frame.null_mean.to_numpy()[:, None]) / frame.null_sd.to_numpy()[:, None]
+    return CosetTest(frame, relabellings_RN[1:], null_z)
 
 
 def coset_scores(W, group: Structure, draws: int = 200, seed: int = 0) -> pd.DataFrame:
     """Coset concentration of all subgroups, left and right, beside random partitions into parts of the same sizes.
 
     A row per (subgroup, side): subgroup (row of `subgroups`), order, conjugacy_class, side,
-    concentration, null_mean, null_sd, z. Large negative z: rows lie closer within cosets than by
-    chance. The trivial subgroup and the whole group (concentration 0 and 1 for any matrix) have z = NaN.
+    concentration, null_mean, null_sd (of all subgroups of that order), z. Large negative z: rows lie closer
+    within cosets than by chance. The trivial subgroup and the whole group (concentration 0 and 1 for any
+    matrix) have z = NaN.
     """
-    W = centred(W, group.order)
-    members_HN = subgroups(group)
-    orders = members_HN.sum(axis=1)
-    proper = sorted(set(orders.tolist()) - {1, group.order})
-    nulls = {order: random_partition_shares(W, order, draws, seed) for order in proper}
-    frame = pd.DataFrame(
-        [(h, side, within_share(W, cosets(group, members, side))) for side in ("left", "right") for h, members in enumerate(members_HN)],
-        columns=["subgroup", "side", "concentration"],
-    )
-    frame.insert(1, "order", orders[frame.subgroup])
-    frame.insert(2, "conjugacy_class", conjugacy_classes_of_subgroups(group)[frame.subgroup])
-    frame["null_mean"] = frame.order.map({order: null.mean() for order, null in nulls.items()})
-    frame["null_sd"] = frame.order.map({order: null.std(ddof=1) for order, null in nulls.items()})
-    frame["z"] = (frame.concentration - frame.null_mean) / frame.null_sd
-    return frame
+    return coset_test(W, group, draws, seed).scores
 
 
 def best_subgroup(scores: pd.DataFrame) -> pd.Series:

@@ -3,16 +3,14 @@
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.manifold import TSNE
 
 from grok.analysis import fourier, groups
-from grok.experiment import GrokError
+from grok.analysis.projection import coordinates, perplexity
+from grok.embeddings import element_rows
 from grok.figures import data, style
 from grok.figures.gallery import figure
 from grok.operations import Structure, is_prime, structure
 
-PERPLEXITY = 30  # the paper gives no t-SNE setting; this one is the library's default
-EXACT_UP_TO = 1000  # rows: the exact gradient is quick and does not depend on the number of threads
 MOST_PANELS = 4
 CAPTION = "t-SNE of the output layer's rows (PCA init, seed 0)."
 
@@ -27,26 +25,6 @@ class Colouring(NamedTuple):
 
 def structure_of(results, run: int) -> Structure:
     return structure(results.experiment_run(run).structure)
-
-
-def element_rows(results, run: int) -> tuple[np.ndarray, Structure]:
-    """The output layer's rows [n, d] of the elements of a run's structure, without operator and '='."""
-    group = structure_of(results, run)
-    arrays = results.arrays(run)
-    if "unembedding" not in arrays:
-        raise GrokError(f"the arrays of run {run} in {results.folder} hold no output layer 'unembedding'")
-    return arrays["unembedding"][: group.order], group
-
-
-def perplexity(n_rows: int) -> int:
-    """The default, or a third of the rows: more would exceed the number of neighbours that a small structure has."""
-    return max(min(PERPLEXITY, (n_rows - 1) // 3), 1)
-
-
-def coordinates(W) -> np.ndarray:
-    """t-SNE of rows [n, d], float [n, 2], in the one setting of all figures."""
-    method = "exact" if len(W) <= EXACT_UP_TO else "barnes_hut"
-    return TSNE(perplexity=perplexity(len(W)), init="pca", random_state=0, method=method).fit_transform(fourier.centred(W))
 
 
 def colouring(W, group: Structure) -> Colouring:

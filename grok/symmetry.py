@@ -1,0 +1,100 @@
+"""How symmetric is the function that a network computes, at its end and on the way there?
+
+Needs all parameters: an experiment with keep_params=True, and for the way there runs with snapshots=True.
+"""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from grok.analysis import progress
+from grok.dataset import make_dataset
+from grok.experiment import GrokError, Run
+from grok.operations import structure, table
+from grok.results import Results
+from grok.slots import program_of, traced_data, traced_numbers
+from grok.train import Data, Program, forward, init_state
+
+LARGEST = 200  # elements: the logits of a whole table are their number cubed
+
+
+def initial_params(run: Run) -> dict:
+    """The parameters with which a run begins: its untrained network."""
+    return jax.tree.map(np.asarray, initial_state(program_of(run), traced_numbers(run)).params)
+
+
+initial_state = jax.jit(init_state, static_argnums=0)
+
+
+def table_logits(run: Run, params) -> np.ndarray:
+    """Logits [n, n, n] of every equation over the elements at the answer's position; NaN where the operation is undefined."""
+    n = structure(run.structure).order
+    if n > LARGEST:
+        raise GrokError(f"the logits of a whole table over {run.structure} are {n}^3 numbers: symmetry is scored up to {LARGEST} elements")
+    data = jax.tree.map(jnp.asarray, traced_data(run, make_dataset(run)))
+    logits_NNC = np.array(logits_of_table(replace(program_of(run), shared_prefix=True), params, data)).reshape(n, n, n)
+    logits_NNC[table(run.operation, run.structure).answers < 0] = np.nan
+    return logits_NNC
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def logits_of_table(program: Program, params, data: Data):
+    """Logits [n^2, n] at the answer's position for all rows of a table, elements only."""
+    n = program.tokens.n_elements
+    return forward(program, params, jnp.arange(n * n), data)[:, 0, :n]
+
+
+def equivariance(run: Run, params, moves: int = 4) -> dict[str, float]:
+    """Mean equivariance error for each operand, 'x' and 'y', under its symmetries; GrokError where it has none."""
+    return by_operand(table_logits(run, params), run, moves)
+
+
+def by_operand(logits_NNC: np.ndarray, run: Run, moves: int) -> dict[str, float]:
+    profile = progress.equivariance_profile(logits_NNC, run.operation, run.structure, moves)
+    return {operand: float(np.mean([entry.error for entry in profile if entry.operand == operand])) for operand in sorted({entry.operand for entry in profile})}
+
+
+def shuffled_equivariance(run: Run, params, draws: int = 5, moves: int = 2) -> dict[str, np.ndarray]:
+    """The null of `equivariance`: the same network once its elements are renamed at random, [draws] for each operand."""
+    logits_NNC = table_logits(run, params)
+    rng = np.random.default_rng(0)
+    renamed = [by_operand(logits_NNC[np.ix_(order, order, order)], run, moves) for order in (rng.permutation(len(logits_NNC)) for _ in range(draws))]
+    return {operand: np.array([errors[operand] for errors in renamed]) for operand in renamed[0]}
+
+
+def gradient_symmetricity(run: Run, params, draws: int = 500) -> float:
+    """`progress.gradient_symmetricity` of a run's network, on the plain path."""
+    program = replace(program_of(run), shared_prefix=False)
+    data = jax.tree.map(jnp.asarray, traced_data(run, make_dataset(run)))
+    n = program.tokens.n_elements
+
+    def logits(x_D, y_D):
+        """The equation of the first two elements, whose embeddings are replaced."""
+        embedding = jnp.asarray(params["embedding"]).at[0].set(x_D).at[1].set(y_D)
+        return forward(program, params | {"embedding": embedding}, jnp.array([1]), data)[0, 0, :n]
+
+    return progress.gradient_symmetricity(logits, params["embedding"][:n], jax.random.key(0), draws)
+
+
+def equivariance_curve(loaded: Results, run: int) -> Iterator[dict]:
+    """Rows step, operand, error, val_accuracy of a run: untrained (step 0), at every snapshot of its parameters, and at its end.
+
+    val_accuracy is that of the run's curve, NaN at updates that were not evaluated. GrokError where the
+    experiment keeps no parameters or the operation has no symmetry.
+    """
+    spec, curve = loaded.experiment_run(run), loaded.curve(run).set_index("step")["val_accuracy"]
+    final = int(curve.index.max())
+    networks = {0: lambda: initial_params(spec), **{step: lambda step=step: loaded.params(run, step) for step in loaded.snapshot_steps(run, params=True)}, final: lambda: loaded.params(run)}
+    for step, params in networks.items():
+        for operand, error in equivariance(spec, params()).items():
+            yield {"run": run, "step": step, "operand": operand, "error": error, "val_accuracy": float(curve.get(step, np.nan))}
+
+
+def equivariance_table(rows: list[dict]) -> pd.DataFrame:
+    """The rows of equivariance.parquet with fixed types."""
+    return pd.DataFrame(rows, columns=["run", "step", "operand", "error", "val_accuracy"]).astype({"run": np.int32, "step": np.int32, "error": float, "val_accuracy": float})
