@@ -92,7 +92,7 @@ def embedding_rows(loaded: results.Results, run: int) -> tuple[list[dict], list[
         name = MATRICES[matrix]
         before = untrained[name] if matrix == "input" else untrained[name].T
         found, told = matrix_scores(W, group)
-        initial = {score.name: score.value for score in matrix_scores(before[: group.order], group, draws=0)[0]}
+        initial = {score.name: score.value for score in matrix_scores(before[: group.order], group, with_null=False)[0]}
         rows += [as_row(run, matrix, score, initial.get(score.name, np.nan)) for score in found]
         notes += told
     return rows, list(dict.fromkeys(notes))
@@ -100,6 +100,8 @@ def embedding_rows(loaded: results.Results, run: int) -> tuple[list[dict], list[
 
 def function_rows(loaded: results.Results, run: int) -> tuple:
     """The rows of scores.parquet of a run's function, notes, and then its rows of equivariance.parquet."""
+    if not loaded.description["experiment"]["keep_params"]:
+        return [], ["symmetry of the function needs all parameters: set keep_params=True in the config and train it anew"]
     spec, params, notes = loaded.experiment_run(run), loaded.params(run), []
     try:
         curve = list(symmetry.equivariance_curve(loaded, run))

@@ -50,12 +50,19 @@ def logits_of_table(program: Program, params, data: Data):
 
 
 def equivariance(run: Run, params, moves: int = 4) -> dict[str, float]:
-    """Mean equivariance error for each operand, 'x' and 'y', under its symmetries; GrokError where it has none."""
+    """Mean equivariance error for each operand, 'x' and 'y', under its symmetries; GrokError where it has none.
+
+    Only the part of the logits that varies with the equation counts: their mean over all equations is taken away
+    first. It says nothing of the operands, and in an untrained network it is so much larger than the rest
+    that the error would be near 90 there, and would halve as soon as anything is learned. Without it a
+    function that has nothing to do with the operation has an error near 2, trained or not.
+    """
     return by_operand(table_logits(run, params), run, moves)
 
 
 def by_operand(logits_NNC: np.ndarray, run: Run, moves: int) -> dict[str, float]:
-    profile = progress.equivariance_profile(logits_NNC, run.operation, run.structure, moves)
+    varying_NNC = logits_NNC - np.nanmean(logits_NNC, axis=(0, 1))
+    profile = progress.equivariance_profile(varying_NNC, run.operation, run.structure, moves)
     return {operand: float(np.mean([entry.error for entry in profile if entry.operand == operand])) for operand in sorted({entry.operand for entry in profile})}
 
 
@@ -67,18 +74,22 @@ def shuffled_equivariance(run: Run, params, draws: int = 5, moves: int = 2) -> d
     return {operand: np.array([errors[operand] for errors in renamed]) for operand in renamed[0]}
 
 
-def gradient_symmetricity(run: Run, params, draws: int = 500) -> float:
-    """`progress.gradient_symmetricity` of a run's network, on the plain path."""
-    program = replace(program_of(run), shared_prefix=False)
+def gradient_symmetricity(run: Run, params, draws: int = 512) -> float:
+    """`progress.gradient_symmetricity` of a run's network, on the plain path; compiled once for each program."""
     data = jax.tree.map(jnp.asarray, traced_data(run, make_dataset(run)))
+    return float(mean_cosine(replace(program_of(run), shared_prefix=False), params, data, draws))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def mean_cosine(program: Program, params, data: Data, draws: int):
     n = program.tokens.n_elements
 
     def logits(x_D, y_D):
         """The equation of the first two elements, whose embeddings are replaced."""
-        embedding = jnp.asarray(params["embedding"]).at[0].set(x_D).at[1].set(y_D)
+        embedding = params["embedding"].at[0].set(x_D).at[1].set(y_D)
         return forward(program, params | {"embedding": embedding}, jnp.array([1]), data)[0, 0, :n]
 
-    return progress.gradient_symmetricity(logits, params["embedding"][:n], jax.random.key(0), draws)
+    return progress.mean_gradient_cosine(logits, params["embedding"][:n], jax.random.key(0), draws)
 
 
 def equivariance_curve(loaded: Results, run: int) -> Iterator[dict]:
@@ -89,9 +100,10 @@ def equivariance_curve(loaded: Results, run: int) -> Iterator[dict]:
     """
     spec, curve = loaded.experiment_run(run), loaded.curve(run).set_index("step")["val_accuracy"]
     final = int(curve.index.max())
-    networks = {0: lambda: initial_params(spec), **{step: lambda step=step: loaded.params(run, step) for step in loaded.snapshot_steps(run, params=True)}, final: lambda: loaded.params(run)}
-    for step, params in networks.items():
-        for operand, error in equivariance(spec, params()).items():
+    snapshots = [step for step in loaded.snapshot_steps(run, params=True) if step < final]
+    for step in [0, *snapshots, final]:
+        params = initial_params(spec) if step == 0 else loaded.params(run, None if step == final else step)
+        for operand, error in equivariance(spec, params).items():
             yield {"run": run, "step": step, "operand": operand, "error": error, "val_accuracy": float(curve.get(step, np.nan))}
 
 

@@ -1,5 +1,6 @@
 """Shared by the tests: a run on the device, and an independent Transformer in float64 numpy."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -9,11 +10,13 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from grok import provenance, results
 from grok.dataset import effective_batch_size, make_dataset
-from grok.experiment import Run
+from grok.experiment import Experiment, Run
 from grok.train import TRACED, Data, init_state, make_program
 
 jitted_init = jax.jit(init_state, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
@@ -39,6 +42,28 @@ def on_device():
         return SimpleNamespace(run=run, dataset=dataset, program=program, numbers=numbers, data=jax.tree.map(jnp.asarray, data), state=jitted_init(program, numbers, dataset.features))
 
     return build
+
+
+@pytest.fixture
+def write_results(tmp_path, monkeypatch):
+    """(runs, arrays of each run or None where it never trained, keep_params) -> a results folder; training is at 100%, validation at `val`."""
+    monkeypatch.setattr(provenance, "git", lambda *arguments: None)
+
+    def write(runs, arrays, val=lambda number: 1.0, keep_params=False):
+        folder = tmp_path / "written"
+        results.begin(folder, Experiment(name="written", runs=tuple(runs), keep_params=keep_params), {"processes": 1})
+        rows, curves = [], []
+        for number, (run, kept) in enumerate(zip(runs, arrays)):
+            metrics = np.array([[{"train_accuracy": 1.0, "val_accuracy": val(number)}.get(name, 0.0) for name in results.METRICS]])
+            curves.append(results.curves_table(np.array([number]), np.array([run.num_steps]), metrics).head(int(kept is not None)))
+            rows.append({"run": number, **dataclasses.asdict(run), **results.outcome(curves[-1], run, False, kept is not None)})
+            if kept is not None:
+                results.write_arrays(folder, results.arrays_name(number), kept)
+        results.write_tables(folder, results.runs_table(rows), pd.concat(curves, ignore_index=True))
+        results.finish(folder, {"seconds": 1.0})
+        return folder
+
+    return write
 
 
 @pytest.fixture(scope="session")

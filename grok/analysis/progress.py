@@ -141,7 +141,11 @@ def gradient_symmetricity(logits: Callable, embedding, key, draws: int = 1000) -
     logits: JAX function of two embedding rows ([D], [D]) to logits [p]; embedding [p, D]. The mean runs
     over `draws` random triples (a, b, output); a triple with a zero gradient counts as 0.
     """
-    embedding_PD = jnp.asarray(embedding)
+    return float(jax.jit(lambda embedding_PD: mean_gradient_cosine(logits, embedding_PD, key, draws))(jnp.asarray(embedding)))
+
+
+def mean_gradient_cosine(logits: Callable, embedding_PD, key, draws: int):
+    """`gradient_symmetricity` as a JAX scalar, for a caller that compiles it for many networks at once."""
 
     def cosine(triple):
         a, b, c = triple
@@ -150,7 +154,7 @@ def gradient_symmetricity(logits: Callable, embedding, key, draws: int = 1000) -
         return jnp.where(norms > 0, towards_a @ towards_b / jnp.where(norms > 0, norms, 1), 0)
 
     triples_R3 = jax.random.randint(key, (draws, 3), 0, len(embedding_PD))
-    return float(jax.jit(lambda triples: jax.lax.map(cosine, triples, batch_size=256).mean())(triples_R3))
+    return jax.lax.map(cosine, triples_R3, batch_size=256).mean()
 
 
 # --- Symmetry of the function ---

@@ -198,11 +198,12 @@ def dimension_parts(W) -> list[Callable[[], Iterable[Score]]]:
     ]
 
 
-def matrix_scores(W, group: Structure, draws: int = DRAWS) -> tuple[list[Score], list[str]]:
+def matrix_scores(W, group: Structure, with_null: bool = True) -> tuple[list[Score], list[str]]:
     """Every score that fits a matrix [n, D] of a structure's elements, and a line for each that could not be had.
 
-    draws=0: values without nulls. GrokError for a matrix that is not finite or has the wrong size.
+    GrokError for a matrix that is not finite or has the wrong size.
     """
+    draws = DRAWS if with_null else 0
     W = fourier.token_matrix(W, group.order)
     found, notes = [], []
     for part in (cyclic_parts if group.is_ring else group_parts)(W, group, draws) + dimension_parts(W):

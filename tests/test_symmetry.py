@@ -1,0 +1,124 @@
+"""The symmetry of a network's function: its logits are the model's, its errors mean what they say, and what came first is told."""
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from grok import results, scores, sweep, symmetry
+from grok.analysis import precedence, projection, scoring
+from grok.experiment import Experiment, GrokError
+
+pytestmark = pytest.mark.usefixtures("quick_sweeps")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, tiny, quick_sweeps):
+    runs = (tiny.replace(num_steps=20, eval_every=10, snapshots=True, stop_after=0), tiny.replace(operation="x^2+xy+y^2", num_steps=20, eval_every=10, stop_after=0))
+    return results.load(sweep.train_experiment(Experiment(name="kept", runs=runs, keep_params=True), sweep.Options(root=tmp_path_factory.mktemp("symmetry"))))
+
+
+@pytest.mark.parametrize("fields", [{}, {"token_format": "eos"}, {"dropout": 0.1, "operation": "x/y"}])
+def test_table_logits_are_those_of_an_independent_network(tiny, on_device, numpy_logits, fields):
+    device = on_device(tiny.replace(**fields))
+    found = symmetry.table_logits(device.run, device.state.params)
+    x, y = np.divmod(np.arange(49), 7)
+    answers = np.maximum(np.asarray(device.data.answer_N), 0)
+    expected = numpy_logits(device.state.params, np.asarray(device.program.tokens.sequences(*map(jax.numpy.asarray, (x, y, answers)))), device.program.arch)
+    expected = expected[:, 0, :7].reshape(7, 7, 7)
+    defined = np.ones((7, 7), bool)
+    defined[:, 0] = device.run.operation != "x/y"
+    np.testing.assert_allclose(found[defined], expected[defined], atol=1e-4)
+    assert np.isnan(found[~defined]).all()
+
+
+def test_initial_params_are_those_with_which_training_begins(tiny, on_device):
+    for seed in (0, 3):
+        expected = on_device(tiny.replace(seed=seed, init_scale=0.5)).state.params
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7), symmetry.initial_params(tiny.replace(seed=seed, init_scale=0.5)), expected)
+
+
+def test_a_bias_towards_some_answers_says_nothing_about_the_symmetry(tiny):
+    """Exact x+y logits have error 0, noise has 2, whatever constant is added to every equation's logits."""
+    rng, i = np.random.default_rng(0), np.arange(7)
+    exact = 3.0 * (i == (i[:, None] + i)[:, :, None] % 7)
+    for bias in (0, 50 * rng.normal(size=7)):
+        assert max(symmetry.by_operand(exact + bias, tiny, 6).values()) < 1e-10
+        noise = symmetry.by_operand(rng.normal(size=(7, 7, 7)) + bias, tiny, 6)
+        assert set(noise) == {"x", "y"} and all(1.5 < error < 2.5 for error in noise.values())
+
+
+def test_gradient_symmetricity_is_that_of_the_plain_network(tiny, on_device, numpy_logits):
+    """By finite differences in float64: the mean cosine over the very triples that the score draws."""
+    device = on_device(tiny)
+    params, draws, n = jax.tree.map(lambda p: np.asarray(p, np.float64), device.state.params), 3, 7
+    cosines = []
+    for a, b, c in np.asarray(jax.random.randint(jax.random.key(0), (draws, 3), 0, n)):
+        def logit(x, y, c=c):
+            embedding = params["embedding"].copy()
+            embedding[0], embedding[1] = x, y
+            return numpy_logits(params | {"embedding": embedding}, np.array([[0, 7, 1, 8]]), device.program.arch)[0, 0, c]
+        x, y = params["embedding"][a], params["embedding"][b]
+        steps = 1e-5 * np.eye(8)
+        gradients = [np.array([(logit(*(x + s, y) if first else (x, y + s)) - logit(*(x - s, y) if first else (x, y - s))) / 2e-5 for s in steps]) for first in (True, False)]
+        cosines.append(gradients[0] @ gradients[1] / np.linalg.norm(gradients[0]) / np.linalg.norm(gradients[1]))
+    assert symmetry.gradient_symmetricity(tiny, device.state.params, draws) == pytest.approx(np.mean(cosines), abs=1e-3)
+
+
+def test_the_command_follows_the_symmetry_through_the_snapshots(trained, monkeypatch, tiny):
+    for name in ("DRAWS", "SLOW_DRAWS", "LARGE_DRAWS"):
+        monkeypatch.setattr(scoring, name, 5)
+    monkeypatch.setattr(projection, "coordinates", lambda W: projection.plane_points(W, 1)[0])
+    measured = scores.measure(trained.folder)
+    table = pd.read_parquet(trained.folder / "equivariance.parquet")
+    assert table[["step", "operand"]].apply(tuple, axis=1).tolist() == [(step, operand) for step in (0, 1, 2, 5, 10, 20) for operand in "xy"]
+    assert table["run"].unique().tolist() == [0], "x^2+xy+y^2 has no symmetry in one operand"
+    assert table["error"].iloc[0] == symmetry.equivariance(tiny, symmetry.initial_params(trained.experiment_run(0)))["x"]
+    assert table["error"].iloc[-1] == symmetry.equivariance(tiny, trained.params(0))["y"]
+    assert table["error"][table.step == 5].tolist() == list(symmetry.equivariance(tiny, trained.params(0, 5)).values())
+    curve = trained.curve(0).set_index("step")["val_accuracy"]
+    np.testing.assert_allclose(table["val_accuracy"], [curve.get(step, np.nan) for step in table["step"]])
+    function = measured.scores[measured.scores["matrix"] == "function"].set_index(["run", "score"])
+    assert {"equivariance_x", "equivariance_y", "distance_irrelevance", "gradient_symmetricity"} == {name for run, name in function.index if run == 0}
+    assert function.untrained[0, "equivariance_y"] == table["error"].iloc[1] and function.null_mean[0, "equivariance_x"] == pytest.approx(2, abs=0.5)
+    assert [note for note in measured.notes if note.startswith("run 1") and "no shift, scaling or multiplication" in note]
+    assert "operand x: the equivariance error halves" in scores.summary(measured)
+
+
+def test_a_table_that_is_too_large_is_one_line(tiny):
+    with pytest.raises(GrokError, match="up to 200 elements"):
+        symmetry.table_logits(tiny.replace(structure="Z211"), {})
+
+
+# --- What comes first ---
+
+
+def test_crossings_lie_between_snapshots_on_a_logarithmic_line():
+    steps, falling = np.array([0, 9, 99, 999]), np.array([2.0, 2.0, 1.0, 0.0])
+    assert precedence.crossing(steps, falling, 1.5, rising=False) == pytest.approx(np.sqrt(10 * 100) - 1)
+    assert precedence.crossing(steps, falling, 1.0, rising=False) == pytest.approx(99)
+    assert precedence.crossing(steps, falling, 3.0, rising=False) == 0
+    assert np.isnan(precedence.crossing(steps, falling, 2.5, rising=True))
+    assert precedence.crossing(steps, [np.nan, 0, np.nan, 1], 0.5, rising=True) == pytest.approx(np.sqrt(10 * 1000) - 1)
+
+
+def test_halfway_times_are_read_from_the_same_snapshots():
+    steps = [0, 1, 10, 100, 1000]
+    table = pd.concat([pd.DataFrame({"run": run, "step": steps, "operand": operand, "error": error, "val_accuracy": [np.nan, 0, 0, val, 1]})
+                       for run, operand, error, val in ((0, "x", [2, 2, 1, 0, 0], 0.5), (0, "y", [2, 2, 2, 2, 1.8], 0.5), (1, "x", [1, 2, 2, 0.5, 0], 0))])
+    found = precedence.halfway_times(table).set_index(["run", "operand"])
+    assert found.error_halved_at[0, "x"] == pytest.approx(10) and np.isnan(found.error_halved_at[0, "y"]) and found.error_halved_at[1, "x"] == pytest.approx(100)
+    assert found.val_50_at[0, "x"] == pytest.approx(100) and 100 < found.val_50_at[1, "x"] < 1000
+    assert found.untrained_error.tolist() == [2, 2, 1]
+
+
+def test_a_sign_test_of_what_comes_first():
+    first = np.array([9, 9, 9, 9, 9, 9, 99, np.nan, 9.0])
+    second = np.array([99, 99, 99, 99, 99, np.nan, 9, np.nan, 9.0])
+    found = precedence.precedence(first, second)
+    assert (found.before, found.decided) == (6, 7), "one tie, and one run in which neither came"
+    assert found.p_value == pytest.approx(2 * (7 + 1) / 2**7)
+    assert found.ratio == (10.0, 0.1, np.inf), "the smallest and largest of 8 ratios cover the median with 99%"
+    few = precedence.precedence(first[:5], second[:5])
+    assert few.ratio == (10.0, 0, np.inf) and few.p_value == pytest.approx(2 / 2**5)
+    assert precedence.precedence([], []).decided == 0
