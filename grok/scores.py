@@ -87,12 +87,10 @@ def embedding_rows(loaded: results.Results, run: int) -> tuple[list[dict], list[
     """The rows of scores.parquet of a run's matrices, and notes."""
     rows, notes = [], []
     trained = {matrix: element_rows(loaded, run, matrix) for matrix in MATRICES}
-    untrained = symmetry.initial_params(loaded.experiment_run(run))
+    untrained = symmetry.untrained_matrices(loaded.experiment_run(run))
     for matrix, (W, group) in trained.items():
-        name = MATRICES[matrix]
-        before = untrained[name] if matrix == "input" else untrained[name].T
         found, told = matrix_scores(W, group)
-        initial = {score.name: score.value for score in matrix_scores(before[: group.order], group, with_null=False)[0]}
+        initial = {score.name: score.value for score in matrix_scores(untrained[matrix][: group.order], group, with_null=False)[0]}
         rows += [as_row(run, matrix, score, initial.get(score.name, np.nan)) for score in found]
         notes += told
     return rows, list(dict.fromkeys(notes))

@@ -18,17 +18,28 @@ from grok.experiment import GrokError, Run
 from grok.operations import structure, table
 from grok.results import Results
 from grok.slots import program_of, traced_data, traced_numbers
-from grok.train import Data, Program, forward, init_state
+from grok.train import Data, Program, forward, init_state, matrices
 
 LARGEST = 200  # elements: the logits of a whole table are their number cubed
 
 
+def device_data(run: Run) -> Data:
+    """A run's rows and features as JAX arrays."""
+    return jax.tree.map(jnp.asarray, traced_data(run, make_dataset(run)))
+
+
 def initial_params(run: Run) -> dict:
     """The parameters with which a run begins: its untrained network."""
-    return jax.tree.map(np.asarray, initial_state(program_of(run), traced_numbers(run)).params)
+    return jax.tree.map(np.asarray, initial_state(program_of(run), traced_numbers(run), device_data(run).features).params)
 
 
 initial_state = jax.jit(init_state, static_argnums=0)
+
+
+def untrained_matrices(run: Run) -> dict[str, np.ndarray]:
+    """The 'input' and 'output' matrix [V, D] with which a run begins."""
+    embedding_VD, unembedding_DV = matrices(program_of(run), initial_params(run), device_data(run).features)
+    return {"input": np.asarray(embedding_VD), "output": np.asarray(unembedding_DV).T}
 
 
 def table_logits(run: Run, params) -> np.ndarray:
@@ -36,8 +47,7 @@ def table_logits(run: Run, params) -> np.ndarray:
     n = structure(run.structure).order
     if n > LARGEST:
         raise GrokError(f"the logits of a whole table over {run.structure} are {n}^3 numbers: symmetry is scored up to {LARGEST} elements")
-    data = jax.tree.map(jnp.asarray, traced_data(run, make_dataset(run)))
-    logits_NNC = np.array(logits_of_table(replace(program_of(run), shared_prefix=True), params, data)).reshape(n, n, n)
+    logits_NNC = np.array(logits_of_table(replace(program_of(run), shared_prefix=True), params, device_data(run))).reshape(n, n, n)
     logits_NNC[table(run.operation, run.structure).answers < 0] = np.nan
     return logits_NNC
 
@@ -75,9 +85,15 @@ def shuffled_equivariance(run: Run, params, draws: int = 5, moves: int = 2) -> d
 
 
 def gradient_symmetricity(run: Run, params, draws: int = 512) -> float:
-    """`progress.gradient_symmetricity` of a run's network, on the plain path; compiled once for each program."""
-    data = jax.tree.map(jnp.asarray, traced_data(run, make_dataset(run)))
-    return float(mean_cosine(replace(program_of(run), shared_prefix=False), params, data, draws))
+    """`progress.gradient_symmetricity` of a run's network, on the plain path; compiled once for each program.
+
+    However the elements are written, the gradient is to the rows of the input table that the network uses.
+    """
+    program, data = program_of(run), device_data(run)
+    embedding_VD, unembedding_DV = matrices(program, params, data.features)
+    untied = {name: leaf for name, leaf in params.items() if name != "value_map"} | {"embedding": embedding_VD, "unembedding": unembedding_DV}
+    arch = replace(program.arch, values="learned", train_table=False, tied=False, n_features=0)
+    return float(mean_cosine(replace(program, arch=arch, shared_prefix=False), untied, data._replace(features=None), draws))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))

@@ -65,6 +65,20 @@ def test_gradient_symmetricity_is_that_of_the_plain_network(tiny, on_device, num
     assert symmetry.gradient_symmetricity(tiny, device.state.params, draws) == pytest.approx(np.mean(cosines), abs=1e-3)
 
 
+@pytest.mark.parametrize("fields", [{"tied": True, "positions": "rotary"}, {"values": "onehot"}])
+def test_the_matrices_are_those_that_the_network_uses_however_elements_are_written(tiny, on_device, fields):
+    run = tiny.replace(**fields)
+    params, tables = symmetry.initial_params(run), symmetry.untrained_matrices(run)
+    assert tables["input"].shape == tables["output"].shape == (9, 8)
+    np.testing.assert_array_equal(tables["input"][-2:], params["embedding"][-2:])
+    np.testing.assert_array_equal(tables["output"], tables["input"] if run.tied else params["unembedding"].T)
+    written_as_usual = run.replace(tied=False, values="learned")
+    table = {"embedding": tables["input"], "unembedding": tables["output"].T}
+    usual = {name: leaf for name, leaf in params.items() if name != "value_map"} | table
+    np.testing.assert_allclose(symmetry.table_logits(run, params), symmetry.table_logits(written_as_usual, usual), atol=1e-5)
+    assert symmetry.gradient_symmetricity(run, params, 5) == pytest.approx(symmetry.gradient_symmetricity(written_as_usual, usual, 5), abs=1e-5)
+
+
 def test_the_command_follows_the_symmetry_through_the_snapshots(trained, monkeypatch, tiny):
     for name in ("DRAWS", "SLOW_DRAWS", "LARGE_DRAWS"):
         monkeypatch.setattr(scoring, name, 5)
