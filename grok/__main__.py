@@ -1,4 +1,4 @@
-"""The command line: python -m grok {operations, table, train, figures, flatness, embeddings, scores, bench}. Short: parse, call, print."""
+"""The command line: python -m grok {operations, table, train, figures, flatness, embeddings, scores, skipgram, bench}. Short: parse, call, print."""
 
 import argparse
 import dataclasses
@@ -63,6 +63,7 @@ def make_parser() -> Parser:
     sub.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write to")
     sub = command(measure_scores, "scores", "score the structure of the embeddings of a results folder, beside null models")
     sub.add_argument("folder", metavar="RESULTS", type=Path, help="such as results/figure3; symmetry scores need kept parameters")
+    add_skipgram(command)
     sub = command(run_bench, "bench", "measure the speed of training on this machine, beside its own matrix rate")
     sub.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     sub.add_argument("--precision", choices=get_args(Run.__dataclass_fields__["precision"].type), default="float32", help="precision of matrix products (default: %(default)s)")
@@ -91,6 +92,20 @@ def add_train(command) -> None:
     for spec in dataclasses.fields(Run):
         fields.add_argument("--" + spec.name.replace("_", "-"), dest=f"field_{spec.name}", help=spec.metadata["help"].replace("%", "%%") + ("" if spec.default is None else f" (default: {spec.default!r})"),
                             default=argparse.SUPPRESS, **flag_type(spec))
+
+
+def add_skipgram(command) -> None:
+    sub = command(learn_skipgram, "skipgram", "learn token vectors from co-occurrence in the equations alone (word2vec's skip-gram), a baseline for a network's")
+    sub.add_argument("operation", metavar="OPERATION", help="such as x+y, or xy with --structure S5")
+    sub.add_argument("--structure", default="Z97", help="Z<n>, S<n>, A<n>, D<n> or a product such as Z2xS3 (default: %(default)s)")
+    rows = sub.add_mutually_exclusive_group()
+    rows.add_argument("--train-fraction", metavar="X", type=float, default=0.5, help="read only the training rows of a network with this share of the table (default: %(default)s)")
+    rows.add_argument("--full-table", dest="train_fraction", action="store_const", const=None, help="read every row of the table")
+    sub.add_argument("--d-model", metavar="N", type=positive_int, default=128, help="width of the vectors (default: %(default)s)")
+    sub.add_argument("--epochs", metavar="N", type=positive_int, default=200, help="passes over the equations (default: %(default)s)")
+    sub.add_argument("--seed", metavar="N", type=int, default=0, help="seed of the initial vectors, the order and the negatives (default: %(default)s)")
+    sub.add_argument("--name", metavar="NAME", required=True, help="name of the results' folder")
+    sub.add_argument("--results", metavar="DIR", type=Path, default=Path("results"), help="folder in which it lies (default: %(default)s)")
 
 
 def flag_type(spec: dataclasses.Field) -> dict:
@@ -223,6 +238,13 @@ def measure_scores(options) -> None:
     from grok import scores
 
     print(scores.summary(scores.measure(options.folder)))
+
+
+def learn_skipgram(options) -> None:
+    from grok import results, skipgram
+
+    folder = skipgram.learn(options.results, options.name, options.operation, options.structure, options.train_fraction, options.d_model, options.epochs, options.seed)
+    print(skipgram.closing_line(results.load(folder).runs.iloc[0]), folder / "runs.parquet", folder / "curves.parquet", folder / "arrays", sep="\n")
 
 
 def run_bench(options) -> None:

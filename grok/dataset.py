@@ -183,3 +183,9 @@ def batch_rows(key, step, train_rows, n_train, batch_size, cap: int):
 def element_labels(run: Run) -> tuple[str, ...]:
     """Labels of the elements of a run's structure, in token order."""
     return structure(run.structure).labels
+
+
+def token_labels(run: Run) -> list[str]:
+    """Labels of all tokens of a run, in the order of the embedding's rows."""
+    elements = element_labels(run)
+    return Tokens(len(elements), run.token_format).labels(elements)

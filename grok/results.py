@@ -235,6 +235,11 @@ def arrays_name(run: int, step: int | None = None, params: bool = False) -> str:
     return f"run_{run:04d}" + "_params" * params + ("" if step is None else f"_step_{step:08d}")
 
 
+def matrices(embedding_VD: np.ndarray, unembedding_VD: np.ndarray, labels: list[str]) -> dict[str, np.ndarray]:
+    """What the arrays of a run hold: embedding [V, D], output matrix [V, D], token labels [V]."""
+    return {"embedding": embedding_VD, "unembedding": unembedding_VD, "labels": np.array(labels)}
+
+
 def write_arrays(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
     with disk_errors(folder), replacing(folder / "arrays" / f"{name}.npz") as side:
         with open(side, "wb") as file:

@@ -17,7 +17,7 @@ import numpy as np
 
 from grok import results
 from grok.checkpoint import Checkpoints
-from grok.dataset import Tokens, effective_batch_size, element_labels, make_dataset
+from grok.dataset import effective_batch_size, make_dataset, token_labels
 from grok.experiment import Experiment, GrokError, Run
 from grok.progress import Progress
 from grok.slots import Slots, choose_slots, device_facts, program_of
@@ -214,11 +214,7 @@ class Sweep:
 
     def matrices(self, slot: int, run: int) -> dict[str, np.ndarray]:
         """Embedding [V, D] and output matrix [V, D] of a lane, with their token labels [V]."""
-        spec = self.experiment.runs[run]
-        elements = element_labels(spec)
-        embedding_VD, unembedding_VD = self.slots.matrices(slot)
-        return {"embedding": embedding_VD, "unembedding": unembedding_VD,
-                "labels": np.array(Tokens(len(elements), spec.token_format).labels(elements))}
+        return results.matrices(*self.slots.matrices(slot), token_labels(self.experiment.runs[run]))
 
     def keep_arrays(self, slot: int, run: int, step: int | None = None) -> None:
         """Write a lane's matrices, and all of its parameters where the experiment keeps them: the final ones, or those of a snapshot."""
