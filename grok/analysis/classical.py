@@ -1,0 +1,148 @@
+"""Do a network's token vectors help a classical model on the same task? Fits outside the Transformer.
+
+A model sees the pair (x, y) through a table of vectors [n, d] and predicts z; it is fitted on the training rows
+alone. Learned vectors stand beside `controls` and, for the caller to add, an untrained network's embedding.
+
+What to expect of a group table: a model that adds a term of x and a term of y (logistic regression on [e(x), e(y)])
+cannot express x + y mod n, and does worse than chance on held-out rows, for in a Latin square the answers it saw beside
+x and beside y are the wrong ones. A model may also learn that rule, and guess among the answers seen beside neither:
+where tables are small or mostly known this alone goes far, so `elimination` stands beside chance. cos(w(x + y)) is bilinear in the circles of x and y: products of their coordinates
+make the task linear. Elementwise products depend on the basis of the vectors, outer products of principal components
+do not. Trees cut along axes and must learn each product in pieces; 97 classes make boosting slow (97 trees a round),
+so it runs for a few rounds on few features, and its numbers are those of such a short run.
+"""
+
+import warnings
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from grok.analysis.fourier import centred
+from grok.experiment import GrokError
+
+COMPONENTS = 16
+BOOSTING_ROUNDS = 5
+
+
+# --- Controls ---
+
+
+def moment_matched(W, seed: int = 0) -> np.ndarray:
+    """Random vectors [n, d] whose sample mean and covariance are exactly those of the rows of `W` [n, d]: a Gaussian draw, made orthonormal and given W's spectrum."""
+    W = np.asarray(W, dtype=np.float64)
+    W_centred = centred(W)
+    _, S, Vt = np.linalg.svd(W_centred, full_matrices=False)
+    draw = np.random.default_rng(seed).normal(size=(len(W), len(S)))
+    orthonormal, _ = np.linalg.qr(np.column_stack([np.ones(len(W)), draw]))  # the first column holds the mean; the rest sum to 0
+    rank = min(len(S), len(W) - 1)
+    return W.mean(axis=0) + orthonormal[:, 1 : rank + 1] * S[:rank] @ Vt[:rank]
+
+
+def controls(W, seed: int = 0) -> dict[str, np.ndarray]:
+    """Vectors that carry nothing learned, to compare `W` [n, d] with: 'random' of the same moments, and 'one_hot' [n, n]."""
+    return {"random": moment_matched(W, seed), "one_hot": np.eye(len(W))}
+
+
+# --- Features of a pair ---
+
+
+def concatenated(W, x_N, y_N) -> np.ndarray:
+    """[e(x), e(y)], [N, 2 d]."""
+    return np.hstack([W[x_N], W[y_N]])
+
+
+def with_products(W, x_N, y_N) -> np.ndarray:
+    """[e(x), e(y), e(x) e(y)], products entry by entry, [N, 3 d]."""
+    return np.hstack([W[x_N], W[y_N], W[x_N] * W[y_N]])
+
+
+def principal(W) -> np.ndarray:
+    """The leading principal components of the rows, scaled together to unit variance, [n, at most 16]."""
+    components_NC = PCA(min(COMPONENTS, *W.shape), svd_solver="full").fit_transform(W)
+    return components_NC / components_NC.std()
+
+
+def concatenated_components(W, x_N, y_N) -> np.ndarray:
+    """[c(x), c(y)] of the principal components, [N, 2 C]."""
+    return concatenated(principal(W), x_N, y_N)
+
+
+def bilinear(W, x_N, y_N) -> np.ndarray:
+    """[c(x), c(y), c(x) c(y)^T] of the principal components, [N, 2 C + C^2]; a linear model on it does not depend on the basis of `W`."""
+    components = principal(W)
+    outer = components[x_N][:, :, None] * components[y_N][:, None, :]
+    return np.hstack([concatenated(components, x_N, y_N), outer.reshape(len(x_N), -1)])
+
+
+# --- Models ---
+
+
+def logistic(seed: int):
+    return LogisticRegression(tol=1e-3, max_iter=300)
+
+
+def extra_trees(seed: int):
+    return ExtraTreesClassifier(100, random_state=seed)
+
+
+def boosting(seed: int):
+    return HistGradientBoostingClassifier(max_iter=BOOSTING_ROUNDS, max_bins=32, early_stopping=False, random_state=seed)
+
+
+MODELS = {  # name -> (features of a pair, model)
+    "logistic": (concatenated, logistic),
+    "logistic, products": (with_products, logistic),
+    "logistic, bilinear": (bilinear, logistic),
+    "extra trees, bilinear": (bilinear, extra_trees),
+    "boosting": (concatenated_components, boosting),
+}
+
+
+def compare(vectors: dict[str, np.ndarray], x_N, y_N, z_N, train_N, seed: int = 0, models: Iterable[str] = tuple(MODELS)) -> pd.DataFrame:
+    """Accuracy of classical models that see the rows x o y = z of a table through vectors [n, d], a row per (features, model).
+
+    train_N: bool [N], the rows that are fitted; the others are scored only. Columns: features (the name of the
+    vectors), model, train_accuracy, val_accuracy, chance and elimination (the functions of these names), converged
+    (whether the fit reached its tolerance). GrokError where a side of the split is empty.
+    """
+    x_N, y_N, z_N, train_N = map(np.asarray, (x_N, y_N, z_N, train_N))
+    if train_N.dtype != bool or train_N.all() or not train_N.any():
+        raise GrokError("the split must mark some rows as training rows and leave some to validate on")
+    blind = {"chance": chance(z_N, train_N), "elimination": elimination(x_N, y_N, z_N, train_N)}
+    rows = []
+    for name, W in vectors.items():
+        W = centred(W)
+        W = W / W.std()  # one scale for all kinds of vectors, so that the penalty weighs the same on each
+        for model in models:
+            features, make = MODELS[model]
+            rows.append({"features": name, "model": model} | accuracies(make(seed), features(W, x_N, y_N), z_N, train_N) | blind)
+    return pd.DataFrame(rows, columns=["features", "model", "train_accuracy", "val_accuracy", *blind, "converged"])
+
+
+def chance(z_N: np.ndarray, train_N: np.ndarray) -> float:
+    """Validation accuracy of guessing each answer as often as it occurs in training."""
+    train_share_C, val_share_C = (np.bincount(z_N[side_N], minlength=z_N.max() + 1) / side_N.sum() for side_N in (train_N, ~train_N))
+    return float(train_share_C @ val_share_C)
+
+
+def elimination(x_N: np.ndarray, y_N: np.ndarray, z_N: np.ndarray, train_N: np.ndarray) -> float:
+    """Validation accuracy of guessing among the answers that training rows show neither beside x nor beside y; 0 where none is left."""
+    seen_beside_x, seen_beside_y = (np.zeros((operand_N.max() + 1, z_N.max() + 1), bool) for operand_N in (x_N, y_N))
+    seen_beside_x[x_N[train_N], z_N[train_N]] = seen_beside_y[y_N[train_N], z_N[train_N]] = True
+    left_NC = ~(seen_beside_x[x_N] | seen_beside_y[y_N])[~train_N]
+    return float((left_NC[np.arange(len(left_NC)), z_N[~train_N]] / np.maximum(left_NC.sum(axis=1), 1)).mean())
+
+
+def accuracies(model, features_NF: np.ndarray, z_N: np.ndarray, train_N: np.ndarray) -> dict:
+    """Fit on the training rows; accuracy on both sides of the split."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        model.fit(features_NF[train_N], z_N[train_N])
+    converged = not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
+    correct_N = model.predict(features_NF) == z_N
+    return {"train_accuracy": float(correct_N[train_N].mean()), "val_accuracy": float(correct_N[~train_N].mean()), "converged": converged}
