@@ -24,6 +24,7 @@ from grok.slots import Slots, choose_slots, device_facts, program_of
 from grok.train import Program, evaluation_steps
 
 EMPTY = -1
+SNAPSHOT_DIGITS = ("1", "15", "2", "3", "4", "5", "7")  # of the update number, zeros at its end left out
 VAL_ACCURACY = results.METRICS.index("val_accuracy")
 TRAIN_ACCURACY = results.METRICS.index("train_accuracy")
 
@@ -225,9 +226,9 @@ class Sweep:
             results.write_arrays(self.folder, results.arrays_name(run, step, params=True), flat)
 
     def keep_snapshot(self, slot: int, run: int, step: int) -> None:
-        """Keep the arrays of updates 1, 2, 5, 10, ... of a run that keeps snapshots."""
+        """Keep the arrays of a run that keeps snapshots at those evaluations which stand about evenly on a logarithmic axis."""
         digits = str(step).rstrip("0")
-        if self.experiment.runs[run].snapshots and digits in ("1", "2", "5"):
+        if self.experiment.runs[run].snapshots and digits in SNAPSHOT_DIGITS:
             self.keep_arrays(slot, run, step)
 
     # -- what is saved --------------------------------------------------------------------------------------
