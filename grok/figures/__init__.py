@@ -5,6 +5,7 @@ Importing the modules below enters their figures into the gallery.
 
 from grok.figures import (  # noqa: F401 - imported for what they register
     curves,
+    embedding_scores,
     encodings,
     figure1_center,
     figure1_left,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from grok.experiment import GrokError, Run
 from grok.figures import style
-from grok.results import Results
+from grok.results import Results, read_table
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 ENDED = ("grokked", "budget", "diverged")
@@ -87,3 +87,16 @@ def facts(results: Results) -> str:
 
 def count(n: int, what: str) -> str:
     return f"{n} {what}{'' if n == 1 else 's'}"
+
+
+def beside(results: Results, name: str, *columns: str) -> pd.DataFrame:
+    """A table that a command has left beside an experiment's own; without the file an empty one. Raises GrokError for another layout."""
+    path = results.folder / name
+    if not path.exists():
+        return pd.DataFrame(columns=list(columns), dtype=float)
+    try:
+        table = read_table(path)
+    except (OSError, ValueError) as error:
+        raise GrokError(f"{path} cannot be read: {error}") from error
+    need(table, *columns, where=path)
+    return table

@@ -1,10 +1,8 @@
 """Figure 7: do flat minima generalise? Sharpness, curvature and validation accuracy of networks of many seeds."""
 
 import numpy as np
-import pandas as pd
 
 from grok.analysis import survival
-from grok.experiment import GrokError
 from grok.figures import data, style
 from grok.figures.gallery import figure
 
@@ -17,26 +15,13 @@ LOG_RANGE = 10
 @figure("figure7", "figure7", caption="Figure 7: a point a network; Spearman's rank correlation with its 95% bootstrap interval. "
         "The paper reports −0.795 for the sharpness, and planned the Hessian.")
 def figure7(results):
-    scores = sharpness_table(results)
+    scores = data.beside(results, TABLE, "run", "val_accuracy", *MEASURES)
     picture, [axes] = style.panels(1, len(MEASURES), width=style.DOUBLE, height=2.2, sharey=True)
     for ax, (column, words) in zip(axes, MEASURES.items()):
         ax.set_xlabel(words)
         draw_measure(ax, scores[column].to_numpy(float), 100 * scores["val_accuracy"].to_numpy(float))
     axes[0].set_ylabel("Validation accuracy (%)")
     return picture, f"{len(scores)} networks measured."
-
-
-def sharpness_table(results) -> pd.DataFrame:
-    """The measured networks of a results folder; without the table none."""
-    path = results.folder / TABLE
-    if not path.exists():
-        return pd.DataFrame(columns=["run", "val_accuracy", *MEASURES], dtype=float)
-    try:
-        scores = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise GrokError(f"{path} cannot be read: {error}") from error
-    data.need(scores, "run", "val_accuracy", *MEASURES, where=path)
-    return scores
 
 
 def draw_measure(axes, x: np.ndarray, accuracy: np.ndarray) -> None:
