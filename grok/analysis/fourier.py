@@ -5,6 +5,7 @@ they are scored: an offset that all tokens share says nothing about their order.
 here is a relation between a token's number and its row, so permuting the rows is its null model.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -155,10 +156,16 @@ def circularity(W) -> float:
 def frequency_plane(W, k: int) -> np.ndarray:
     """Coordinates [p, 2] of the rows in the plane of frequency k, where a clean circle has token t at angle 2 pi k t/p.
 
-    The rows are projected on the directions cos_k W and sin_k W; the axes are the orthonormal pair
-    nearest to these (polar decomposition), so that an ellipse stays one. A row is itself part of
-    the sums that span the plane and leans towards its place on the circle even in a random matrix,
-    the more so the wider the matrix: compare with permuted rows.
+    A row is itself part of the sums that span the plane and leans towards its place on the circle
+    even in a random matrix, the more so the wider the matrix: compare with permuted rows.
+    """
+    return centred(W) @ frequency_axes(W, k).T
+
+
+def frequency_axes(W, k: int) -> np.ndarray:
+    """The orthonormal axes [2, d] of the plane of frequency k.
+
+    They are the pair nearest to the directions cos_k W and sin_k W (polar decomposition), so that an ellipse stays one.
     """
     W = centred(W)
     p = len(W)
@@ -168,7 +175,20 @@ def frequency_plane(W, k: int) -> np.ndarray:
     U, S, Vt = np.linalg.svd(direction_2D, full_matrices=False)
     if len(S) < 2 or S[1] <= SINGULAR_CUTOFF * np.linalg.norm(W):
         raise GrokError(f"the matrix has no plane at frequency {k}: its rows span fewer than two dimensions there")
-    return W @ (U @ Vt).T
+    return U @ Vt
+
+
+def turn_step(p: int, k: int) -> int:
+    """The step m = 1..p//2 by which a token moves least, but moves, on the circle of frequency k = 1..p//2.
+
+    Joining n to n + m draws the circle in order: m = ±k^-1 mod p where k has an inverse (the paper's 8
+    belongs to k = 12 mod 97); where k and p share a divisor, so do the tokens share their places on the circle.
+    """
+    if not 1 <= k <= p // 2:
+        raise GrokError(f"frequency {k} is no frequency of {p} tokens: choose 1..{p // 2}")
+    places = p // math.gcd(k, p)
+    m = pow(k * places // p, -1, places)
+    return min(m, places - m)
 
 
 def circle_statistics(points, k: int) -> dict[str, float]:

@@ -7,6 +7,8 @@ from grok.figures import (  # noqa: F401 - imported for what they register
     curves,
     embedding_scores,
     encodings,
+    embedding_growth,
+    embedding_structure,
     figure1_center,
     figure1_left,
     figure1_right,
@@ -19,6 +21,7 @@ from grok.figures import (  # noqa: F401 - imported for what they register
     init_scale,
     phase_map,
     tsne,
+    tsne_sheet,
     weight_decay,
 )
 from grok.figures.gallery import draw, draw_all

@@ -96,10 +96,8 @@ def arrange(drawn: list):
 
 def number_line(axes, network: Network, n: int, step: int) -> str:
     """Tokens coloured by residue mod 8, each joined to the one `step` further on."""
-    token = np.arange(n)
-    ends = network.points[np.stack([token, (token + step) % n], axis=1)]
-    axes.plot(*ends.transpose(2, 1, 0), color="0.75", linewidth=0.6, zorder=0)
-    tsne.scatter(axes, network.points, tsne.Colouring((token % PAPER_STEP).astype(float), None, ""))
+    tsne.join(axes, network.points, step)
+    tsne.scatter(axes, network.points, tsne.Colouring((np.arange(n) % PAPER_STEP).astype(float), None, ""))
     _, scores = fourier.number_line_step(network.points)
     shorter = min(step % n, -step % n)
     score = f", length {scores[shorter - 1]:.2f} of chance" if shorter else ""

@@ -16,29 +16,33 @@ CAPTION = "t-SNE of the output layer's rows (PCA init, seed 0)."
 
 
 class Colouring(NamedTuple):
-    """A number a token, NaN where it has none; the period if the numbers run round a circle; what they are, in words."""
+    """A number a token, NaN where it has none; the period if the numbers run round a circle; what they are, in words; the parts' names."""
 
     value_T: np.ndarray
     period: int | None
     words: str
+    names: tuple[str, ...] = ()
 
 
 def structure_of(results, run: int) -> Structure:
     return structure(results.experiment_run(run).structure)
 
 
+def axis_order(W, group: Structure) -> np.ndarray:
+    """The elements of a ring in the order of the axis its rows show: by discrete logarithm (all but 0), or else as they are."""
+    prime = group.order > 2 and is_prime(group.order)
+    multiplicative = prime and fourier.axis_scores(W)["axis"] == "multiplicative"
+    return fourier.discrete_log_order(group.order) if multiplicative else np.arange(group.order)
+
+
 def colouring(W, group: Structure) -> Colouring:
     """Colours by residue or discrete logarithm, turned by the strongest key frequency there is, or by coset."""
     if not group.is_ring:
         return coset_colouring(W, group)
-    token = np.arange(group.order)
-    axis = fourier.axis_scores(W)["axis"] if is_prime(group.order) and group.order > 2 else "additive"
-    if axis == "multiplicative":
-        order = fourier.discrete_log_order(group.order)
-        log_T = np.full(group.order, np.nan)
-        log_T[order] = np.arange(len(order))
-        return cyclic_colouring(W[order], log_T, f"log n to base {order[1]}")
-    return cyclic_colouring(W, token.astype(float), "n")
+    order = axis_order(W, group)
+    place_T = np.full(group.order, np.nan)
+    place_T[order] = np.arange(len(order))
+    return cyclic_colouring(W[order], place_T, "n" if len(order) == group.order else f"log n to base {order[1]}")
 
 
 def cyclic_colouring(rows, place_T: np.ndarray, words: str) -> Colouring:
@@ -71,7 +75,15 @@ def scatter(axes, points, colouring: Colouring, size: float = 14) -> None:
     for part in np.unique(value_T[~np.isnan(value_T)]).astype(int):
         colour = style.PALETTE[part % len(style.PALETTE)]
         marker = style.MARKERS[part // len(style.PALETTE) % len(style.MARKERS)]
-        axes.scatter(*points[value_T == part].T, s=size, color=colour, marker=marker, edgecolors="0.3", linewidths=0.2)
+        name = colouring.names[part] if colouring.names else None
+        axes.scatter(*points[value_T == part].T, s=size, color=colour, marker=marker, edgecolors="0.3", linewidths=0.2, label=name)
+
+
+def join(axes, points, step: int) -> None:
+    """Lines from each point [n, 2] to the one `step` rows further on, cyclically."""
+    token = np.arange(len(points))
+    ends = points[np.stack([token, (token + step) % len(points)], axis=1)]
+    axes.plot(*ends.transpose(2, 1, 0), color="0.75", linewidth=0.6, zorder=0)
 
 
 def bare(axes) -> None:

@@ -1,0 +1,90 @@
+"""How structure grows: the same plane, spectrum or irreps of a matrix at the updates at which it was kept."""
+
+import numpy as np
+
+from grok.analysis import fourier, groups
+from grok.figures import embedding, embedding_structure, moments, style, tsne
+from grok.figures.gallery import figure
+
+MOST_COLUMNS = 6
+CAPTION = "The output layer of the clearest network of each task while it trains; each plane has its own scale."
+RING = "Of Z<n>, the plane of the strongest key frequency at the best moment, its axes fixed."
+GROUP = "Of groups, the first two components of each moment, coloured by the cosets that fit best at the best moment; below, the share of variance within them (of random parts)."
+
+
+@figure("embedding_growth", "figure3", "embeddings", caption=CAPTION)
+def embedding_growth(results):
+    networks = list(moments.clearest(results))
+    picture, panels = style.panels(max(2 * len(networks), 1), MOST_COLUMNS if networks else 1, width=style.DOUBLE, height=1.35)
+    if not networks:
+        style.say(panels[0, 0], "no run has ended yet")
+        return picture, ""
+    notes = [f"{task}: {rank}." for task, _, rank in networks]
+    kinds = [draw(panels[2 * i : 2 * i + 2], results, run, title=task) for i, (task, run, _) in enumerate(networks)]
+    return picture, " ".join([*notes, *dict.fromkeys(kinds)])
+
+
+def draw(panels, results, run: int, matrix: str = moments.MATRIX, title: str = "") -> str:
+    """Draw a run's matrix on axes [2, columns]: planes above, spectra or irreps below; says how to read the planes."""
+    found = moments.moments(results, run)
+    W_best, group = tsne.element_rows(results, run, matrix, moments.best(found).step)
+    shown = first_and_last(found, panels.shape[1])
+    for ax in panels[:, len(shown) :].flat:
+        ax.set_visible(False)
+    drawers = ring_drawers(W_best, group) if group.is_ring else group_drawers(W_best, group)
+    for moment, column in zip(shown, panels.T):
+        W, _ = tsne.element_rows(results, run, matrix, moment.step)
+        for drawer, ax in zip(drawers, column):
+            drawer(ax, W)
+        column[0].set_title(moment.words, fontsize=6)
+    label_outer(panels[:, : len(shown)], title)
+    return RING if group.is_ring else GROUP
+
+
+def first_and_last(found: list, most: int) -> list:
+    """The first moment and the last ones, among which structure appears; `most` in all."""
+    return found if len(found) <= most else [found[0], *found[len(found) - most + 1 :]]
+
+
+def ring_drawers(W_best, group):
+    """(axes, W) -> None for the plane of the strongest key frequency of `W_best` and for the spectrum."""
+    order = tsne.axis_order(W_best, group)
+    log = None if len(order) == group.order else order
+    k = embedding.strongest(W_best, log) or 1
+    axes_2D = fourier.frequency_axes(W_best[order], k)
+    step, place_T = fourier.turn_step(len(order), k), k * np.arange(len(order)) % len(order)
+
+    def plane(ax, W):
+        points = fourier.centred(W[order]) @ axes_2D.T
+        tsne.join(ax, points, step)
+        tsne.scatter(ax, points, tsne.Colouring(place_T.astype(float), len(order), ""), size=4)
+        share = (points**2).sum() / (fourier.centred(W[order]) ** 2).sum()
+        ax.set_xlabel(f"{100 * share:.0f}% of variance", fontsize=6, labelpad=1)
+
+    return plane, lambda ax, W: embedding.spectrum(ax, W, log)
+
+
+def group_drawers(W_best, group):
+    """(axes, W) -> None for the principal plane, coloured by the best cosets of `W_best`, and for the irreps."""
+    colouring = tsne.coset_colouring(W_best, group)
+    label_T = colouring.value_T.astype(int)
+    chance = (group.order - label_T.max() - 1) / (group.order - 1)  # of random parts of the same sizes
+
+    def plane(ax, W):
+        embedding.principal_plane(ax, W, colouring=colouring)
+        ax.set_xlabel(f"within cosets {groups.coset_concentration(W, label_T):.2f} ({chance:.2f})", fontsize=6, labelpad=1)
+
+    return plane, lambda ax, W: embedding_structure.irreps_or_words(ax, W, group)
+
+
+def label_outer(panels, title: str) -> None:
+    """One scale of shares for the whole row, its label at the left, and smaller ticks."""
+    top = max(ax.get_ylim()[1] for ax in panels[1])
+    for column, ax in enumerate(panels[1]):
+        ax.set_ylim(0, 1.1 * top)
+        ax.tick_params(labelsize=5.5)
+        ax.set_xlabel(ax.get_xlabel(), fontsize=6)
+        if column:
+            ax.set_ylabel("")
+            ax.set_yticklabels([])
+    panels[0, 0].set_ylabel(title, fontsize=7.5, fontweight="bold")

@@ -1,0 +1,51 @@
+"""t-SNE at several perplexities and from several starts: what all of them show is there, what one shows may not be."""
+
+import numpy as np
+
+from grok.figures import embedding, moments, style, tsne
+from grok.figures.gallery import figure
+from grok.operations import Structure
+
+PERPLEXITIES = (5, 15, 30, 50)
+STARTS = (None, 1, 2)  # None: from the principal components; a number: a random start of that seed
+CAPTION = "t-SNE of the output layer of the clearest network of each task, where its validation accuracy was highest, by perplexity (columns) and start (rows)."
+
+
+@figure("tsne_sheet", "figure3", "embeddings", caption=CAPTION)
+def tsne_sheet(results):
+    drawn, notes = [], []
+    for task, run, rank in moments.clearest(results):
+        moment = moments.best(moments.moments(results, run))
+        W, group = tsne.element_rows(results, run, step=moment.step)
+        colouring = tsne.colouring(W, group)
+        drawn.append((task, W, colouring))
+        notes.append(f"{task}: {rank}, {moment.words.replace(chr(10), ', ')}; {colouring.words}.")
+    return page(drawn), " ".join(notes)
+
+
+def sheet(W, group: Structure):
+    """The sheet of one matrix, for a notebook."""
+    return page([("", W, tsne.colouring(W, group))])
+
+
+def page(drawn: list[tuple[str, np.ndarray, tsne.Colouring]]):
+    """Rows of starts for each (title, W, colouring); columns of perplexities below the number of rows."""
+    picture, panels = style.panels(max(len(STARTS) * len(drawn), 1), len(PERPLEXITIES) if drawn else 1, width=style.DOUBLE, height=1.5)
+    if not drawn:
+        style.say(panels[0, 0], "no run has ended yet")
+    for i, (title, W, colouring) in enumerate(drawn):
+        for start, row in zip(STARTS, panels[len(STARTS) * i :]):
+            draw_row(row, W, colouring, start)
+            words = "PCA start" if start is None else f"random start {start}"
+            row[0].set_ylabel(f"{title}\n{words}".strip(), fontsize=7)
+    return picture
+
+
+def draw_row(row, W, colouring: tsne.Colouring, start: int | None) -> None:
+    for perplexity, ax in zip(PERPLEXITIES, row):
+        if perplexity >= len(W):
+            tsne.bare(ax)
+            style.say(ax, f"perplexity {perplexity} needs more than {len(W)} rows")
+            continue
+        words = embedding.tsne_plane(ax, W, colouring, neighbours=perplexity, seed=start)
+        ax.set_xlabel(f"perplexity {perplexity}\n{words}", fontsize=6, labelpad=2)
