@@ -18,7 +18,6 @@ RESIDUES = range(2, 30)
 COSINE, DOT = "cosine", "dot product"
 SIMILARITIES = {COSINE: fourier.cosine_similarity, DOT: fourier.dot_similarity}
 NAMED_KEYS = 6
-NUMBERED = 31  # elements: up to so many, the points of a plane carry their numbers
 DRAWS = 50  # permuted matrices behind a null that is only named
 rows = tsne.element_rows
 
@@ -55,15 +54,15 @@ def placed(W, order) -> np.ndarray:
 
 
 def strongest(W, order=None) -> int | None:
-    """The strongest key frequency, or None where there is none."""
-    keys = fourier.key_frequencies(placed(W, order))
-    return int(keys[0]) if len(keys) else None
+    """The strongest key frequency that has a plane (half of an even number of rows has none), or None where there is none."""
+    rows_TD = placed(W, order)
+    return next((int(k) for k in fourier.key_frequencies(rows_TD) if 2 * k < len(rows_TD)), None)
 
 
 # --- Similarity ---
 
 
-def similarity(axes, W, measure: str = COSINE, order=None, words: str = "natural order") -> None:
+def similarity(axes, W, measure: str = COSINE, order=None, words: str | None = None) -> None:
     """Similarities 'cosine' or 'dot product' of all pairs of rows, in natural order or another."""
     if measure not in SIMILARITIES:
         raise GrokError(f"similarities are {' or '.join(map(repr, SIMILARITIES))}, not {measure!r}")
@@ -74,7 +73,7 @@ def similarity(axes, W, measure: str = COSINE, order=None, words: str = "natural
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[["top", "right"]].set_visible(True)
-    axes.set_xlabel(f"{measure}, {words}")
+    axes.set_xlabel(f"{measure}, {words or ('natural order' if order is None else 'reordered')}", fontsize=7)
 
 
 def circulant_words(W, measure: str = COSINE, order=None) -> str:
@@ -105,8 +104,8 @@ def key_plane(axes, W, k: int | None = None, step: int | None = None, order=None
     step = step or fourier.turn_step(n, k)
     points = fourier.frequency_plane(rows_TD, k)
     tsne.join(axes, points, step)
-    plane_points(axes, points, k * np.arange(n) % n, np.arange(n) if order is None else order)
-    axes.set_xlabel(f"plane of frequency {k}")
+    tsne.scatter(axes, points, tsne.Colouring((k * np.arange(n) % n).astype(float), n, ""), size=10)
+    axes.set_xlabel(f"plane of frequency {k}", fontsize=7)
     null = fourier.null_distribution(lambda permuted: angle_error(permuted, k), rows_TD, DRAWS)
     return f"{joint_words(step, order)}; angle error {angle_error(rows_TD, k):.0f}° (permuted {null.mean():.0f}°)"
 
@@ -118,14 +117,6 @@ def angle_error(W, k: int) -> float:
 
 def joint_words(step: int, order) -> str:
     return f"n joined to n + {step}" if order is None else f"n joined to {order[step % len(order)]}·n"
-
-
-def plane_points(axes, points, place_T, names) -> None:
-    """Points coloured round the circle; few of them carry the names of their elements."""
-    numbered = len(points) <= NUMBERED
-    tsne.scatter(axes, points, tsne.Colouring(place_T.astype(float), len(points), ""), size=60 if numbered else 10)
-    for point, name, place in zip(points, names, place_T) if numbered else ():
-        axes.annotate(str(name), point, ha="center", va="center", fontsize=5.5, color="black" if place / len(points) < 0.2 or place / len(points) > 0.8 else "white")
 
 
 def principal_plane(axes, W, plane: int = 0, colouring: tsne.Colouring | None = None, step: int | None = None, order=None) -> str:
@@ -140,7 +131,7 @@ def principal_plane(axes, W, plane: int = 0, colouring: tsne.Colouring | None = 
     n = len(points)
     tsne.scatter(axes, points, colouring or tsne.Colouring(np.arange(n, dtype=float), n, ""))
     share = (points**2).sum() / (fourier.centred(rows_TD) ** 2).sum()
-    axes.set_xlabel(f"PC {2 * plane + 1} and {2 * plane + 2}: {100 * share:.0f}% of variance")
+    axes.set_xlabel(f"PC {2 * plane + 1} and {2 * plane + 2}: {100 * share:.0f}% of variance", fontsize=7)
     return joint_words(step, order) if step else ""
 
 

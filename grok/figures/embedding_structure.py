@@ -42,7 +42,7 @@ def ring_row(row, W, group: Structure) -> list[str]:
     log = None if len(order) == group.order else order
     k = embedding.strongest(W, log)
     round_circle = embedding.frequency_order(len(order), k or 1)
-    words = "round the circle" + (" (discrete log)" if log is not None else "") if k else "no key frequency"
+    words = "round the circle" if k else "no circle is key"
     embedding.similarity(row[1], W)
     embedding.similarity(row[2], W, order=order[round_circle], words=words)
     plane_words = embedding.key_plane(row[3], W, k, order=log).replace("; ", "\n")

@@ -1,0 +1,317 @@
+"""Pictures of one matrix: steps, orders, scores and their words against planted structure; which network and moment are shown."""
+
+import math
+import shutil
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import PathCollection
+from scipy.spatial import distance
+
+from grok import provenance, results
+from grok.analysis import fourier, groups
+from grok.experiment import Experiment, GrokError, Run
+from grok.figures import embedding, embedding_growth, embedding_structure, gallery, moments, style, tsne, tsne_sheet
+from grok.operations import structure
+
+matplotlib.use("agg")
+DEVICE = {"device": "2 x cpu", "platform": "cpu", "cores": 2, "processes": 1}
+RNG = np.random.default_rng(0)
+
+
+def axes_of_a_panel():
+    return style.panels()[1][0, 0]
+
+
+def circle(n: int, k: int, noise: float = 0.05, width: int = 12) -> np.ndarray:
+    """Rows whose first two columns run round a circle k times."""
+    angle = 2 * np.pi * k * np.arange(n) / n
+    return np.pad(np.stack([np.cos(angle), np.sin(angle)], axis=1), [(0, 0), (0, width - 2)]) + noise * RNG.normal(size=(n, width))
+
+
+def logarithmic(p: int, k: int) -> np.ndarray:
+    """Rows of Z/p on a circle by discrete logarithm; token 0 lies apart."""
+    W = 0.05 * RNG.normal(size=(p, 12))
+    W[fourier.discrete_log_order(p)] += circle(p - 1, k, noise=0)
+    return W
+
+
+def joints_of(axes) -> np.ndarray:
+    """The ends [n, 2, 2] of the lines that join points."""
+    return np.concatenate([np.array(drawn.get_data()).T for drawn in axes.lines]).reshape(-1, 2, 2)
+
+
+# --- The step that draws a circle ---
+
+
+@pytest.mark.parametrize("n", [5, 12, 30, 31, 97])
+def test_the_step_of_a_frequency_turns_it_least(n):
+    for k in range(1, n // 2 + 1):
+        turns = {m: min(k * m % n, -k * m % n) for m in range(1, n // 2 + 1)}
+        moving = {m: turn for m, turn in turns.items() if turn}
+        step = fourier.turn_step(n, k)
+        assert moving[step] == min(moving.values()) == math.gcd(k, n)
+    assert n != 97 or {k for k in range(1, 49) if fourier.turn_step(97, k) == 8} == {12}  # the paper's
+
+
+def test_a_frequency_out_of_range_is_one_line():
+    with pytest.raises(GrokError, match=r"frequency 16 is no frequency of 31 tokens: choose 1\.\.15"):
+        fourier.turn_step(31, 16)
+
+
+def test_the_axes_of_a_plane_are_orthonormal_and_give_its_coordinates():
+    W = circle(31, 5)
+    axes_2D = fourier.frequency_axes(W, 5)
+    assert np.allclose(axes_2D @ axes_2D.T, np.eye(2))
+    angle = np.angle(fourier.frequency_plane(W, 5) @ [1, 1j])
+    assert np.abs(np.exp(1j * angle) - np.exp(2j * np.pi * 5 * np.arange(31) / 31)).max() < 0.3
+    assert np.abs(axes_2D[:, :2]).max() > 0.95  # the planted plane
+
+
+def test_the_key_plane_joins_neighbours_on_its_circle():
+    axes = axes_of_a_panel()
+    words = embedding.key_plane(axes, circle(31, 12))
+    assert "n joined to n + 13;" in words and axes.get_xlabel() == "plane of frequency 12"  # 12 x 13 = 1 mod 31
+    joints = joints_of(axes)
+    assert len(joints) == 31
+    assert np.allclose(np.linalg.norm(joints[:, 0] - joints[:, 1], axis=1).mean(), 2 * np.sin(np.pi / 31), rtol=0.5)
+    error, null = (int(part) for part in words.split("angle error ")[1].replace("°", "").replace(" (permuted", "").replace(")", "").split())
+    assert error < 10 and null > 40
+    other = axes_of_a_panel()
+    assert "n joined to n + 8;" in embedding.key_plane(other, circle(31, 12), step=8)
+    assert np.linalg.norm(np.subtract(*joints_of(other).transpose(1, 0, 2)), axis=1).mean() > 0.5
+
+
+def test_on_the_axis_of_logarithms_a_step_is_a_factor():
+    order = fourier.discrete_log_order(31)  # of 3
+    axes = axes_of_a_panel()
+    words = embedding.key_plane(axes, logarithmic(31, 7), order=order)
+    assert f"n joined to {pow(3, 13, 31)}·n" in words  # 7 x 13 = 1 mod 30
+    assert len(joints_of(axes)) == 30  # 0 has no logarithm
+
+
+# --- Spectra and similarities ---
+
+
+def test_the_spectrum_shows_shares_and_what_permuted_rows_give():
+    W = circle(31, 4)
+    axes = axes_of_a_panel()
+    assert embedding.spectrum(axes, W) == "1 key: 4"
+    heights = [bar.get_height() for bar in axes.patches]
+    basis = np.exp(-2j * np.pi * np.outer(np.arange(1, 16), np.arange(31)) / 31)
+    power = (np.abs(basis @ W) ** 2).sum(axis=1)
+    assert np.allclose(heights, 100 * power / power.sum())
+    [band] = axes.collections
+    low, high = band.get_paths()[0].vertices[:, 1].min(), band.get_paths()[0].vertices[:, 1].max()
+    assert 0 < low < 100 / 15 < high < heights[3]
+    assert embedding.spectrum(axes_of_a_panel(), np.random.default_rng(1).normal(size=(31, 12))) == "no key frequency"
+
+
+def test_an_order_of_logarithms_finds_what_natural_order_hides():
+    W, order = logarithmic(31, 7), fourier.discrete_log_order(31)
+    assert embedding.strongest(W) is None and embedding.strongest(W, order) == 7
+    score = {name: float(embedding.circulant_words(W, order=o).split()[1]) for name, o in {"natural": None, "log": order}.items()}
+    assert score["natural"] < 0.3 and score["log"] > 0.95
+    assert (tsne.axis_order(W, structure("Z31")) == order).all() and (tsne.axis_order(circle(31, 4), structure("Z31")) == np.arange(31)).all()
+
+
+def test_round_the_circle_the_nearest_are_the_most_similar():
+    W, order = circle(31, 12, noise=0), embedding.frequency_order(31, 12)
+    axes = axes_of_a_panel()
+    embedding.similarity(axes, W, order=order)
+    shown = axes.images[0].get_array()
+    apart = np.abs(np.arange(31)[:, None] - np.arange(31))
+    assert np.allclose(shown, np.cos(2 * np.pi * apart / 31))
+    embedding.similarity(natural := axes_of_a_panel(), W, "dot product")
+    assert np.allclose(natural.images[0].get_array(), (W - W.mean(0)) @ (W - W.mean(0)).T)
+    with pytest.raises(GrokError, match="'cosine' or 'dot product', not 'euclid'"):
+        embedding.similarity(axes, W, "euclid")
+
+
+@pytest.mark.parametrize("draw", [embedding.spectrum, embedding.similarity, embedding.key_plane, embedding.principal_plane])
+@pytest.mark.parametrize("W, message", [(np.ones((1, 4)), "at least 3 rows"), (np.ones((7, 4)), "all rows of the matrix are equal"), (np.full((7, 4), np.nan), "this run diverged")])
+def test_matrices_without_structure_are_one_line(draw, W, message):
+    with pytest.raises(GrokError, match=message):
+        draw(axes_of_a_panel(), W)
+
+
+def test_a_frequency_without_a_plane_is_passed_over():
+    """A network that has parted residues from non-residues, and no more, has the one key frequency (p - 1)/2."""
+    W = 0.05 * RNG.normal(size=(31, 12))
+    W[fourier.discrete_log_order(31), 0] += (-1.0) ** np.arange(30)
+    order = fourier.discrete_log_order(31)
+    assert fourier.key_frequencies(W[order]).tolist() == [15] and embedding.strongest(W, order) is None
+    axes = embedding_structure.page([("xy Z31", W, structure("Z31"))]).axes
+    assert axes[0].get_title() == "1 key: 15" and axes[2].get_xlabel().endswith("no circle is key")
+
+
+# --- Components, t-SNE, residues ---
+
+
+def test_the_principal_plane_says_its_share():
+    axes = axes_of_a_panel()
+    W = circle(31, 3)
+    assert embedding.principal_plane(axes, W, step=10) == "n joined to n + 10" and len(joints_of(axes)) == 31
+    S = np.linalg.svd(W - W.mean(0), compute_uv=False) ** 2
+    assert axes.get_xlabel() == f"PC 1 and 2: {100 * S[:2].sum() / S.sum():.0f}% of variance"
+    with pytest.raises(GrokError, match="has 6 principal planes: choose 0 to 5, not 6"):
+        embedding.principal_plane(axes, W, plane=6)
+
+
+def test_words_on_a_picture_measure_it_against_chance():
+    angle = 2 * np.pi * np.arange(31) / 31
+    points = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    clear = embedding.order_words(points, tsne.Colouring(np.arange(31.0), 31, ""))
+    assert clear == f"colour neighbours {2 * np.sin(np.pi / 31) / distance.pdist(points).mean():.2f} of chance"
+    assert 0.7 < float(embedding.order_words(points, tsne.Colouring(RNG.permutation(31).astype(float), 31, "")).split()[2]) < 1.3
+    parts = tsne.Colouring(np.repeat([2.0, 5.0], [16, 15]), None, "")
+    apart = np.repeat([[0.0, 0.0], [9.0, 0.0]], [16, 15], axis=0) + 0.01 * RNG.normal(size=(31, 2))
+    assert embedding.order_words(apart, parts).startswith("within parts 0.00 (random 0.9")
+
+
+def test_residues_have_a_panel_each():
+    picture = embedding.residue_sheet(circle(31, 3)[:, :2])
+    shown = [axes for axes in picture.axes if axes.get_visible()]
+    assert [axes.get_xlabel() for axes in shown] == [f"n mod {k}" for k in range(2, 30)]
+    coloured = next(drawn for drawn in shown[3].collections if isinstance(drawn, PathCollection) and len(drawn.get_offsets()) == 31)
+    assert (coloured.get_array() == np.arange(31) % 5).all()
+
+
+def test_a_sheet_has_every_perplexity_and_start_that_fits(monkeypatch):
+    monkeypatch.setattr(tsne_sheet, "PERPLEXITIES", (3, 40))
+    monkeypatch.setattr(tsne_sheet, "STARTS", (None, 1))
+    picture = tsne_sheet.sheet(circle(13, 2), structure("Z13"))
+    first, second, third, _ = picture.axes
+    assert first.get_ylabel() == "PCA start" and third.get_ylabel() == "random start 1"
+    assert first.get_xlabel().startswith("perplexity 3\ncolour neighbours ")
+    assert "40 needs more than 13 rows" in " ".join(second.texts[0].get_text().split())
+    assert not np.allclose(first.collections[-1].get_offsets(), third.collections[-1].get_offsets())
+
+
+# --- Groups ---
+
+
+def test_signs_and_cycle_types_name_their_parts():
+    group = structure("S4")
+    sign, kind = embedding.sign_colouring(group), embedding.cycle_type_colouring(group)
+    determinant = [round(np.linalg.det(np.eye(4)[permutation])) for permutation in group.permutations]
+    assert [sign.names[int(v)] for v in sign.value_T] == [{1: "even", -1: "odd"}[d] for d in determinant]
+    fixed = (group.permutations == np.arange(4)).sum(axis=1)
+    points_of = {"1⁴": 4, "2 1²": 2, "2²": 0, "3 1": 1, "4": 0}
+    assert [points_of[kind.names[int(v)]] for v in kind.value_T] == fixed.tolist() and set(kind.names) == set(points_of)
+    with pytest.raises(GrokError, match="elements of D4 are no permutations"):
+        embedding.sign_colouring(structure("D4"))
+
+
+def test_irreps_stand_beside_a_random_matrix():
+    group = structure("S4")
+    axes = axes_of_a_panel()
+    signs = embedding.sign_colouring(group).value_T * 2 - 1
+    words = embedding.irreps(axes, np.outer(signs, [1.0, 2.0]), group)
+    assert words == "1⁴: 100% (random 4%)"
+    lines = np.array([segment[:, 1] for segment in axes.collections[0].get_segments()])
+    assert np.allclose(sorted(lines[:, 0]), sorted(100 * d**2 / 24 for d in (1, 3, 2, 3, 1)))
+    for name in ("A4", "D4"):
+        with pytest.raises(GrokError):
+            embedding.irreps(axes, RNG.normal(size=(structure(name).order, 5)), structure(name))
+
+
+def test_a_group_sheet_has_a_column_a_colouring():
+    group = structure("S3")
+    W = RNG.normal(size=(6, 5))
+    assert [axes.get_title().split()[0] for axes in embedding.group_sheet(W, group).axes[:3]] == ["cosets", "sign", "cycle"]
+    assert len(embedding.group_sheet(RNG.normal(size=(8, 5)), structure("D4")).axes) == 2
+
+
+# --- Which network, and when ---
+
+
+def saved(root, runs, curves_of, snapshots=()) -> results.Results:
+    """A folder of ended runs: curves_of(number) gives {update: validation accuracy}; matrices grow clearer with the update."""
+    folder = root / "figure3"
+    results.begin(folder, Experiment(name="figure3", runs=tuple(runs)), DEVICE)
+    rows, curves = [], []
+    for number, run in enumerate(runs):
+        steps = curves_of(number)
+        metrics = np.zeros((len(steps), len(results.METRICS)))
+        metrics[:, results.METRICS.index("val_accuracy")] = list(steps.values())
+        curve = results.curves_table(np.full(len(steps), number), np.array(list(steps)), metrics)
+        rows.append({"run": number, **{k: getattr(run, k) for k in ("operation", "structure", "seed", "precision")}, **results.outcome(curve, run, False, True)})
+        curves.append(curve)
+        n = structure(run.structure).order
+        for step in (*snapshots, max(steps)):
+            W = circle(n, 2, noise=(1 + number) * 10 / step) if step > 1 else RNG.normal(size=(n, 12))
+            suffix = "" if step == max(steps) else f"_step_{step:08d}"
+            results.write_arrays(folder, f"run_{number:04d}{suffix}", {"embedding": W, "unembedding": W})
+    results.write_tables(folder, results.runs_table(rows), pd.concat(curves, ignore_index=True))
+    results.finish(folder, {"seconds": 1.0, "run_updates": 1})
+    return results.load(folder)
+
+
+@pytest.fixture(autouse=True)
+def no_git(monkeypatch):
+    monkeypatch.setattr(provenance, "git", lambda *arguments: None)
+
+
+ADDITION = Run(operation="x+y", structure="Z13", num_steps=400)
+
+
+def test_the_best_moment_is_the_last_of_the_most_accurate(tmp_path):
+    found = moments.moments(saved(tmp_path, [ADDITION], lambda number: {1: 0.1, 100: 1.0, 200: 1.0, 400: 0.3}, snapshots=(1, 100, 200)), 0)
+    assert [(moment.step, moment.update) for moment in found] == [(1, 1), (100, 100), (200, 200), (None, 400)]
+    assert moments.best(found) == (200, 200, 0.0, 1.0) and moments.best(found).words == "update 200\n0% train, 100% val"
+
+
+def test_the_clearest_of_those_that_generalised_is_shown(tmp_path):
+    runs = [ADDITION.replace(seed=seed) for seed in range(3)]
+    found = saved(tmp_path, runs, lambda number: {1: 0.1, 400: [0.5, 1.0, 1.0][number]}, snapshots=(1,))
+    assert list(moments.clearest(found)) == [("x+y Z13", 1, "run 1, clearest of 2")]  # run 0 is clearer, but did not generalise
+    shutil.rmtree(found.folder)
+    [(_, run, words)] = moments.clearest(saved(tmp_path, runs[:1], lambda number: {1: 0.1, 400: 0.5}))
+    assert run == 0 and words == "run 0, the only one (none generalised)"
+
+
+def test_growth_shows_the_first_and_the_last_moments(tmp_path):
+    found = saved(tmp_path, [ADDITION], lambda number: {step: step / 400 for step in (1, 2, 10, 100, 200, 400)}, snapshots=(1, 2, 10, 100, 200))
+    _, axes = style.panels(2, 4)
+    assert embedding_growth.draw(axes, found, 0) == embedding_growth.RING
+    assert [ax.get_title().split("\n")[0] for ax in axes[0]] == ["update 1", "update 100", "update 200", "update 400"]
+    shares = [int(ax.get_xlabel().split("%")[0]) for ax in axes[0]]
+    assert shares[0] < 60 and shares[1] < shares[-1] == 100
+    _, axes = style.panels(2, 8)
+    embedding_growth.draw(axes, found, 0)
+    assert [ax.get_visible() for ax in axes[1]] == [True] * 6 + [False] * 2
+
+
+def test_a_composite_modulus_has_no_panel_of_logarithms():
+    W = circle(12, 5)
+    picture = embedding_structure.page([("x+y Z12", W, structure("Z12"))])
+    labels = [axes.get_xlabel() for axes in picture.axes]
+    assert labels == ["frequency", "cosine, natural order", "cosine, round the circle", "plane of frequency 5"]
+    picture = embedding_structure.page([("xy Z31", logarithmic(31, 7), structure("Z31"))])
+    assert picture.axes[0].get_xlabel() == "frequency (discrete log)" and picture.axes[0].get_title() == "1 key: 7"
+    assert picture.axes[2].images[0].get_array().shape == (30, 30)
+
+
+@pytest.mark.parametrize("name, said", [("S4", "% (random"), ("D4", ""), ("A4", "")])
+def test_a_page_of_any_group_is_drawn(name, said):
+    group = structure(name)
+    members = next(orbit[0] for orbit in groups.subgroup_classes(group) if orbit[0].sum() == 4)
+    label = groups.cosets(group, members, "left")
+    W = RNG.normal(size=(label.max() + 1, 12))[label] + 0.05 * RNG.normal(size=(group.order, 12))
+    irreps, _, similarity, plane = embedding_structure.page([(name, W, group)]).axes
+    assert said in irreps.get_title() and bool(irreps.texts) == (not said)
+    assert plane.get_title().startswith("cosets gH of H, order 4")
+    within, across = (float(part.split()[-1].replace("−", "-")) for part in similarity.get_title().split(", "))
+    assert within > 0.95 and across < 0.5
+
+
+def test_a_matrix_that_is_not_kept_is_named(tmp_path):
+    found = saved(tmp_path, [ADDITION], lambda number: {1: 0.1, 400: 1.0})
+    with pytest.raises(GrokError, match="hold no matrix 'output': they hold embedding, unembedding"):
+        embedding.rows(found, 0, "output")
+    with pytest.raises(GrokError, match="no arrays of run 0 at update 7"):
+        embedding.rows(found, 0, step=7)
+    assert {"embedding_structure", "embedding_growth", "tsne_sheet"} < {entry.name for entry in gallery.entries_of("figure3")}
