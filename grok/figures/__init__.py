@@ -5,10 +5,10 @@ Importing the modules below enters their figures into the gallery.
 
 from grok.figures import (  # noqa: F401 - imported for what they register
     curves,
-    embedding_scores,
-    encodings,
     embedding_growth,
+    embedding_scores,
     embedding_structure,
+    encodings,
     figure1_center,
     figure1_left,
     figure1_right,
