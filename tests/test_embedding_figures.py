@@ -313,8 +313,9 @@ def test_a_page_of_any_group_is_drawn(name, said):
 
 def test_a_matrix_that_is_not_kept_is_named(tmp_path):
     found = saved(tmp_path, [ADDITION], lambda number: {1: 0.1, 400: 1.0})
-    with pytest.raises(GrokError, match="hold no matrix 'output': they hold embedding, unembedding"):
-        embedding.rows(found, 0, "output")
+    results.write_arrays(found.folder, "run_0000", {"unembedding": np.zeros((15, 4))})
+    with pytest.raises(GrokError, match="hold no input matrix 'embedding': they hold unembedding"):
+        embedding.rows(found, 0, "input")
     with pytest.raises(GrokError, match="no arrays of run 0 at update 7"):
         embedding.rows(found, 0, step=7)
     assert {"embedding_structure", "embedding_growth", "tsne_sheet"} < {entry.name for entry in gallery.entries_of("figure3")}

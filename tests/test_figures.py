@@ -16,3 +16,514 @@ from grok import figures, provenance, results
 from grok.analysis import groups
 from grok.experiment import Experiment, GrokError, Run, grid
 from grok.figures import data, encodings, figure1_center, figure3, gallery, phase_map, style, times, tsne, tsne_sheet
+from grok.operations import structure, table
+
+STEPS = np.array([0, 1, 10, 100, 200, 500, 1000, 2000, 5000, 10_000])
+DEVICE = {"device": "2 x cpu", "platform": "cpu", "cores": 2, "processes": 1}
+BASE = Run(operation="x+y", structure="Z31", num_steps=10_000)
+RUNS = {
+    "quickstart": [BASE.replace(label="decay"), BASE.replace(label="none", optimizer="adam", weight_decay=0)],
+    "figure1_center": grid(BASE, train_fraction=[0.2, 0.3, 0.4], seed=[0, 1, 2]),
+    "figure2_left": [run for label in ("a", "b", "c", "d") for run in grid(BASE.replace(label=label), train_fraction=[0.2, 0.5], seed=[0, 1, 2])],
+    "figure2_right": grid(BASE, operation=["x+y", "x-y"], train_fraction=[0.2, 0.5], seed=[0, 1, 2]),
+    "figure3": [*grid(BASE, seed=[0, 1, 2]), *grid(BASE.replace(operation="xy", structure="S4"), seed=[0, 1])],
+    "figure6": grid(BASE, corrupted_labels=[0, 10], seed=[0, 1, 2]),
+    "figure7": grid(BASE, seed=range(8)),
+    "weight_decay": grid(BASE, weight_decay=[0, 0.3, 1, 3], seed=[0, 1]),
+    "init_scale": grid(BASE, init_scale=[0.5, 1, 2], seed=[0, 1]),
+    "phase_map": grid(BASE, learning_rate=[1e-3, 1e-2], weight_decay=[0, 1], seed=[0, 1, 2]),
+    "encodings": [run for base in (BASE, BASE.replace(values="digits", base=2), BASE.replace(positions="rotary", tied=True), BASE.replace(operation="xy", structure="S4"))
+                  for run in grid(base, weight_decay=[0, 1], seed=[0, 1, 2])],
+    "unheard_of": grid(BASE, learning_rate=[1e-3, 1e-2], seed=[0, 1]),
+}
+RUNS["figure1_left"] = RUNS["quickstart"]
+SHARE_THEIR_CODE = ("figure1_left", "init_scale", "unheard_of")  # with quickstart and weight_decay
+DISTINCT = [(name, entry.name) for name in RUNS for entry in gallery.entries_of(name) if name not in SHARE_THEIR_CODE]
+DEUTERANOPIA = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]  # on linear RGB;
+PROTANOPIA = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]  # Machado et al. (2009)
+TO_XYZ = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Few dots an inch, a t-SNE sheet of one row, and nobody asks git who made these results."""
+    monkeypatch.setitem(style.LOOK, "savefig.dpi", 60)
+    monkeypatch.setattr(tsne_sheet, "PERPLEXITIES", (5,))
+    monkeypatch.setattr(tsne_sheet, "STARTS", (None,))
+    monkeypatch.setattr(provenance, "git", lambda *arguments: None)
+
+
+def curve_of(number: int, train_at: float, val_at: float) -> pd.DataFrame:
+    """A run whose accuracies jump from 10% to 100% at given updates."""
+    train, val = (np.where(STEPS >= at, 1.0, 0.1) for at in (train_at, val_at))
+    columns = {"train_loss": 2 * (1 - train), "train_accuracy": train, "val_loss": 3 - 2 * val, "val_accuracy": val}
+    metrics = np.stack([columns.get(name, np.zeros(len(STEPS))) for name in results.METRICS], axis=1)
+    return results.curves_table(np.full(len(STEPS), number), STEPS, metrics)
+
+
+def circle(run: Run, number: int) -> np.ndarray:
+    """Output rows with one dominant frequency, or for a group the cosets of a subgroup of order 3."""
+    rng = np.random.default_rng(number)
+    group = structure(run.structure)
+    W = 0.05 * rng.normal(size=(group.order + 2, 16))
+    if group.is_ring:
+        angle = 2 * np.pi * 4 * np.arange(group.order) / group.order
+        W[: group.order, :2] += np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    else:
+        members = groups.generated_subgroup(group, [groups.permutation_index(group, (1, 2, 0, 3))])
+        W[: group.order] += rng.normal(size=(group.order, 16))[groups.cosets(group, members, "left")]
+    return W.astype(np.float32)
+
+
+def write(root, name: str, times_of=lambda run: (200, 2000), runs=None, trained=lambda number: True, complete=True):
+    """A results folder whose runs reach 99% on both tables at `times_of(run)`; runs not `trained` are queued."""
+    runs = RUNS[name] if runs is None else runs
+    folder = root / name
+    results.begin(folder, Experiment(name=name, runs=tuple(runs)), DEVICE)
+    rows, curves = [], [curve_of(0, 1, 1).head(0)]
+    for number, run in enumerate(runs):
+        curve = curve_of(number, *times_of(run)) if trained(number) else curves[0]
+        curves.append(curve)
+        rows.append({"run": number, **dataclasses.asdict(run), "n_train": 100, **results.outcome(curve, run, False, trained(number))})
+        if trained(number) and name in ("quickstart", "figure3"):
+            results.write_arrays(folder, f"run_{number:04d}", {"embedding": circle(run, number + 100), "unembedding": circle(run, number)})
+    results.write_tables(folder, results.runs_table(rows), pd.concat(curves, ignore_index=True))
+    if complete:
+        results.finish(folder, {"seconds": 1.0, "run_updates": 1})
+    return folder
+
+
+def picture_of(figure: str, folder):
+    return gallery.ENTRIES[figure].picture(folder)
+
+
+def laid_out(picture):
+    """A picture after its layout, where most of matplotlib's warnings arise."""
+    picture.draw_without_rendering()
+    return picture
+
+
+def texts(picture) -> str:
+    """Everything a picture says outside its ticks."""
+    axes = [ax for ax in picture.axes if ax.get_visible()]
+    parts = [text.get_text() for text in (*picture.texts, *(text for ax in axes for text in ax.texts))]
+    parts += [part for ax in axes for part in (ax.get_xlabel(), ax.get_ylabel(), ax.get_title())]
+    return " ".join(" ".join(parts).split())  # undoes line breaks and no-break spaces
+
+
+def line(axes, colour: str, dashed: bool = False):
+    """The data [2, n] of the only long line of a colour."""
+    [found] = [drawn for drawn in axes.lines if to_hex(drawn.get_color()) == to_hex(colour) and (drawn.get_linestyle() == "--") == dashed and len(drawn.get_xdata()) > 1]
+    return np.array(found.get_data(), float)
+
+
+def dots(axes, marker_is_open: bool) -> list:
+    return [drawn for drawn in axes.collections if isinstance(drawn, PathCollection) and (len(drawn.get_facecolors()) == 0) == marker_is_open and len(drawn.get_offsets())]
+
+
+# --- Gaps of every kind ---
+
+
+@pytest.mark.parametrize("folder_name, figure", DISTINCT)
+def test_full_results_are_drawn_with_their_facts(tmp_path, folder_name, figure):
+    said = texts(laid_out(picture_of(figure, write(tmp_path, folder_name))))
+    n = len(RUNS[folder_name])
+    assert f"Small scale, {n} runs, " in said and "2 x cpu, float32." in said
+    assert "cut short" not in said
+    assert ("nothing measured yet" in said) == (figure == "figure7")
+    assert "no run has" not in said
+
+
+@pytest.mark.parametrize("folder_name, figure", DISTINCT)
+def test_partial_results_are_drawn_and_say_so(tmp_path, folder_name, figure):
+    n = len(RUNS[folder_name])
+    folder = write(tmp_path, folder_name, trained=lambda number: number < n // 2, complete=False)
+    assert f"cut short: {n // 2} of {n} runs ended" in texts(picture_of(figure, folder))
+
+
+@pytest.mark.parametrize("folder_name, figure", DISTINCT)
+def test_empty_results_give_words_in_the_axes(tmp_path, folder_name, figure):
+    folder = write(tmp_path, folder_name, trained=lambda number: False, complete=False)
+    said = texts(laid_out(picture_of(figure, folder)))
+    assert "no run has" in said or "nothing measured yet" in said
+    assert f"cut short: 0 of {len(RUNS[folder_name])}" in said
+
+
+@pytest.mark.parametrize("folder_name, figure", DISTINCT)
+def test_results_in_which_nothing_generalises_are_drawn(tmp_path, folder_name, figure):
+    said = texts(picture_of(figure, write(tmp_path, folder_name, times_of=lambda run: (200, np.inf))))
+    expected = {"figure1_center": "No slope", "weight_decay": "No law", "init_scale": "No law", "figure2_right": "never within what was tried", "figure3": "none generalised", "embedding_structure": "none generalised", "embedding_growth": "none generalised", "tsne_sheet": "none generalised"}
+    assert expected.get(figure, "Small scale") in said
+
+
+@pytest.mark.parametrize("folder_name, figure", DISTINCT)
+def test_a_single_run_is_enough_for_a_picture(tmp_path, folder_name, figure):
+    assert "1 run, 1 seed" in texts(picture_of(figure, write(tmp_path, folder_name, runs=RUNS[folder_name][:1])))
+
+
+@pytest.mark.parametrize("figure, column", [("figure1_center", "train_fraction"), ("figure2_right", "best_val_accuracy"), ("phase_map", "learning_rate"),
+                                            ("weight_decay", "steps_to_val_99"), ("figure6", "corrupted_labels"), ("figure3", "structure")])
+def test_a_missing_column_is_named(tmp_path, figure, column):
+    folder = write(tmp_path, figure)
+    runs = pd.read_parquet(folder / "runs.parquet")
+    runs.drop(columns=column).to_parquet(folder / "runs.parquet")
+    with pytest.raises(GrokError, match=f"have no column {column}"):
+        gallery.ENTRIES[figure].picture(folder)
+
+
+def test_missing_columns_of_curves_and_of_the_sharpness_table_are_named(tmp_path):
+    folder = write(tmp_path, "figure1_left")
+    curves = pd.read_parquet(folder / "curves.parquet")
+    curves.drop(columns="val_loss").to_parquet(folder / "curves.parquet")
+    with pytest.raises(GrokError, match="have no column val_loss"):
+        gallery.ENTRIES["figure4"].picture(folder)
+    folder = write(tmp_path, "figure7")
+    pd.DataFrame({"run": [0], "val_accuracy": [0.5], "sharpness": [1.0]}).to_parquet(folder / "sharpness.parquet")
+    with pytest.raises(GrokError, match="have no column eigenvalue, trace"):
+        gallery.ENTRIES["figure7"].picture(folder)
+
+
+# --- What is drawn ---
+
+
+def test_curves_show_the_tables_in_the_colours_of_their_roles(tmp_path):
+    folder = write(tmp_path, "figure1_left", lambda run: (200, 2000 if run.weight_decay else np.inf))
+    [axes] = picture_of("figure1_left", folder).axes
+    steps = STEPS[STEPS > 0]
+    assert np.allclose(line(axes, style.WITH_DECAY), [steps, np.where(steps >= 2000, 100, 10)])
+    assert np.allclose(line(axes, style.WITHOUT_DECAY)[1], 10)
+    assert np.allclose(line(axes, style.WITHOUT_DECAY, dashed=True)[1], np.where(steps >= 200, 100, 10))
+    assert axes.get_xscale() == "log" and axes.get_xlim() == (1, 10_000)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Optimization steps", "Accuracy (%)")
+    [axes] = picture_of("figure4", folder).axes
+    train_loss = line(axes, style.WITH_DECAY, dashed=True)[1]
+    assert np.isnan(train_loss[steps >= 200]).all() and np.allclose(train_loss[steps < 200], 1.8)  # a loss of 0 has no logarithm
+    assert np.allclose(line(axes, style.WITH_DECAY)[1], np.where(steps >= 2000, 1, 2.8)) and axes.get_yscale() == "log"
+
+
+def test_runs_are_named_by_their_labels_or_by_what_differs(tmp_path):
+    runs = results.load(write(tmp_path, "unheard_of")).runs
+    assert list(data.group_names(runs)) == ["learning rate 0.001"] * 2 + ["learning rate 0.01"] * 2
+    runs = results.load(write(tmp_path, "quickstart")).runs
+    assert list(data.group_names(runs)) == ["decay", "none"]
+
+
+def test_colours_can_be_told_apart_without_colour_vision():
+    """Every two series colours stay far apart in CIELAB (2.3 is just noticeable) as people without red or green cones see them."""
+    rgb = np.array([to_rgb(colour) for colour in style.PALETTE])
+    linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    for seen in (DEUTERANOPIA, PROTANOPIA):
+        xyz = np.clip(linear @ np.transpose(seen), 0, 1) @ np.transpose(TO_XYZ) / [0.9505, 1, 1.089]
+        root = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+        lab = np.stack([116 * root[:, 1] - 16, 500 * (root[:, 0] - root[:, 1]), 200 * (root[:, 1] - root[:, 2])], axis=1)
+        assert distance.pdist(lab).min() > 15
+
+
+def test_data_fraction_against_time_shows_medians_and_censored_runs(tmp_path):
+    moments = {(0.2, 0): np.inf, (0.2, 1): np.inf, (0.2, 2): np.inf, (0.3, 0): 2000, (0.3, 1): 5000, (0.3, 2): np.inf, (0.4, 0): 500, (0.4, 1): 1000, (0.4, 2): 1000}
+    picture = picture_of("figure1_center", write(tmp_path, "figure1_center", lambda run: (200, moments[run.train_fraction, run.seed])))
+    [axes] = picture.axes
+    x, medians = line(axes, style.VALIDATION)
+    assert np.allclose(x, [20, 30, 40])
+    assert np.isnan(medians[0]) and (medians[1:] == [5000, 1000]).all()
+    assert (line(axes, style.TRAIN)[1] == 200).all()
+    triangles = np.concatenate([drawn.get_offsets() for drawn in dots(axes, marker_is_open=True)])
+    assert sorted(map(tuple, np.round(triangles).astype(int))) == [(20, 10_000)] * 4 + [(30, 10_000)]
+    assert "between 40% and 30% costs +" in texts(picture) and "paper: 40 to 50%" in texts(picture)
+
+
+def test_the_slope_is_fitted_at_the_steep_end():
+    fractions = np.array([0.2, 0.25, 0.26, 0.27, 0.28, 0.3, 0.31, 0.5])
+    assert (fractions[figure1_center.steep_end(fractions, fractions > 0.2)] == [0.25, 0.26, 0.27, 0.28, 0.3]).all()
+    coarse = np.array([0.2, 0.4, 0.6, 0.8])
+    assert (coarse[figure1_center.steep_end(coarse, coarse > 0)] == [0.2, 0.4, 0.6]).all()
+    assert not figure1_center.steep_end(coarse, coarse > 1).any()
+
+
+def test_a_diverged_run_counts_as_followed_to_its_budget():
+    runs = pd.DataFrame({"status": ["diverged", "running", "queued", "grokked"], "num_steps": 1000, "stopped_at": pd.array([30, 400, 0, 600], "Int64"),
+                         "steps_to_val_99": pd.array([None, None, None, 500], "Int64")})
+    begun, crossed, last = data.crossings(runs, "val")
+    assert list(begun.index) == [0, 1, 3] and list(last) == [1000, 400, 600]
+    assert np.isnan(crossed[:2]).all() and crossed[2] == 500
+
+
+def test_the_power_law_is_found_and_zero_decay_stands_apart(tmp_path):
+    moments = {0: np.inf, 0.1: 10_000, 1: 1000, 10: 100}
+    picture = picture_of("weight_decay", write(tmp_path, "weight_decay", lambda run: (10, moments[run.weight_decay]), runs=grid(BASE, weight_decay=[0, 0.1, 1, 10], seed=[0, 1])))
+    assert "(weight decay)^−1.00" in texts(picture)
+    [axes] = picture.axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.1", "1", "10"]
+    assert axes.get_xticks()[0] == 0.1 / times.ZERO_GAP
+    assert np.allclose(line(axes, style.BLACK, dashed=True), [[0.1, 10], [10_000, 100]], rtol=0.01)
+
+
+def test_interventions_have_a_panel_each_with_means_over_seeds(tmp_path):
+    picture = picture_of("figure2_left", write(tmp_path, "figure2_left", lambda run: (100, 2000 if run.train_fraction > 0.3 and (run.label, run.seed) != ("b", 0) else np.inf)))
+    shown = [axes for axes in picture.axes if axes.get_visible()]
+    assert [axes.get_title() for axes in shown] == ["a", "b", "c", "d"]
+    assert np.allclose(line(shown[0], style.VALIDATION), [[20, 50], [10, 100]])
+    assert np.allclose(line(shown[1], style.VALIDATION), [[20, 50], [10, 70]])
+    assert np.allclose(line(shown[0], style.TRAIN)[1], 100)
+
+
+def test_operations_are_ordered_by_the_data_they_need(tmp_path):
+    picture = picture_of("figure2_right", write(tmp_path, "figure2_right", lambda run: (100, 2000 if run.train_fraction > (0.3 if run.operation == "x+y" else 0.1) else np.inf)))
+    left, right = picture.axes
+    assert [label.get_text() for label in right.get_yticklabels()] == ["x-y  Z31", "x+y  Z31"]
+    assert [tuple(drawn.get_data()[0]) for drawn in right.lines] == [(20.0,), (50.0,)]
+    assert np.allclose(line(left, style.PALETTE[1])[1], [10, 100]) and np.allclose(line(left, style.PALETTE[0])[1], [100, 100])
+
+
+def test_corrupted_labels_are_spread_evenly_with_their_best_accuracies(tmp_path):
+    picture = picture_of("figure6", write(tmp_path, "figure6", lambda run: (100, 500 if run.corrupted_labels == 0 else np.inf)))
+    left, right = picture.axes
+    assert [label.get_text() for label in right.get_xticklabels()] == ["0", "10"]
+    assert np.allclose(line(right, style.VALIDATION)[1], [100, 10]) and np.allclose(line(right, style.TRAIN)[1], 100)
+    assert len(left.lines) == 2 * len(RUNS["figure6"])
+
+
+def test_sharpness_panels_state_spearmans_correlation(tmp_path):
+    folder = write(tmp_path, "figure7")
+    rng = np.random.default_rng(0)
+    scores = pd.DataFrame({"run": range(8), "val_accuracy": rng.random(8), "sharpness": rng.random(8), "eigenvalue": [np.nan, *rng.random(7)], "trace": 1.0})
+    scores.to_parquet(folder / "sharpness.parquet")
+    picture = picture_of("figure7", folder)
+    rho = stats.spearmanr(scores.sharpness, scores.val_accuracy).statistic
+    assert picture.axes[0].get_title().startswith(f"ρ = {rho:.2f} [".replace("-", "−"))
+    assert [len(dots(axes, False)[0].get_offsets()) for axes in picture.axes] == [8, 7, 8]
+    assert picture.axes[2].get_title() == "no correlation: all values are equal"
+    assert "8 networks measured" in texts(picture)
+
+
+def test_phases_follow_from_the_two_crossings(tmp_path):
+    runs = pd.DataFrame({"steps_to_train_99": pd.array([100, 100, 100, 100, None, None], "Int64"), "steps_to_val_99": pd.array([1099, 1100, 50, None, None, 10], "Int64")})
+    assert phase_map.phases(runs) == ["comprehension", "grokking", "comprehension", "memorisation", "confusion", "confusion"]
+    moments = {(1e-3, 0): np.inf, (1e-3, 1): 5000, (1e-2, 0): 500, (1e-2, 1): 500}
+    folder = write(tmp_path, "phase_map", lambda run: (200, 500 if (run.learning_rate, run.weight_decay, run.seed) == (1e-3, 1, 2) else moments[run.learning_rate, run.weight_decay]))
+    [axes] = picture_of("phase_map", folder).axes
+    assert {text.get_position(): text.get_text() for text in axes.texts} == {(0, 0): "M", (1, 0): "G 2/3", (0, 1): "C", (1, 1): "C"}
+
+
+def test_encodings_have_a_row_each_with_medians_and_the_share_that_never_got_there(tmp_path):
+    moments = {"learned": [500, 1000, 2000], "digits": [1000, np.inf, np.inf]}
+    folder = write(tmp_path, "encodings", lambda run: (200, moments[run.values][run.seed] if run.weight_decay else np.inf))
+    first, second = picture_of("encodings", folder).axes
+    assert (first.get_title(), second.get_title()) == ("x+y  Z31", "xy  S4")
+    assert [label.get_text() for label in first.get_yticklabels()] == ["the paper's", "digits, base 2", "positions rotary, tied"]
+    medians = {(to_hex(drawn.get_color()), *np.concatenate(drawn.get_data())) for drawn in first.lines if np.isfinite(drawn.get_xdata()).any()}
+    (_, green, _, shift), (_, red, _, other) = encodings.LOOKS[True], encodings.LOOKS[False]
+    assert medians == {(to_hex(green).lower(), 1000, place + shift) for place in (0, 2)}
+    triangles = {(*np.round(offset, 2),) for drawn in dots(first, marker_is_open=False) if to_hex(drawn.get_facecolors()[0]) == "#ffffff" for offset in drawn.get_offsets()}
+    assert triangles == {(10_000, round(place, 2)) for place in (other, 1 + other, 2 + other, 1 + shift)}
+    assert {(text.get_text(), text.get_position()[1]) for text in first.texts} == {("never", -0.5), ("2/3", 1 + shift), *(("3/3", place + other) for place in range(3))}
+    assert [text.get_text() for text in second.texts].count("not run") == 2
+
+
+def test_the_table_of_encodings_holds_counts_and_survival_estimates(tmp_path):
+    moments = {0: 500, 1: 1000, 2: np.inf}
+    found = encodings.table(results.load(write(tmp_path, "encodings", lambda run: (200, moments[run.seed] if run.weight_decay else np.inf))))
+    assert len(found) == 8 and (found["runs"] == 3).all()
+    with_decay, without = found[found["weight_decay"] == 1], found[found["weight_decay"] == 0]
+    assert (with_decay["never"] == 1).all() and (with_decay["median"] == 1000).all() and (with_decay["low"] == 500).all() and np.isinf(with_decay["high"]).all()
+    assert (without["never_share"] == 1).all() and without["median"].isna().all() and (without["low"] == 10_000).all()
+    centre = (1 / 3 + 1.96**2 / 6) / (1 + 1.96**2 / 3)  # of Wilson's interval
+    assert np.allclose((with_decay["never_low"] + with_decay["never_high"]) / 2, centre, atol=1e-3)
+    assert list(found["encoding"].unique()) == ["the paper's", "digits, base 2", "positions rotary, tied"]
+
+
+def test_encodings_are_named_by_what_departs_from_the_paper():
+    named = {name: encodings.encoding_name(dataclasses.asdict(BASE.replace(**fields))) for name, fields in {
+        "paper": {}, "bins": {"values": "bins", "bins": 5}, "fourier": {"values": "fourier", "frequencies": 3, "positions": "none"},
+        "file": {"values": "file", "table": "a.npz:unembedding", "train_table": True}}.items()}
+    assert named == {"paper": "the paper's", "bins": "5 bins", "fourier": "Fourier, k ≤ 3, positions none", "file": "file a.npz:unembedding, trained on"}
+
+
+def test_the_table_with_blanks_is_the_operations_table():
+    picture, note = gallery.ENTRIES["figure1_right"].function()
+    cells = {text.get_position(): text.get_text() for text in picture.axes[0].texts}
+    inner = {place: letter for place, letter in cells.items() if min(place) >= 0}
+    answers = table("xy", "S3").answers
+    known = {place: letter for place, letter in inner.items() if letter != "?"}
+    assert len(inner) == 36 and len(known) == round(0.6 * 36) and note == f"{36 - len(known)} of 36 entries are blank."
+    assert all(letter == "abcdef"[answers[y, x]] for (x, y), letter in known.items())
+
+
+# --- t-SNE ---
+
+
+def test_colours_run_along_the_axis_that_the_rows_show():
+    p, k = 31, 4
+    additive = circle(BASE, 0)[:p]
+    found = tsne.colouring(additive, structure("Z31"))
+    assert found.period == p and f"{k} × n, mod {p}" in found.words and (found.value_T == k * np.arange(p) % p).all()
+    powers = np.array([pow(3, e, p) for e in range(p - 1)])  # 3 is the least primitive root of 31
+    multiplicative = 0.05 * np.random.default_rng(0).normal(size=(p, 16))
+    multiplicative[powers, 0] += np.cos(2 * np.pi * 7 * np.arange(p - 1) / (p - 1))
+    multiplicative[powers, 1] += np.sin(2 * np.pi * 7 * np.arange(p - 1) / (p - 1))
+    found = tsne.colouring(multiplicative, structure("Z31"))
+    assert "7 × log n to base 3, mod 30" in found.words and np.isnan(found.value_T[0])
+    assert all(found.value_T[powers[e]] == 7 * e % 30 for e in range(30))
+
+
+def test_noise_is_coloured_by_residue_and_said_to_have_no_frequency():
+    found = tsne.colouring(np.random.default_rng(1).normal(size=(31, 16)), structure("Z31"))
+    assert "no key frequency found" in found.words and (found.value_T == np.arange(31)).all()
+
+
+def test_groups_are_coloured_by_the_cosets_of_the_planted_subgroup():
+    run = BASE.replace(operation="xy", structure="S4")
+    group = structure("S4")
+    found = tsne.colouring(circle(run, 0)[: group.order], group)
+    members = groups.generated_subgroup(group, [groups.permutation_index(group, (1, 2, 0, 3))])
+    planted = groups.cosets(group, members, "left")
+    assert found.period is None and "order 3" in found.words
+    assert (planted[:, None] == planted).tolist() == (found.value_T[:, None] == found.value_T).tolist()
+
+
+def test_perplexity_stays_below_the_number_of_rows():
+    assert [tsne.perplexity(n) for n in (4, 31, 97, 120)] == [1, 10, 30, 30]
+    assert tsne.coordinates(np.random.default_rng(0).normal(size=(4, 5))).shape == (4, 2)
+
+
+def test_figure_3_shows_the_papers_step_and_the_best_one(tmp_path):
+    """Frequency 4 makes neighbours of n and n + 8, for 4 x 8 = 1 mod 31: the paper's step is the best, so one panel is enough."""
+    picture = picture_of("figure3", write(tmp_path, "figure3"))
+    labels = [axes.get_xlabel() for axes in picture.axes if axes.get_visible()]
+    assert ["n joined to n + 8" in label for label in labels] == [True, True, False]
+    assert "clearest of 3" in labels[0] and "typical" in labels[1] and "xy S4" in labels[2] and "cosets gH" in labels[2]
+    joints = np.concatenate([np.array(drawn.get_data()).T for drawn in picture.axes[0].lines]).reshape(-1, 2, 2)
+    spread = np.ptp(joints.reshape(-1, 2), axis=0).max()
+    assert len(joints) == 31 and np.linalg.norm(joints[:, 0] - joints[:, 1], axis=1).mean() < spread / 4
+
+
+def test_figure_3_adds_the_best_step_where_it_differs():
+    angle = 2 * np.pi * 3 * np.arange(31) / 31
+    network = figure3.Network(0, np.zeros((31, 2)), np.stack([np.cos(angle), np.sin(angle)], axis=1), 0.0)
+    assert figure3.kinds(structure("Z31"), network) == [8, 10]  # 3 x 10 = -1 mod 31
+    assert figure3.kinds(structure("S3"), network) == [None]
+
+
+def test_missing_arrays_are_an_error_of_one_line(tmp_path):
+    folder = write(tmp_path, "quickstart")
+    shutil.rmtree(folder / "arrays")
+    with pytest.raises(GrokError, match="no arrays of run 0"):
+        gallery.ENTRIES["quickstart_tsne"].picture(folder)
+
+
+# --- Which figures, and when ---
+
+
+@pytest.mark.parametrize("folder, figure", [("figure1_left", {"figure1_left", "figure4"}), ("figure1_left_paper", {"figure1_left", "figure4"}), ("figure3-seed=3", {"figure3", "embedding_structure", "embedding_growth", "tsne_sheet"}),
+                                            ("quickstart-seed=3", {"quickstart", "quickstart_loss", "quickstart_tsne"}), ("figure33", {"learning_curves"}), ("mine", {"learning_curves"})])
+def test_a_folder_uses_the_figures_of_its_longest_prefix(folder, figure):
+    assert {entry.name for entry in gallery.entries_of(folder)} == figure
+
+
+def test_draw_writes_both_files_and_nothing_else(tmp_path):
+    folder = write(tmp_path, "unheard_of")
+    before = {path.name for path in folder.iterdir()}
+    png, pdf = figures.draw(folder)
+    assert {path.name for path in folder.iterdir()} - before == {"learning_curves.png", "learning_curves.pdf"} == {png.name, pdf.name}
+    with Image.open(png) as image:
+        assert image.width == round(style.SINGLE * style.LOOK["savefig.dpi"])
+        assert image.info[style.FINGERPRINT] == gallery.fingerprint(gallery.ENTRIES["learning_curves"], folder)
+    assert pdf.read_bytes().startswith(b"%PDF")
+
+
+def lines_of(capsys, root, *names) -> dict[str, str]:
+    """What draw_all prints, by figure."""
+    capsys.readouterr()
+    assert figures.draw_all(root, list(names)) == 0
+    return dict(printed.split(": ", 1) for printed in capsys.readouterr().out.splitlines())
+
+
+def test_a_figure_is_drawn_again_only_when_its_results_change(tmp_path, capsys):
+    folder = write(tmp_path / "results", "init_scale")
+    assert lines_of(capsys, tmp_path / "results")["init_scale"].startswith("drawn")
+    clone = tmp_path / "clone"
+    shutil.copytree(tmp_path / "results", clone, copy_function=shutil.copyfile)  # new times, as in a fresh clone
+    png = clone / "init_scale" / "init_scale.png"
+    drawn_at = png.stat().st_mtime_ns
+    assert lines_of(capsys, clone)["init_scale"].startswith("unchanged") and png.stat().st_mtime_ns == drawn_at
+    curves = pd.read_parquet(clone / "init_scale" / "curves.parquet")
+    curves.assign(val_loss=1.0).to_parquet(clone / "init_scale" / "curves.parquet")
+    assert lines_of(capsys, clone)["init_scale"].startswith("drawn")
+    assert lines_of(capsys, clone)["init_scale"].startswith("unchanged")
+    entry = gallery.ENTRIES["init_scale"]
+    assert gallery.is_current(entry, folder)
+    (folder / "init_scale.pdf").unlink()
+    assert not gallery.is_current(entry, folder)
+    shutil.copyfile(clone / "init_scale" / "init_scale.pdf", folder / "init_scale.pdf")
+    (folder / "init_scale.png").write_bytes(b"torn")
+    assert not gallery.is_current(entry, folder)
+
+
+def test_extra_tables_arrays_and_code_count_but_local_files_do_not(tmp_path, monkeypatch):
+    folder, entry = write(tmp_path, "figure7"), gallery.ENTRIES["figure7"]
+    marks = [gallery.fingerprint(entry, folder)]
+    (folder / "arrays").mkdir()
+    (folder / "arrays" / "run_0000_params.npz").write_bytes(b"weights")
+    (folder / ".lock").write_text("")
+    (folder / "checkpoints" / "x").write_text("")
+    assert gallery.fingerprint(entry, folder) == marks[0]
+    pd.DataFrame({"run": [0]}).to_parquet(folder / "sharpness.parquet")
+    marks.append(gallery.fingerprint(entry, folder))
+    results.write_arrays(folder, "run_0000", {"unembedding": np.zeros(3)})
+    marks.append(gallery.fingerprint(entry, folder))
+    source = gallery.inspect.getsource
+    monkeypatch.setattr(gallery.inspect, "getsource", lambda module: source(module) + "#" * (module is style))
+    marks.append(gallery.fingerprint(entry, folder))
+    assert len(set(marks)) == 4
+
+
+@pytest.fixture
+def saved(monkeypatch) -> list[str]:
+    """The names of the figures that would have been written, in order; nothing is."""
+    names = []
+    monkeypatch.setattr(style, "save", lambda picture, folder, name, fingerprint: names.append(name) or style.paths(folder, name))
+    return names
+
+
+def test_a_name_draws_anew_and_alone(tmp_path, capsys, saved, monkeypatch):
+    write(tmp_path, "init_scale")
+    write(tmp_path, "figure1_left")
+    monkeypatch.setattr(gallery, "is_current", lambda entry, folder: True)
+    assert list(lines_of(capsys, tmp_path, "init_scale", "figure4")) == ["figure4", "init_scale"] == saved
+    lines_of(capsys, tmp_path, "figure1_left")  # the name of a folder stands for all its figures
+    assert saved[2:] == ["figure1_left", "figure4"]
+    assert set(lines_of(capsys, tmp_path)) > {"figure4", "init_scale"} and len(saved) == 4
+
+
+def test_an_unknown_name_is_an_error_with_what_comes_close(tmp_path, saved):
+    write(tmp_path, "init_scale")
+    with pytest.raises(GrokError, match="no figure and no results folder 'figure1_centre': did you mean figure1_center"):
+        figures.draw_all(tmp_path, ["init_scale", "figure1_centre"])
+    assert not saved
+
+
+def test_what_is_missing_or_broken_is_named_and_the_others_are_drawn(tmp_path, capsys, saved):
+    write(tmp_path, "init_scale")
+    (write(tmp_path, "figure1_center") / "runs.parquet").write_bytes(b"torn")
+    said = lines_of(capsys, tmp_path)
+    assert said["init_scale"].startswith("drawn") and said["figure1_right"].startswith("drawn")
+    assert said["figure1_center"].startswith("not drawn: the tables in")
+    assert "python -m grok train configs/figure6.py" in said["figure6"]
+    assert set(said) == {entry.name for entry in gallery.ENTRIES.values()} - {"learning_curves"}
+
+
+def test_draw_leaves_out_what_the_results_do_not_allow(tmp_path, capsys, saved):
+    folder = write(tmp_path, "quickstart")
+    shutil.rmtree(folder / "arrays")
+    assert {path.stem for path in figures.draw(folder)} == {"quickstart", "quickstart_loss"} == set(saved)
+    assert "quickstart_tsne not drawn: " in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_gives_one_line(tmp_path, capsys):
+    folder = write(tmp_path, "init_scale")
+    (folder / "init_scale.pdf").mkdir()
+    assert lines_of(capsys, tmp_path)["init_scale"].startswith("not drawn: cannot write to")
+
+
+def test_operations_have_raised_exponents():
+    assert style.pretty("x^3+xy^2+y") == "x³+xy²+y" and style.pretty("xyx^-1") == "xyx⁻¹" and style.pretty("x^(-12)") == "x⁻¹²"

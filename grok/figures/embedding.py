@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from grok.analysis import fourier, geometry, groups
+from grok.embeddings import element_rows
 from grok.experiment import GrokError
 from grok.figures import style, tsne
 from grok.operations import Structure
@@ -19,7 +20,7 @@ COSINE, DOT = "cosine", "dot product"
 SIMILARITIES = {COSINE: fourier.cosine_similarity, DOT: fourier.dot_similarity}
 NAMED_KEYS = 6
 DRAWS = 50  # permuted matrices behind a null that is only named
-rows = tsne.element_rows
+rows = element_rows
 
 
 # --- Spectrum ---

@@ -8,7 +8,7 @@ from grok.figures import embedding, moments, style, tsne
 from grok.figures.gallery import figure
 from grok.operations import Structure
 
-CAPTION = ("Structure of embedding and output layer of the clearest network of each task, where its validation accuracy was highest. "
+CAPTION = ("Embedding (input) and output layer of the clearest network of each task, where its validation accuracy was highest. "
            "Red: bands and means over permuted rows (lines of irreps: a random matrix); dashed: threshold of a key frequency.")
 
 
@@ -17,7 +17,7 @@ def embedding_structure(results):
     drawn, notes = [], []
     for task, run, rank in moments.clearest(results):
         moment = moments.best(moments.moments(results, run))
-        drawn += [(f"{task}, {matrix}", *tsne.element_rows(results, run, matrix, moment.step)) for matrix in ("embedding", "unembedding")]
+        drawn += [(f"{task}, {matrix}", *tsne.element_rows(results, run, matrix, moment.step)) for matrix in ("input", "output")]
         notes.append(f"{task}: {rank}, {moment.words.replace(chr(10), ', ')}.")
     return page(drawn), " ".join(notes)
 

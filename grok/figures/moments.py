@@ -10,7 +10,7 @@ from grok.figures import data, style, tsne
 from grok.operations import Structure, is_prime
 from grok.results import THRESHOLD
 
-MATRIX = "unembedding"
+MATRIX = "output"
 
 
 class Moment(NamedTuple):
