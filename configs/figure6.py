@@ -3,7 +3,7 @@
 Shows: accuracy curves and best accuracies for growing k; training must still reach 100%.
 
 Cost: paper scale 6 values of k, 3 seeds, 10^5 updates on S5; small scale x+y mod 31 at 70% (672
-training rows) with k in proportion, 3 seeds, one block of width 32 with learning rate 5e-3 (minutes).
+training rows) with k in proportion, 3 seeds, one block of width 32 with learning rate 5e-3, decay 0.5 (minutes).
 """
 
 from grok.experiment import Experiment, Run, grid
@@ -13,5 +13,5 @@ def experiment(scale):
     if scale == "paper":
         base, counts, seeds = Run(operation="xy", structure="S5", train_fraction=0.5, num_steps=100_000), [0, 10, 100, 1000, 2000, 3000], range(3)
     else:
-        base, counts, seeds = Run(operation="x+y", structure="Z31", train_fraction=0.7, n_layers=1, d_model=32, learning_rate=5e-3, num_steps=8_000, eval_every=100), [0, 1, 10, 50, 150, 300], range(3)
+        base, counts, seeds = Run(operation="x+y", structure="Z31", train_fraction=0.7, n_layers=1, d_model=32, learning_rate=5e-3, weight_decay=0.5, num_steps=8_000, eval_every=100), [0, 1, 10, 50, 150, 300], range(3)
     return Experiment(name="figure6", scale=scale, runs=grid(base.replace(stop_after=0), corrupted_labels=counts, seed=seeds))

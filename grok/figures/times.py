@@ -45,8 +45,12 @@ def draw_times(axes, runs, field: str, split: str, place=lambda value: value) ->
 
 
 def draw_power_law(axes, runs, field: str) -> str:
-    """The law time ~ value^slope of the validation crossings as a dashed line; returns it in words."""
-    begun, times, last = data.crossings(runs[runs[field] > 0], "val")
+    """The law time ~ value^slope of the validation crossings as a dashed line; returns it in words.
+
+    Fitted where every network fits its training rows: where some cannot, as under too much decay, there is no delay to speak of.
+    """
+    fitted = runs.groupby(field)["steps_to_train_99"].transform(lambda steps: steps.notna().all())
+    begun, times, last = data.crossings(runs[(runs[field] > 0) & fitted], "val")
     if len(begun) == 0:
         return "No run to fit."
     law = survival.power_law(begun[field], times, last)
@@ -54,7 +58,9 @@ def draw_power_law(axes, runs, field: str) -> str:
         return "No law fitted: fewer than three runs reached 99% validation accuracy, or all at one value."
     ends = np.array([begun[field].min(), begun[field].max()])
     axes.plot(ends, np.exp(law.intercept + law.slope * np.log(ends)), color=style.BLACK, linestyle="dashed", linewidth=1, label="power law")
-    words = f"Updates to 99% validation ∝ ({field.replace('_', ' ')})^{-law.value:.2f} (95% interval of the exponent {-law.high:.2f} to {-law.low:.2f})."
+    left_out = sorted(set(runs[field][(runs[field] > 0) & ~fitted]))
+    words = f"Updates to 99% validation ∝ ({field.replace('_', ' ')})^{-law.value:.2f} (95% interval of the exponent {-law.high:.2f} to {-law.low:.2f})"
+    words += f", fitted without {', '.join(f'{value:g}' for value in left_out)}, where not every network fits its training rows." if left_out else "."
     return words.replace("-", "−")
 
 
