@@ -1,4 +1,4 @@
-"""The command line: python -m grok {operations, table, train, figures, flatness, embeddings, scores, skipgram, bench}. Short: parse, call, print."""
+"""The command line: python -m grok {operations, table, train, figures, flatness, embeddings, scores, classical, skipgram, bench}. Short: parse, call, print."""
 
 import argparse
 import dataclasses
@@ -63,6 +63,9 @@ def make_parser() -> Parser:
     sub.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write to")
     sub = command(measure_scores, "scores", "score the structure of the embeddings of a results folder, beside null models")
     sub.add_argument("folder", metavar="RESULTS", type=Path, help="such as results/figure3; symmetry scores need kept parameters")
+    sub = command(fit_classical, "classical", "fit classical models on learned vectors, beside random, one-hot and untrained ones")
+    sub.add_argument("folder", metavar="RESULTS", type=Path, help="such as results/figure3")
+    sub.add_argument("--run", metavar="N", type=int, action="append", help="only this run; may be given several times (default: all)")
     add_skipgram(command)
     sub = command(run_bench, "bench", "measure the speed of training on this machine, beside its own matrix rate")
     sub.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
@@ -238,6 +241,13 @@ def measure_scores(options) -> None:
     from grok import scores
 
     print(scores.summary(scores.measure(options.folder)))
+
+
+def fit_classical(options) -> None:
+    from grok import downstream
+
+    table, left_out, path = downstream.measure(options.folder, options.run)
+    print(downstream.summary(table), *left_out, path, sep="\n")
 
 
 def learn_skipgram(options) -> None:
