@@ -36,7 +36,7 @@ MAY_IMPORT = {  # module or folder of modules -> what it may import of grok
     "embeddings": {"experiment", *TASK, "results", "analysis"},
     "downstream": {"experiment", *TASK, "dataset", "results", "analysis", "embeddings", "symmetry"},
     "scores": {"experiment", *TASK, "results", "analysis", "embeddings", "symmetry"},
-    "figures": {"experiment", *TASK, "dataset", "results", "analysis", "embeddings", "figures"},
+    "figures": {"experiment", *TASK, "encodings", "dataset", "results", "analysis", "embeddings", "figures"},
     "__main__": {"experiment", *TASK, "slots", "sweep", "results", "figures", "flatness", "embeddings", "scores", "downstream", "skipgram", "bench"},
     "__init__": set(),
 }

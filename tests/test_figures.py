@@ -527,3 +527,11 @@ def test_a_folder_that_cannot_be_written_gives_one_line(tmp_path, capsys):
 
 def test_operations_have_raised_exponents():
     assert style.pretty("x^3+xy^2+y") == "x³+xy²+y" and style.pretty("xyx^-1") == "xyx⁻¹" and style.pretty("x^(-12)") == "x⁻¹²"
+
+
+def test_the_circulant_share_of_an_encoding_sees_differences_alone():
+    full = encodings.circulant_before(BASE.replace(values="fourier"))
+    assert full == pytest.approx(1)  # inner products of Fourier features are sums of cosines of the difference
+    assert encodings.circulant_before(BASE) == encodings.circulant_before(BASE.replace(values="onehot")) < 0.2
+    assert 0.2 < encodings.circulant_before(BASE.replace(values="scalar")) < 0.9
+    assert np.isnan(encodings.circulant_before(BASE.replace(values="file", table="nowhere.npz")))

@@ -5,9 +5,12 @@ import textwrap
 import numpy as np
 import pandas as pd
 
-from grok.analysis import survival
+from grok.analysis import fourier, survival
+from grok.encodings import element_features
+from grok.experiment import GrokError, Run
 from grok.figures import data, style
 from grok.figures.gallery import figure
+from grok.operations import structure
 
 TASK = ["operation", "structure"]
 COLUMNS = (*TASK, "weight_decay", "seed", "positions", "values", "bins", "base", "frequencies", "table", "train_table", "tied",
@@ -25,6 +28,31 @@ def encoding_name(run: dict) -> str:
     words += ["trained on"] * (run["values"] == "file" and run["train_table"])
     words += [f"positions {run['positions']}"] * (run["positions"] != "sinusoidal") + ["tied"] * bool(run["tied"])
     return ", ".join(words) or "the paper's"
+
+
+def circulant_before(run: Run) -> float:
+    """How far the encoding of Z/n respects differences before training: the circulant share of its cosines; NaN where it has none.
+
+    A trained table, and a trained map of one-hot vectors, begin as random vectors; a trained map of other features keeps
+    their inner products on average, so the features stand for it.
+    """
+    begins = run.replace(values="random") if run.values in ("learned", "onehot") else run
+    try:
+        return fourier.circulant_score(fourier.cosine_similarity(element_features(begins)))
+    except GrokError:  # no residues, or a table that is not at hand
+        return np.nan
+
+
+def prediction(results) -> str:
+    """Whether that score predicts the time to generalise under decay: rank correlation over runs, in words, a sentence a task."""
+    runs = named_runs(results)
+    sentences = []
+    for (operation, name), here in runs[runs["decays"]].groupby(TASK, sort=False):
+        score = np.array([circulant_before(results.experiment_run(run)) for run in here["run"]])
+        if structure(name).is_ring and len(np.unique(score[known := np.isfinite(score)])) > 2:
+            rho = survival.spearman_interval(score[known], here["crossed"].fillna(np.inf)[known].rank())
+            sentences.append(f"{style.pretty(operation)}: ρ = {rho.value:.2f} [{rho.low:.2f}, {rho.high:.2f}].".replace("-", "−"))
+    return " ".join(["Rank correlation of updates (never counts as last) with the circulant share of the untrained encoding's cosines, under decay:", *sentences]) if sentences else ""
 
 
 def named_runs(results) -> pd.DataFrame:
@@ -72,7 +100,7 @@ def encodings(results):
             ax.text(0.5, names.index(name), "not run", transform=ax.get_yaxis_transform(), fontsize=6, color=style.GREY, ha="center", va="center")
     handles = [ax.plot([], [], marker=marker, color=colour, linewidth=1, label=words)[0] for words, colour, marker, _ in LOOKS.values()]
     picture.legend(handles=handles, loc="outside upper center", ncols=2)
-    return picture, ""
+    return picture, prediction(results)
 
 
 def draw_runs(axes, place: int, runs: pd.DataFrame, decays: bool) -> None:
