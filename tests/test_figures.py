@@ -312,7 +312,7 @@ def test_encodings_have_a_row_each_with_medians_and_the_share_that_never_got_the
     assert (first.get_title(), second.get_title()) == ("x+y  Z31", "xy  S4")
     assert [label.get_text() for label in first.get_yticklabels()] == ["the paper's", "digits, base 2", "positions rotary, tied"]
     medians = {(to_hex(drawn.get_color()), *np.concatenate(drawn.get_data())) for drawn in first.lines if np.isfinite(drawn.get_xdata()).any()}
-    (_, green, _, shift), (_, red, _, other) = encodings.LOOKS[True], encodings.LOOKS[False]
+    (_, green, _, shift), (*_, other) = encodings.LOOKS[True], encodings.LOOKS[False]
     assert medians == {(to_hex(green).lower(), 1000, place + shift) for place in (0, 2)}
     triangles = {(*np.round(offset, 2),) for drawn in dots(first, marker_is_open=False) if to_hex(drawn.get_facecolors()[0]) == "#ffffff" for offset in drawn.get_offsets()}
     assert triangles == {(10_000, round(place, 2)) for place in (other, 1 + other, 2 + other, 1 + shift)}
