@@ -6,7 +6,7 @@ from grok.figures import curves, data, fractions, style
 from grok.figures.gallery import figure
 
 
-@figure("figure6", "figure6", caption="Figure 6: k training answers replaced by those of other training rows. Left: accuracy curves of every run. "
+@figure("figure6", "figure6", caption="Figure 6: k training answers replaced by those of other training rows. Left: the best accuracy so far of every run. "
         "Right: best accuracies; dots are runs, bars 95% intervals of the mean.")
 def figure6(results):
     runs = data.runs_with(results, "corrupted_labels", *fractions.COLUMNS)
@@ -18,14 +18,16 @@ def figure6(results):
 
 
 def draw_accuracies(axes, results, runs, colours: dict) -> None:
-    """The accuracy curves, a colour a number of corrupted labels."""
+    """The best accuracies so far, a colour a number of corrupted labels; the curves themselves hide each other where they collapse and recover."""
     shown = results.curves[results.curves["step"] > 0]
     style.step_axis(axes, shown["step"].max() if len(shown) else 10)
     style.accuracy_axis(axes)
     if shown.empty:
         return style.say(axes, "no run has been evaluated yet")
     data.need(shown, "train_accuracy", "val_accuracy", where=results.folder)
-    curves.draw_lines(axes, shown, runs["run"], [colours[k] for k in runs["corrupted_labels"]], "accuracy", width=0.8)
+    best = shown.groupby("run")[["train_accuracy", "val_accuracy"]].cummax()
+    curves.draw_lines(axes, shown.assign(**best), runs["run"], [colours[k] for k in runs["corrupted_labels"]], "accuracy", width=0.8)
+    axes.set_ylabel("Best accuracy so far (%)")
     style.legend_above(axes, curves.legend_handles({f"k = {k}": colour for k, colour in colours.items()}), columns=4)
 
 
