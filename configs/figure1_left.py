@@ -4,7 +4,7 @@ Shows: accuracy (Fig 1 left) and loss (Fig 4: validation loss rises for orders o
 split and the same initial weights, once with Adam and once with AdamW, for the whole budget.
 
 Cost: paper scale 10^6 updates of two runs; small scale 3 10^5 updates of x/y mod 31 at 80% in one block of width 32 with
-learning rate 0.01, decay 0.3 in the place of 1 (about 5 minutes on two cores; another 2 10^5 without decay changed nothing).
+learning rate 0.01, decay 0.3 in the place of 1 (about 5 minutes on two cores).
 Expect: at paper scale validation near 100% only around 10^6 updates without decay.
 """
 
