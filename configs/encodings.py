@@ -24,8 +24,8 @@ def experiment(scale):
         ring, group = Run(structure="Z97", num_steps=100_000), Run(operation="xy", structure="S5", train_fraction=0.6, num_steps=100_000)
         tables = [f"results/{made}/arrays/run_{n:04d}.npz" for made, n in (("figure2_right_paper", 12), ("figure2_right_paper", 72), ("skipgram_x_plus_y", 0))]  # at 50%
     else:
-        ring = Run(structure="Z31", train_fraction=0.7, n_layers=1, d_model=32, learning_rate=0.01, weight_decay=0.3, num_steps=5_000, eval_every=100)
-        group = Run(operation="xy", structure="S4", train_fraction=0.8, d_model=32, learning_rate=5e-3, num_steps=6_000, eval_every=100)
+        ring = Run(structure="Z31", train_fraction=0.7, n_layers=1, d_model=32, learning_rate=0.01, weight_decay=0.3, num_steps=4_000, eval_every=100)
+        group = Run(operation="xy", structure="S4", train_fraction=0.8, d_model=32, learning_rate=5e-3, num_steps=4_000, eval_every=100)
         tables = [f"results/{made}/arrays/run_{n:04d}.npz" for made, n in (("figure2_right", 9), ("figure2_right", 45), ("skipgram_Z31", 0))]  # at 70%
     learned = [dict(values="file", table=table, train_table=further) for table in tables for further in (False, True)]
     numbers = ELEMENTS + RESIDUES + learned + POSITIONS + TIED
