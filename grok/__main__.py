@@ -192,8 +192,8 @@ def train(options) -> int:
 
     from grok import slots, sweep
 
-    slots.start_devices(options.distributed, given.get("coordinator"), given.get("num_processes"), given.get("process_id"))
-    how = sweep.Options(options.results, given.get("slots"), given.get("time_limit"), options.checkpoint_every, options.anew)
+    process, n_processes = slots.start_devices(options.distributed, given.get("coordinator"), given.get("num_processes"), given.get("process_id"))
+    how = sweep.Options(options.results, given.get("slots"), given.get("time_limit"), options.checkpoint_every, options.anew, process, n_processes)
     try:
         folder = sweep.train_experiment(experiment, how)
     except sweep.Interrupted as stop:

@@ -21,11 +21,9 @@ logging.getLogger("absl").setLevel(logging.CRITICAL)
 class Checkpoints:
     """The checkpoints below `folder`. A checkpoint is a flat dict of numpy arrays and a JSON-able dict."""
 
-    def __init__(self, folder: Path, process: int = 0):
+    def __init__(self, folder: Path):
         self.folder = folder.absolute()
-        # Each process of a distributed sweep keeps its own checkpoints; none waits for another.
-        alone = ocp.options.MultiprocessingOptions(primary_host=process, active_processes={process}, barrier_sync_key_prefix=f"process{process}")
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=False, multiprocessing_options=alone)
+        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=False)
         with disk_errors(folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             self.manager = ocp.CheckpointManager(self.folder, options=options)

@@ -15,6 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from grok.dataset import Dataset, effective_batch_size, make_dataset
 from grok.experiment import GrokError, Run
+from grok.join import join
 from grok.train import (
     MATMUL_PRECISION,
     TRACED,
@@ -34,11 +35,11 @@ BYTES_A_PARAMETER = 4 * 5  # parameter, two moments, gradient and update in floa
 BYTES_A_VALUE = 4 * 12  # what a forward and backward pass keep of each value of the residual stream and FFN
 
 
-def start_devices(distributed: bool = False, coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None) -> None:
-    """Make this process's devices ready; must come before JAX is first used.
+def start_devices(distributed: bool = False, coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None) -> tuple[int, int]:
+    """Make this process's devices ready; must come before JAX is first used. Returns this process's number and how many there are.
 
     One host device a core, so that slots spread over a CPU's cores. `distributed`, or a coordinator's address,
-    joins other processes through jax.distributed.
+    joins other processes.
     """
     joining = distributed or coordinator
     if not joining and (num_processes, process_id) != (None, None):
@@ -47,21 +48,17 @@ def start_devices(distributed: bool = False, coordinator: str | None = None, num
         raise GrokError(f"--process-id {process_id} must lie between 0 and {num_processes - 1}")
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
     if not joining:
-        return
-    try:
-        jax.distributed.initialize(coordinator, num_processes, process_id)
-        # All meet here once, to learn how many they are; from then on none depends on another, nor ends with it.
-        jax.local_devices(), jax.process_count()
-        jax.distributed.shutdown()
-    except (RuntimeError, ValueError) as error:
-        raise GrokError(f"cannot join the other processes ({str(error).splitlines()[0]}): give --coordinator HOST:PORT --num-processes N --process-id I") from error
+        return 0, 1
+    process, count, cuda_devices = join(coordinator, num_processes, process_id)
+    jax.config.update("jax_cuda_visible_devices", cuda_devices)
+    return process, count
 
 
-def device_facts() -> dict:
+def device_facts(processes: int = 1) -> dict:
     """What the numbers were computed on, for experiment.json."""
     devices = jax.local_devices()
     return {"device": f"{len(devices)} x {devices[0].device_kind}", "platform": devices[0].platform,
-            "cores": len(os.sched_getaffinity(0)), "processes": jax.process_count()}
+            "cores": len(os.sched_getaffinity(0)), "processes": processes}
 
 
 def choose_slots(program: Program, runs: list[Run]) -> int:

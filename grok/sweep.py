@@ -43,6 +43,7 @@ class Options:
 
     slots: runs in training at once over all local devices (None: chosen). time_limit: seconds after which to
     stop, checkpoint and leave. checkpoint_every: seconds between checkpoints. anew: train complete results again.
+    process, n_processes: which of several processes this is, each of which trains its share of the runs.
     """
 
     root: Path = Path("results")
@@ -50,6 +51,8 @@ class Options:
     time_limit: float | None = None
     checkpoint_every: float = 60.0
     anew: bool = False
+    process: int = 0
+    n_processes: int = 1
 
 
 @dataclass
@@ -111,7 +114,7 @@ class Sweep:
         self.history, self.outcomes = History(), {}
         self.start, self.run_updates, self.device_seconds = time.monotonic(), 0, 0.0
         self.stop_signal, self.last_checkpoint = None, time.monotonic()
-        self.checkpoints = Checkpoints(folder / "checkpoints", jax.process_index())
+        self.checkpoints = Checkpoints(folder / "checkpoints")
 
     # -- the loop -------------------------------------------------------------------------------------------
 
@@ -285,7 +288,7 @@ def train_experiment(experiment: Experiment, options: Options = Options()) -> Pa
 
     Returns the results folder. Raises Interrupted (time limit, SIGTERM, Ctrl-C; all saved) or GrokError.
     """
-    n_processes, process = jax.process_count(), jax.process_index()
+    process, n_processes = options.process, options.n_processes
     if n_processes > len(experiment.runs):
         raise GrokError(f"{n_processes} processes are too many for {len(experiment.runs)} runs: start at most as many as there are runs")
     top = Path(options.root) / experiment.name
@@ -296,7 +299,7 @@ def train_experiment(experiment: Experiment, options: Options = Options()) -> Pa
     # The training rows of this process's runs; every mistake in them shows here, before anything is written.
     n_train = {i: make_dataset(experiment.runs[i]).n_train for i in range(process, len(experiment.runs), n_processes)}
     with results.claim(folder):
-        if results.begin(folder, experiment, device_facts(), options.anew):
+        if results.begin(folder, experiment, device_facts(n_processes), options.anew):
             sweep = Sweep(experiment, folder, options, n_train)
             with stop_at_chunk_end(sweep):
                 sweep.run()

@@ -33,7 +33,7 @@ def experiment(scale):
 @pytest.fixture
 def config(tmp_path, monkeypatch):
     """The path of a config of two tiny runs; the command line's own set-up of devices is left out."""
-    monkeypatch.setattr(slots, "start_devices", lambda *_: None)
+    monkeypatch.setattr(slots, "start_devices", lambda *_: (0, 1))
     path = tmp_path / "tiny.py"
     path.write_text(CONFIG)
     return path

@@ -299,9 +299,9 @@ def test_two_processes_give_what_one_gives(tmp_path, start_grok):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    common = ("train", config, "--results", tmp_path / "two", "--no-figures", "--coordinator", address, "--num-processes", 2, "--process-id")
+    common = ("train", config, "--results", tmp_path / "two", "--no-figures", "--checkpoint-every", 0, "--coordinator", address, "--num-processes", 2, "--process-id")
     for process in [start_grok(*common, i) for i in (0, 1)]:
-        _, err = process.communicate(timeout=100)
+        _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
     merged = results.load(tmp_path / "two" / "tiny")
     runs = tuple(BASE.replace(num_steps=num_steps, seed=seed, stop_after=0) for num_steps in (30, 47) for seed in (0, 1))
