@@ -238,6 +238,9 @@ def test_the_slope_is_fitted_at_the_steep_end():
     coarse = np.array([0.2, 0.4, 0.6, 0.8])
     assert (coarse[figure1_center.steep_end(coarse, coarse > 0)] == [0.2, 0.4, 0.6]).all()
     assert not figure1_center.steep_end(coarse, coarse > 1).any()
+    thrice = np.repeat([0.5, 0.6, 0.7, 0.8, 0.9, 0.95], 3)  # one run of three crosses at 50 and 60%, all from 70% on
+    crossed = (thrice > 0.65) | (np.arange(18) % 3 == 0)
+    assert set(thrice[figure1_center.steep_end(thrice, crossed)]) == {0.5, 0.6, 0.7, 0.8, 0.9}
 
 
 def test_a_diverged_run_counts_as_followed_to_its_budget():

@@ -44,11 +44,11 @@ def draw_growth(axes, runs) -> str:
 
 
 def steep_end(fractions: np.ndarray, crossed: np.ndarray) -> np.ndarray:
-    """Which runs [n] the slope is fitted to: those within 5 points of the least fraction at which any run crossed,
-    or at the three least such fractions where the grid is coarser."""
+    """Which runs [n] the slope is fitted to: from the least fraction at which any run crossed to 5 points above the
+    least at which most runs did, or to the third such fraction where the grid is coarser."""
     reached = np.unique(fractions[crossed])
     if not reached.size:
         return np.zeros(len(fractions), bool)
-    third = reached[min(LEAST_FRACTIONS, len(reached)) - 1]
-    last = max(third, reached[0] + STEEP_RANGE)
+    mostly = [at for at in reached if crossed[fractions == at].mean() > 0.5] or reached
+    last = max(mostly[min(LEAST_FRACTIONS, len(mostly)) - 1], mostly[0] + STEEP_RANGE)
     return (fractions >= reached[0]) & (fractions <= last + 1e-9)
