@@ -339,7 +339,7 @@ def test_encodings_are_named_by_what_departs_from_the_paper():
     named = {name: encodings.encoding_name(dataclasses.asdict(BASE.replace(**fields))) for name, fields in {
         "paper": {}, "bins": {"values": "bins", "bins": 5}, "fourier": {"values": "fourier", "frequencies": 3, "positions": "none"},
         "file": {"values": "file", "table": "a.npz:unembedding", "train_table": True}}.items()}
-    assert named == {"paper": "the paper's", "bins": "5 bins", "fourier": "Fourier, k ≤ 3, positions none", "file": "file a.npz:unembedding, trained on"}
+    assert named == {"paper": "the paper's", "bins": "5 bins", "fourier": "Fourier, k ≤ 3, positions none", "file": "table a.npz:unembedding, trained on"}
 
 
 def test_the_table_with_blanks_is_the_operations_table():

@@ -1,5 +1,6 @@
 """Beyond the paper: updates to generalise by how elements and positions are written for the network."""
 
+import re
 import textwrap
 
 import numpy as np
@@ -16,7 +17,7 @@ TASK = ["operation", "structure"]
 COLUMNS = (*TASK, "weight_decay", "seed", "positions", "values", "bins", "base", "frequencies", "table", "train_table", "tied",
            "stopped_at", "num_steps", "steps_to_val_99")
 VALUES = {"learned": "learned", "onehot": "one-hot", "random": "random, fixed", "scalar": "scalar", "bins": "{bins} bins",
-          "digits": "digits, base {base}", "fourier": "Fourier, k ≤ {frequencies}", "file": "file {table}"}
+          "digits": "digits, base {base}", "fourier": "Fourier, k ≤ {frequencies}", "file": "table {table}"}
 LOOKS = {False: ("no weight decay", style.WITHOUT_DECAY, "s", -0.18), True: ("weight decay", style.WITH_DECAY, "o", 0.18)}
 NAME_WIDTH = 24  # characters
 ROW = 0.27  # inches
@@ -24,10 +25,16 @@ ROW = 0.27  # inches
 
 def encoding_name(run: dict) -> str:
     """In what a run's writing of elements, positions and answers departs from the paper's, in words."""
+    run = run | {"table": short(run["table"])}
     words = [VALUES[run["values"]].format(**run)] if run["values"] != "learned" else []
     words += ["trained on"] * (run["values"] == "file" and run["train_table"])
     words += [f"positions {run['positions']}"] * (run["positions"] != "sinusoidal") + ["tied"] * bool(run["tied"])
     return ", ".join(words) or "the paper's"
+
+
+def short(table: str) -> str:
+    """A table's path without what all tables of results folders share: 'figure3 run_0000'."""
+    return re.sub(r"^.*?([^/]+)/arrays/([^/]+)\.npz", r"\1 \2", table)
 
 
 def circulant_before(run: Run) -> float:
