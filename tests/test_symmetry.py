@@ -136,3 +136,8 @@ def test_a_sign_test_of_what_comes_first():
     few = precedence.precedence(first[:5], second[:5])
     assert few.ratio == (10.0, 0, np.inf) and few.p_value == pytest.approx(2 / 2**5)
     assert precedence.precedence([], []).decided == 0
+
+
+def test_a_curve_known_only_at_its_ends_tells_no_order():
+    ends = pd.DataFrame({"run": 0, "step": [0, 5000], "operand": "x", "error": [2.0, 0.0], "val_accuracy": [np.nan, 1.0]})
+    assert precedence.halfway_times(ends).empty

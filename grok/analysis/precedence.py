@@ -8,6 +8,8 @@ from scipy import stats
 
 from grok.analysis.survival import LEVEL, Estimate
 
+LEAST_POINTS = 4
+
 
 class Precedence(NamedTuple):
     """Runs in which the first event came before the second, of those decided; p of a two-sided sign test; the median ratio.
@@ -42,11 +44,14 @@ def halfway_times(table: pd.DataFrame) -> pd.DataFrame:
     """For every run and operand, when the equivariance error has halved and when validation accuracy passes 50%.
 
     table: run, step, operand, error, val_accuracy, with the untrained network at step 0. Both times are read
-    from the same snapshots, so that neither curve is known more finely than the other. Columns run, operand,
+    from the same snapshots, so that neither curve is known more finely than the other; a curve that is known at
+    fewer than 4 updates tells no order, and is left out. Columns run, operand,
     untrained_error, error_halved_at, val_50_at; NaN where a run's snapshots never get there.
     """
     records = []
     for (run, operand), curve in table.sort_values("step").groupby(["run", "operand"]):
+        if curve.val_accuracy.count() < LEAST_POINTS:
+            continue
         untrained = curve.error.iloc[0]
         fallen = crossing(curve.step, curve.error, untrained / 2, rising=False)
         records.append((run, operand, untrained, fallen, crossing(curve.step, curve.val_accuracy, 0.5, rising=True)))
