@@ -95,6 +95,9 @@ def encodings(results):
     tasks, names = list(runs.groupby(TASK, sort=False)), list(runs["encoding"].unique())
     picture, axes = style.panels(1, len(tasks), width=style.DOUBLE, height=ROW * len(names) + 0.9, sharex=True, sharey=True)
     axes[0, 0].set(xscale="log", ylim=(len(names) - 0.5, -0.5), xlim=(runs[["crossed", "last"]].min(axis=None) / 1.5, runs["last"].max() * 1.5))
+    left, right = axes[0, 0].get_xlim()
+    ticks = [m * 10**e for e in range(8) for m in (1, 3) if left <= m * 10**e <= right]
+    style.name_ticks(axes[0, 0].xaxis, ticks, [f"{tick:,}" for tick in ticks])
     style.name_ticks(axes[0, 0].yaxis, range(len(names)), [textwrap.fill(name, NAME_WIDTH) for name in names])
     for ax, ((operation, structure), of_task) in zip(axes.flat, tasks):
         ax.set_title(f"{style.pretty(operation)}  {structure}", fontsize=8)
