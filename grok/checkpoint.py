@@ -13,7 +13,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from grok.experiment import GrokError
-from grok.results import disk_errors
+from grok.files import disk_errors
 
 logging.getLogger("absl").setLevel(logging.CRITICAL)
 

@@ -17,8 +17,9 @@ import pandas as pd
 
 from grok.analysis import fourier, groups
 from grok.experiment import GrokError
+from grok.files import disk_errors, replacing
 from grok.operations import Structure, is_prime, structure
-from grok.results import Results, disk_errors, load, replacing
+from grok.results import Results, load
 
 MATRICES = {"output": "unembedding", "input": "embedding"}
 RESIDUES = range(2, 11)
@@ -107,9 +108,10 @@ def export(folder: Path | str, out: Path | str, runs: Iterable[int] | None = Non
 
 
 def export_matrix(loaded: Results, out: Path, run: int, matrix: str, step: int | None) -> Path:
-    rows_ND, group = element_rows(loaded, run, matrix, step)
-    fourier.token_matrix(rows_ND, group.order)
     matrix_VD, labels_V = saved_matrix(loaded, run, matrix, step)
+    group = structure(loaded.experiment_run(run).structure)
+    rows_ND = matrix_VD[: group.order]
+    fourier.token_matrix(rows_ND, group.order)
     known = metadata(rows_ND, group)
     folder = out / (f"run_{run:04d}" + ("" if step is None else f"_step_{step:08d}") + f"_{matrix}")
     columns = {f"metadata_{name}": plain(known[name]) for name in known}

@@ -10,16 +10,12 @@ part-<i>/          the share of process i of several, in the same layout; loadin
 checkpoints/       what resuming needs; local, never committed
 previous/          complete results that a new training is about to replace; local, never committed
 
-Files are written to the side and renamed, so a reader never sees half of one.
+Files are written to the side and renamed (see grok.files), so a reader never sees half of one.
 """
 
-import contextlib
 import dataclasses
-import errno
-import fcntl
 import io
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from grok.experiment import Experiment, GrokError, Run
+from grok.files import disk_errors, replacing
 from grok.provenance import provenance
 
 METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_fresh_accuracy", "val_mirrored_accuracy",
@@ -37,50 +34,6 @@ OUTCOMES = ("status", "stopped_at", "steps_to_train_99", "steps_to_val_99", "ste
 THRESHOLD = 0.99
 SUSTAINED = 10
 LOCAL = ("checkpoints", "previous")
-FULL_DISK = "the disk that holds {folder} is full; what was saved before is intact: free some space and run the same command again"
-
-
-@contextlib.contextmanager
-def disk_errors(folder: Path, option: str = "--results DIR"):
-    """Turn a full disk or a missing permission into one line that says what is safe, and which option names another place."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise GrokError(FULL_DISK.format(folder=folder)) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.ENOENT, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG):
-            raise GrokError(f"cannot write to {folder} ({error.strerror}): choose another place with {option}") from error
-        raise
-    except ValueError as error:  # Orbax reports a full disk in words.
-        if "RESOURCE_EXHAUSTED" in str(error) or "No space left" in str(error):
-            raise GrokError(FULL_DISK.format(folder=folder)) from error
-        raise
-
-
-@contextlib.contextmanager
-def replacing(path: Path):
-    """A path to write to; it takes the place of `path` only once it is complete. One writer at a time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    side = path.with_name(f".{path.name}.part")
-    try:
-        yield side
-        os.replace(side, path)
-    finally:
-        side.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def claim(folder: Path):
-    """Hold a results folder for this process; a second process is refused."""
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".lock", "w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise GrokError(f"another process is training into {folder}: wait for it, or choose another place with --results DIR") from None
-        yield
 
 
 def specification(experiment: Experiment) -> dict:

@@ -30,7 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from grok import results
+from grok import files, results
 from grok.dataset import Tokens, batch_rows, effective_batch_size, make_dataset, token_labels
 from grok.experiment import Experiment, GrokError, Run
 from grok.operations import Table, table
@@ -178,7 +178,7 @@ def learn(root: Path, name: str, operation: str, structure: str = "Z97", train_f
     experiment, folder = Experiment(name=name, runs=(run,)), Path(root) / name
     refuse_foreign_files(folder)
     facts = {"model": "skip-gram with negative sampling", "negatives": NEGATIVES, "noise_power": NOISE_POWER, "epochs": epochs}
-    with results.claim(folder):
+    with files.claim(folder):
         if results.begin(folder, experiment, device_facts() | facts):
             start = time.monotonic()
             write(folder, run, full_table=train_fraction is None)
@@ -188,7 +188,7 @@ def learn(root: Path, name: str, operation: str, structure: str = "Z97", train_f
 
 def refuse_foreign_files(folder: Path) -> None:
     """Raise GrokError where a folder holds something, but no experiment of ours."""
-    with results.disk_errors(folder):
+    with files.disk_errors(folder):
         others = [path.name for path in folder.iterdir() if path.name not in (*results.LOCAL, ".lock")] if folder.exists() else []
     if others and results.read_description(folder) is None:
         raise GrokError(f"{folder} holds files of another origin ({min(others)}): choose another --name, or move that folder away")
@@ -213,7 +213,7 @@ def write(folder: Path, run: Run, full_table: bool) -> None:
     if full_table:
         told["train_fraction"] = 1.0
     results.write_tables(folder, results.runs_table([{"run": 0} | told | results.outcome(curves, run, diverged=False, stopped=True)]), curves)
-    results.write_arrays(folder, "run_0000", results.matrices(*map(np.asarray, vectors), labels))
+    results.write_arrays(folder, results.arrays_name(0), results.matrices(*map(np.asarray, vectors), labels))
 
 
 def closing_line(row) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from grok import results
+from grok import files, results
 from grok.checkpoint import Checkpoints
 from grok.dataset import effective_batch_size, make_dataset, token_labels
 from grok.experiment import Experiment, GrokError, Run
@@ -298,7 +298,7 @@ def train_experiment(experiment: Experiment, options: Options = Options()) -> Pa
     folder = top / f"part-{process}" if n_processes > 1 else top
     # The training rows of this process's runs; every mistake in them shows here, before anything is written.
     n_train = {i: make_dataset(experiment.runs[i]).n_train for i in range(process, len(experiment.runs), n_processes)}
-    with results.claim(folder):
+    with files.claim(folder):
         if results.begin(folder, experiment, device_facts(n_processes), options.anew):
             sweep = Sweep(experiment, folder, options, n_train)
             with stop_at_chunk_end(sweep):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from grok.analysis import fourier
+from grok.analysis import fourier, scoring
 from grok.experiment import GrokError
 from grok.operations import structure
 
@@ -84,16 +84,23 @@ def test_random_matrices_have_no_key_frequencies(d):
 # --- Circles ---
 
 
+def scores_of(W) -> dict[str, float]:
+    """The scores of rows on a cyclic axis, by name, with the step of the best number line and how much the rows' lengths vary."""
+    spectrum = dict(zip(scoring.SPECTRUM, scoring.spectrum_values(W, fourier.key_threshold(W))))
+    [norm_cv] = [score.value for score in scoring.dimension_parts(W)[0]()]
+    return spectrum | {"step": fourier.number_line_step(W)[0], "norm_cv": norm_cv}
+
+
 @pytest.mark.parametrize("k", [1, 12, 48])
 def test_a_clean_circle_is_found_by_every_score(k):
     W = circles([k])
-    scores = fourier.cyclic_scores(W, structure("Z97"))
+    scores = scores_of(W)
     inverse = pow(k, -1, P)
     assert scores["circularity"] == pytest.approx(1)
     assert scores["circulant_cosine"] == pytest.approx(1)
     assert scores["circulant_dot"] == pytest.approx(1)
     assert scores["step"] == min(inverse, P - inverse)
-    assert scores["step_score"] == pytest.approx(np.sin(np.pi / P) / (2 / np.pi), rel=0.02)  # neighbours' chord over the mean chord
+    assert scores["number_line"] == pytest.approx(np.sin(np.pi / P) / (2 / np.pi), rel=0.02)  # neighbours' chord over the mean chord
     assert scores["gini"] == pytest.approx(1 - 1 / 48)
     assert scores["ipr"] == scores["top_share"] == pytest.approx(1)
     assert fourier.key_frequencies(W).tolist() == [k]
@@ -105,18 +112,18 @@ def test_the_paper_step_of_8_is_frequency_12_or_85():
 
 
 def test_a_random_matrix_has_no_structure():
-    scores = fourier.cyclic_scores(gaussian(), structure("Z97"))
+    scores = scores_of(gaussian())
     assert scores["circularity"] < 0.2
     assert scores["gini"] < 0.05
     assert scores["top_share"] < 0.05
     assert scores["circulant_cosine"] < 0.03
-    assert scores["step_score"] > 0.95
+    assert scores["number_line"] > 0.95
 
 
 def test_scores_ignore_offset_scale_and_rotation_of_the_rows():
     W = circles([12, 30], noise=0.2)
     axes = np.linalg.qr(gaussian(p=16, d=16))[0]
-    before, after = (fourier.cyclic_scores(rows, structure("Z97")) for rows in (W, 7 * W @ axes + 3))
+    before, after = (scores_of(rows) for rows in (W, 7 * W @ axes + 3))
     assert after == pytest.approx(before)
 
 
@@ -245,9 +252,9 @@ def test_p_value_counts_the_observation_and_ties():
     "call, message",
     [
         (lambda: fourier.circularity(np.full((P, 4), np.nan)), "388 non-finite entries"),
-        (lambda: fourier.cyclic_scores(gaussian(p=99), structure("Z97")), "99 rows but the structure has 97"),
-        (lambda: fourier.cyclic_scores(gaussian(p=120), structure("S5")), "S5 is not a cyclic group.*coset_scores.*explained_by_irrep"),
-        (lambda: fourier.cyclic_scores(gaussian(p=6), structure("Z2xZ3")), "not a cyclic group"),
+        (lambda: scoring.matrix_scores(gaussian(p=99), structure("Z97")), "99 rows but the structure has 97"),
+        (lambda: scoring.cyclic_parts(gaussian(p=120), structure("S5"), 0), "S5 is not a cyclic group.*coset_scores.*explained_by_irrep"),
+        (lambda: scoring.cyclic_parts(gaussian(p=6), structure("Z2xZ3"), 0), "not a cyclic group"),
         (lambda: fourier.frequency_norms(np.ones((P, 4))), "all rows of the matrix are equal"),
         (lambda: fourier.number_line_step(np.ones((P, 4))), "all rows of the matrix are equal"),
         (lambda: fourier.gini(fourier.frequency_norms(np.zeros((P, 4)))), "all rows of the matrix are equal"),

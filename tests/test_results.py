@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grok import results
+from grok import files, results
 from grok.experiment import Experiment, GrokError, Run
 
 NAN, NEVER = float("nan"), None
@@ -286,18 +286,18 @@ def test_a_full_disk_gives_one_line_and_loses_nothing(tmp_path, experiment, monk
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_place_that_cannot_be_written_gives_one_line(tmp_path, place):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(GrokError, match="cannot write to .*--results DIR"), results.claim(tmp_path / place):
+    with pytest.raises(GrokError, match="cannot write to .*--results DIR"), files.claim(tmp_path / place):
         pass
     assert contents(tmp_path) == {"file": b"not a folder"}
 
 
 def test_a_claimed_folder_is_refused_to_a_second(tmp_path):
-    with results.claim(tmp_path / "two"):
-        with pytest.raises(GrokError, match="another process is training into"), results.claim(tmp_path / "two"):
+    with files.claim(tmp_path / "two"):
+        with pytest.raises(GrokError, match="another process is training into"), files.claim(tmp_path / "two"):
             pass
-        with results.claim(tmp_path / "other"):
+        with files.claim(tmp_path / "other"):
             pass
-    with results.claim(tmp_path / "two"):
+    with files.claim(tmp_path / "two"):
         pass
 
 

@@ -258,28 +258,6 @@ def number_line_step(W) -> tuple[int, np.ndarray]:
     return int(steps[best]), scores
 
 
-def cyclic_scores(W, structure: Structure) -> dict[str, float]:
-    """All Z/p scores of one matrix [p, d] of a cyclic `structure`; GrokError for other structures.
-
-    norm_cv says how much the rows' lengths vary: what dot products see and cosines do not.
-    """
-    W = centred(W, require_cyclic(structure))
-    norms = frequency_norms(W)
-    step, step_scores = number_line_step(W)
-    length_T = np.linalg.norm(W, axis=1)
-    return {
-        "gini": gini(norms),
-        "ipr": ipr(norms),
-        "top_share": float(frequency_power_share(W).max()),
-        "circularity": circularity(W),
-        "circulant_cosine": circulant_score(cosine_similarity(W)),
-        "circulant_dot": circulant_score(dot_similarity(W)),
-        "norm_cv": float(length_T.std() / length_T.mean()),
-        "step": step,
-        "step_score": float(step_scores[step - 1]),
-    }
-
-
 # --- Discrete logarithm ---
 
 
@@ -307,8 +285,13 @@ def axis_scores(W, draws: int = 200, seed: int = 0) -> dict:
     W = token_matrix(W)
     rows = {"additive": W, "multiplicative": W[discrete_log_order(len(W))]}
     scores = {axis: spectrum_scores(rows_TD, draws, seed) for axis, rows_TD in rows.items()}
-    significant = [axis for axis in scores if scores[axis]["p_value"] < 0.01]
-    return scores | {"axis": max(significant, key=lambda axis: scores[axis]["gini"], default="neither")}
+    return scores | {"axis": better_axis({axis: (found["gini"], found["p_value"]) for axis, found in scores.items()})}
+
+
+def better_axis(found: dict[str, tuple[float, float]]) -> str:
+    """The axis with the largest Gini coefficient among those with p-value < 0.01, or 'neither'; found: axis -> (Gini, p-value)."""
+    significant = [axis for axis, (_, p) in found.items() if p < 0.01]
+    return max(significant, key=lambda axis: found[axis][0], default="neither")
 
 
 def spectrum_scores(W, draws: int, seed: int) -> dict:

@@ -40,18 +40,22 @@ def crossing(steps, values, level: float, rising: bool) -> float:
     return float(np.expm1(np.interp(0, height[i - 1 : i + 1], steps[i - 1 : i + 1])))
 
 
+def followed(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `table` (run, step, operand, error, val_accuracy) whose curve is known at 4 updates or more: fewer tell no order."""
+    known = table.groupby(["run", "operand"])["val_accuracy"].transform("count")
+    return table[known >= LEAST_POINTS]
+
+
 def halfway_times(table: pd.DataFrame) -> pd.DataFrame:
     """For every run and operand, when the equivariance error has halved and when validation accuracy passes 50%.
 
     table: run, step, operand, error, val_accuracy, with the untrained network at step 0. Both times are read
-    from the same snapshots, so that neither curve is known more finely than the other; a curve that is known at
-    fewer than 4 updates tells no order, and is left out. Columns run, operand,
+    from the same snapshots, so that neither curve is known more finely than the other, and only of networks that
+    were `followed`. Columns run, operand,
     untrained_error, error_halved_at, val_50_at; NaN where a run's snapshots never get there.
     """
     records = []
-    for (run, operand), curve in table.sort_values("step").groupby(["run", "operand"]):
-        if curve.val_accuracy.count() < LEAST_POINTS:
-            continue
+    for (run, operand), curve in followed(table).sort_values("step").groupby(["run", "operand"]):
         untrained = curve.error.iloc[0]
         fallen = crossing(curve.step, curve.error, untrained / 2, rising=False)
         records.append((run, operand, untrained, fallen, crossing(curve.step, curve.val_accuracy, 0.5, rising=True)))

@@ -75,12 +75,11 @@ def picture_scores(points, prefix: str = "") -> list[Score]:
 
 def axis_score(scores: Iterable[Score]) -> Iterator[Score]:
     """Which axis orders the tokens, from the Gini coefficients on both."""
-    gini = {score.name: score for score in scores if score.name in ("gini", "log_gini")}
-    significant = [name for name, score in gini.items() if len(score.null) and fourier.p_value(score.value, score.null) < 0.01]
-    best = max(significant, key=lambda name: gini[name].value, default="neither")
-    words = {"gini": "additive", "log_gini": "multiplicative"}.get(best, best)
+    axes = {"gini": "additive", "log_gini": "multiplicative"}
+    gini = {axes[score.name]: score for score in scores if score.name in axes}
     if len(gini) == 2:
-        yield Score("axis", gini["log_gini"].value - gini["gini"].value, detail=f"{words} (Gini on discrete logarithms less Gini)")
+        best = fourier.better_axis({axis: (score.value, fourier.p_value(score.value, score.null) if len(score.null) else 1.0) for axis, score in gini.items()})
+        yield Score("axis", gini["multiplicative"].value - gini["additive"].value, detail=f"{best} (Gini on discrete logarithms less Gini)")
 
 
 def residue_scores(W, draws: int) -> Iterator[Score]:

@@ -39,7 +39,7 @@ def spectrum(axes, W, order=None) -> str:
     axes.bar(k, share_K, color=np.where(np.isin(k, keys), style.BLUE, "0.6"), width=0.85)
     low, high = np.quantile(null_NK, [0.025, 0.975], axis=0)
     style.band(axes, [0.5, *k, len(k) + 0.5], [low[0], *low, low[-1]], [high[0], *high, high[-1]], style.VERMILION)
-    axes.axhline(max(np.quantile(null_NK.max(axis=1), 0.99), 200 / len(k)), color=style.VERMILION, linewidth=0.7, linestyle="--")
+    axes.axhline(100 * fourier.key_threshold(rows_TD), color=style.VERMILION, linewidth=0.7, linestyle="--")
     for key in keys[:NAMED_KEYS]:
         axes.annotate(str(key), (key, share_K[key - 1]), xytext=(0, 1), textcoords="offset points", ha="center", va="bottom", fontsize=5.5)
     axes.set_xlim(0.3, len(k) + 0.7)

@@ -138,8 +138,7 @@ def symmetry_first(results):
     curves = data.beside(results, EQUIVARIANCE, "run", "step", "operand", "error", "val_accuracy")
     runs = data.runs_with(results, "operation", "structure", "weight_decay")
     curves = curves.merge(runs[["run", "operation", "structure", "weight_decay"]], on="run")
-    known = curves.groupby(["run", "operand"])["val_accuracy"].transform("count")
-    curves = curves[(curves["weight_decay"] > 0) & (known >= precedence.LEAST_POINTS)]
+    curves = precedence.followed(curves[curves["weight_decay"] > 0])
     tasks = list(curves.groupby(["operation", "structure"], sort=False))
     picture, axes = style.panels(1, max(len(tasks), 1), width=style.DOUBLE if len(tasks) > 1 else style.SINGLE, height=2.1, sharey=True)
     if not tasks:

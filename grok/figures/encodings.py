@@ -50,9 +50,8 @@ def circulant_before(run: Run) -> float:
         return np.nan
 
 
-def prediction(results) -> str:
-    """Whether that score predicts the time to generalise under decay: rank correlation over runs, in words, a sentence a task."""
-    runs = named_runs(results)
+def prediction(results, runs: pd.DataFrame) -> str:
+    """Whether that score predicts the time to generalise under decay: rank correlation over `named_runs`, in words, a sentence a task."""
     sentences = []
     for (operation, name), here in runs[runs["decays"]].groupby(TASK, sort=False):
         score = np.array([circulant_before(results.experiment_run(run)) for run in here["run"]])
@@ -110,7 +109,7 @@ def encodings(results):
             ax.text(0.5, names.index(name), "not run", transform=ax.get_yaxis_transform(), fontsize=6, color=style.GREY, ha="center", va="center")
     handles = [ax.plot([], [], marker=marker, color=colour, linewidth=1, label=words)[0] for words, colour, marker, _ in LOOKS.values()]
     picture.legend(handles=handles, loc="outside upper center", ncols=2)
-    return picture, prediction(results)
+    return picture, prediction(results, runs)
 
 
 def draw_runs(axes, place: int, runs: pd.DataFrame, decays: bool) -> None:

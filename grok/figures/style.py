@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter
 
-from grok import results
+from grok import files
 
 SINGLE, DOUBLE = 3.3, 6.8  # inches: one and two columns of a page
 CAPTION_SIZE = 6.5
@@ -132,9 +132,9 @@ def paths(folder: Path, name: str) -> list[Path]:
 def save(picture: Figure, folder: Path, name: str, fingerprint: str) -> list[Path]:
     """Write <name>.pdf and then <name>.png, which carries the fingerprint; returns both paths, PNG first."""
     png, pdf = paths(folder, name)
-    with results.disk_errors(folder), matplotlib.rc_context(LOOK):
-        with results.replacing(pdf) as side:
+    with files.disk_errors(folder), matplotlib.rc_context(LOOK):
+        with files.replacing(pdf) as side:
             picture.savefig(side, format="pdf", metadata={"CreationDate": None})
-        with results.replacing(png) as side:
+        with files.replacing(png) as side:
             picture.savefig(side, format="png", metadata={FINGERPRINT: fingerprint})
     return [png, pdf]
