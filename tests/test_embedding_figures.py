@@ -319,3 +319,11 @@ def test_a_matrix_that_is_not_kept_is_named(tmp_path):
     with pytest.raises(GrokError, match="no arrays of run 0 at update 7"):
         embedding.rows(found, 0, step=7)
     assert {"embedding_structure", "embedding_growth", "tsne_sheet"} < {entry.name for entry in gallery.entries_of("figure3")}
+
+
+def test_growth_follows_a_network_that_kept_snapshots(tmp_path):
+    runs = [ADDITION.replace(seed=0), ADDITION.replace(seed=1, snapshots=True)]
+    found = saved(tmp_path, runs, lambda number: {1: 0.1, 400: 1.0})
+    assert [run for _, run, _ in moments.clearest(found)] == [0]  # clearer
+    assert list(moments.clearest(found, followed=True)) == [("x+y Z13", 1, "run 1, the only one")]
+    assert [run for _, run, _ in moments.clearest(saved(tmp_path / "none", runs[:1], lambda number: {1: 0.1, 400: 1.0}), followed=True)] == [0]

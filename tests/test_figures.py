@@ -538,3 +538,12 @@ def test_the_circulant_share_of_an_encoding_sees_differences_alone():
     assert encodings.circulant_before(BASE) == encodings.circulant_before(BASE.replace(values="onehot")) < 0.2
     assert 0.2 < encodings.circulant_before(BASE.replace(values="scalar")) < 0.9
     assert np.isnan(encodings.circulant_before(BASE.replace(values="file", table="nowhere.npz")))
+
+
+def test_curves_without_accuracies_are_drawn_as_losses(tmp_path):
+    folder = write(tmp_path, "unheard_of")
+    curves = pd.read_parquet(folder / "curves.parquet").assign(train_accuracy=np.nan, val_accuracy=np.nan, train_loss=2.5, val_loss=2.6)
+    results.write_table(folder, "curves", curves)
+    [axes] = laid_out(picture_of("learning_curves", folder)).axes
+    assert axes.get_ylabel() == "Loss"
+    assert {float(y) for drawn in axes.lines for y in drawn.get_ydata()} == {2.5, 2.6}

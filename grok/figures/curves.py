@@ -12,9 +12,9 @@ MANY_RUNS = 12
 DASHES = {"train": (0, (3, 1.5)), "val": "solid"}
 
 
-@figure(DEFAULT, caption="Accuracy of every run on its full training and validation tables.")
+@figure(DEFAULT, caption="Every run on its full training and validation tables: accuracy, or loss where nothing answers equations.")
 def learning_curves(results):
-    return curves_figure(results, "accuracy")
+    return curves_figure(results, "loss" if answers_nothing(results) else "accuracy")
 
 
 @figure("quickstart", "quickstart", caption="The same split and the same initial weights, with and without weight decay.")
@@ -25,6 +25,12 @@ def quickstart(results):
 @figure("quickstart_loss", "quickstart", caption="Cross-entropy of the same runs; a gap is a loss of exactly 0 in float32.")
 def quickstart_loss(results):
     return curves_figure(results, "loss")
+
+
+def answers_nothing(results) -> bool:
+    """Whether runs were evaluated, but have no accuracy, as skip-gram's vectors."""
+    data.need(results.curves, "train_accuracy", where=results.folder)
+    return len(results.curves) > 0 and results.curves["train_accuracy"].isna().all()
 
 
 def curves_figure(results, metric: str):

@@ -7,14 +7,14 @@ from grok.figures import embedding, embedding_structure, moments, style, tsne
 from grok.figures.gallery import figure
 
 MOST_COLUMNS = 6
-CAPTION = "The output layer of the clearest network of each task while it trains; each plane has its own scale."
+CAPTION = "The output layer of the clearest network of each task (of those with snapshots) while it trains; each plane has its own scale."
 RING = "Of Z<n>, the plane of the strongest key frequency at the best moment, its axes fixed."
 GROUP = "Of groups, the first two components of each moment, coloured by the cosets that fit best at the best moment; below, the share of variance within them (of random parts)."
 
 
 @figure("embedding_growth", "figure3", "embeddings", caption=CAPTION)
 def embedding_growth(results):
-    networks = list(moments.clearest(results))
+    networks = list(moments.clearest(results, followed=True))
     picture, panels = style.panels(max(2 * len(networks), 1), MOST_COLUMNS if networks else 1, width=style.DOUBLE, height=1.35)
     if not networks:
         style.say(panels[0, 0], "no run has ended yet")

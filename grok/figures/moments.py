@@ -42,12 +42,14 @@ def best(found: list[Moment]) -> Moment:
     return max(found, key=lambda moment: (np.nan_to_num(moment.val_accuracy, nan=-1), moment.update))
 
 
-def clearest(results) -> Iterator[tuple[str, int, str]]:
+def clearest(results, followed: bool = False) -> Iterator[tuple[str, int, str]]:
     """For each task the run whose output layer is the clearest at its best moment: (task, run, which of how many it is).
 
     Among those that reached 99% validation accuracy at a moment that is kept, or if none did, among all that ended.
+    followed: where some runs of an experiment kept snapshots, among these alone.
     """
-    runs = data.runs_with(results, "operation", "structure")
+    runs = data.runs_with(results, "operation", "structure", "snapshots")
+    runs = runs[runs["snapshots"]] if followed and runs["snapshots"].any() else runs
     for (name, operation), of_task in runs[runs["status"].isin(data.TRAINED)].groupby(["structure", "operation"], sort=False):
         numbers = [int(run) for run in of_task["run"]]
         able = [run for run in numbers if best(moments(results, run)).val_accuracy >= THRESHOLD]
