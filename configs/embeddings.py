@@ -1,6 +1,6 @@
 """Beyond the paper: what the matrices of trained networks look like, and how common the circle of Figure 3 is.
 
-Shows: first, networks of five operations with and without weight decay, 3 seeds each, with snapshots of all their
+Shows: first, networks of five operations with and without weight decay, 3 seeds each, those with decay with snapshots of all their
 parameters, for the scores of `python -m grok scores results/embeddings`, and five more of the group with decay, in which to
 count clusters of cosets. Then 16 networks of x+y for each of a few ways to train (more decay, longer, more data, narrower,
 wider), in which to count t-SNE circles and key frequencies.
@@ -24,7 +24,7 @@ def experiment(scale):
         group = Run(operation="xy", structure="S5", train_fraction=0.6, n_layers=1, d_model=64, learning_rate=2e-3, num_steps=12_000)
     decay, width = ring.weight_decay, ring.d_model
     tasks = [ring.replace(operation=operation) for operation in ("x+y", "x-y", "x/y", "x*y")] + [group]
-    runs = [run.replace(snapshots=True) for task in tasks for run in grid(task, weight_decay=[0.0, task.weight_decay], seed=range(3))]
+    runs = [run.replace(snapshots=run.weight_decay > 0) for task in tasks for run in grid(task, weight_decay=[0.0, task.weight_decay], seed=range(3))]
     runs += grid(group, seed=range(3, 8))
     addition = ring.replace(operation="x+y")
     ways = [
