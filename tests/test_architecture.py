@@ -18,7 +18,7 @@ MAY_IMPORT = {  # module or folder of modules -> what it may import of grok
     "expression": {"experiment"},
     "structures": {"experiment"},
     "operations": {"experiment", "expression", "structures"},
-    "encodings": {"experiment", *TASK},
+    "encodings": {"experiment", *TASK, "files"},
     "dataset": {"experiment", *TASK, "encodings"},
     "model": {"experiment", "layers", "encodings"},
     "optimizer": {"experiment"},

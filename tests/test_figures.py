@@ -414,6 +414,16 @@ def test_missing_arrays_are_an_error_of_one_line(tmp_path):
         gallery.ENTRIES["quickstart_tsne"].picture(folder)
 
 
+def test_torn_arrays_leave_out_their_figure_alone(tmp_path, capsys):
+    folder = write(tmp_path, "quickstart")
+    path = folder / "arrays" / "run_0000.npz"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert figures.draw_all(tmp_path, ["quickstart"]) == 0
+    said = dict(printed.split(": ", 1) for printed in capsys.readouterr().out.splitlines())
+    assert said["quickstart_tsne"].startswith(f"not drawn: {path} cannot be read")
+    assert said["quickstart"].startswith("drawn") and said["quickstart_loss"].startswith("drawn")
+
+
 # --- Which figures, and when ---
 
 
