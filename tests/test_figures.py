@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import PathCollection
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 from scipy import stats
@@ -128,7 +128,7 @@ def dots(axes, marker_is_open: bool) -> list:
 def test_full_results_are_drawn_with_their_facts(tmp_path, folder_name, figure):
     said = texts(laid_out(picture_of(figure, write(tmp_path, folder_name))))
     n = len(RUNS[folder_name])
-    assert f"Small scale, {n} runs, " in said and "2 x cpu, float32." in said
+    assert "Small scale, " in said and f" {n} runs, " in said and "2 x cpu, float32." in said
     assert "cut short" not in said
     assert ("nothing measured yet" in said) == (figure == "figure7")
     assert "no run has" not in said
@@ -259,6 +259,93 @@ def test_the_power_law_is_found_and_zero_decay_stands_apart(tmp_path):
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.1", "1", "10"]
     assert axes.get_xticks()[0] == 0.1 / times.ZERO_GAP
     assert np.allclose(line(axes, style.BLACK, dashed=True), [[0.1, 10], [10_000, 100]], rtol=0.01)
+
+
+def law_runs(moments: dict, censored_at: int) -> pd.DataFrame:
+    """Runs as data.crossings reads them; moments: decay -> (updates to 99% training, to 99% validation) of each seed, None for never."""
+    rows = [(decay, "budget", censored_at, censored_at, *pair) for decay, pairs in moments.items() for pair in pairs]
+    frame = pd.DataFrame(rows, columns=["weight_decay", "status", "stopped_at", "num_steps", "steps_to_train_99", "steps_to_val_99"])
+    return frame.astype({"steps_to_train_99": "Int64", "steps_to_val_99": "Int64"})
+
+
+def test_the_power_law_leaves_out_decays_at_which_training_itself_is_slow():
+    """Validation takes 300 / decay^1.5 after quick training, up to a decay where training takes as long as it does."""
+    rng = np.random.default_rng(0)
+    planted = {decay: [(100, round(3000 * decay**-1.5 * np.exp(0.05 * rng.normal()))) for _ in range(5)] for decay in (0.1, 0.3, 1.0, 3.0)}
+    slow = {10.0: [(1500, 1600)] * 5, 30.0: [(8000, 8000), (None, None), (None, None), (None, None), (9000, None)]}
+    fit = times.fit_power_law(law_runs({0.0: [(100, None)], **planted, **slow}, 200_000), "weight_decay")
+    assert (fit.fitted, fit.left_out) == ([0.1, 0.3, 1.0, 3.0], [10.0, 30.0])
+    assert fit.law.low < 1.5 < fit.law.high and fit.law.value == pytest.approx(1.5, abs=0.05)
+    x, y = np.log([(decay, pair[1]) for decay, pairs in planted.items() for pair in pairs]).T
+    assert fit.law.value == pytest.approx(-np.polyfit(x, y, 1)[0], abs=1e-3)
+    everything = times.fit_power_law(law_runs(planted | {10.0: [(100, 1600)] * 5}, 200_000), "weight_decay")
+    assert everything.law.value < 1.4 and not everything.left_out, "the same end, were training quick, would flatten the law"
+
+
+def test_a_decay_counts_as_delayed_by_its_medians():
+    half = [(500, 1000), (500, 1000), (900, 1000)]
+    assert times.is_delayed(law_runs({1.0: half}, 5000))
+    assert not times.is_delayed(law_runs({1.0: [(501, 1000), (501, 1000), (10, 1000)]}, 5000))
+    assert times.is_delayed(law_runs({1.0: [(2500, None)] * 3}, 5000)), "not reached by 5,000, so at least twice as long"
+    assert not times.is_delayed(law_runs({1.0: [(2600, None)] * 3}, 5000))
+    assert not times.is_delayed(law_runs({1.0: [(None, None)] * 3}, 5000))
+
+
+def test_the_caption_of_a_law_says_where_it_was_fitted(tmp_path):
+    moments = {0.1: (10, 5000), 0.3: (10, 2000), 1: (10, 500), 10: (500, 500)}
+    folder = write(tmp_path, "weight_decay", lambda run: moments[run.weight_decay], runs=grid(BASE, weight_decay=list(moments), seed=[0, 1]))
+    picture = picture_of("weight_decay", folder)
+    assert "fitted from 0.1 to 1, where the median run fits its training rows in at most 50% of the updates to 99% validation, so without 10." in texts(picture)
+    assert line(picture.axes[0], style.BLACK, dashed=True)[0] == pytest.approx([0.1, 1])
+    folder = write(tmp_path / "slow", "weight_decay", lambda run: (500, 500))
+    assert "No law fitted: at no weight decay above 0" in texts(picture_of("weight_decay", folder))
+
+
+def test_the_lowest_panel_of_each_column_carries_the_axis(tmp_path):
+    """Of four panels in three columns two columns end in the first row."""
+    picture = laid_out(picture_of("figure2_left", write(tmp_path, "figure2_left")))
+    shown = [axes for axes in picture.axes if axes.get_visible()]
+    named = {axes.get_title(): (bool(axes.get_xlabel()), any(label.get_visible() and label.get_text() for label in axes.get_xticklabels())) for axes in shown}
+    assert named == {"a": (False, False), "b": (True, True), "c": (True, True), "d": (True, True)}
+    assert {axes.get_title() for axes in shown if axes.get_ylabel()} == {"a", "d"}
+
+
+def band_of(axes, colour: str) -> np.ndarray:
+    """The corners of the only band of a colour."""
+    [found] = [drawn for drawn in axes.collections if isinstance(drawn, PolyCollection) and to_hex(drawn.get_facecolors()[0]) == to_hex(colour)]
+    return np.concatenate([path.vertices for path in found.get_paths()])
+
+
+@pytest.mark.parametrize("seeds, words", [(range(2), "the range of 2 seeds."), (range(8), "95% intervals of the mean.")])
+def test_bands_are_ranges_of_few_seeds_and_intervals_of_many(tmp_path, seeds, words):
+    """At 50% data the first seed validates at 10%, the others at 100%."""
+    runs = grid(BASE.replace(label="a"), train_fraction=[0.2, 0.5], seed=seeds)
+    picture = picture_of("figure2_left", write(tmp_path, "figure2_left", lambda run: (100, np.inf if run.seed == 0 else 2000), runs=runs))
+    assert f"Bands: {words}" in texts(picture)
+    y = band_of(picture.axes[0], style.VALIDATION)[:, 1]
+    values = np.array([10] + [100] * (len(seeds) - 1))
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95) if len(seeds) > 2 else (10, 100)
+    assert y.min() == pytest.approx(max(low, 0)) and y.max() == pytest.approx(min(high, 100))
+
+
+def test_words_about_the_spread_fit_the_numbers_of_runs():
+    assert data.spread("Bars", [3, 2, 3, 1], "mean") == "Bars: the range of 2 or 3 seeds."
+    assert data.spread("Bars", [7, 9], "median") == "Bars: 95% intervals of the median."
+    assert data.spread("Bars", [7, 5], "median") == "Bars: 95% intervals of the median (of fewer than 7 runs, their range)."
+    assert data.spread("Bars", [1, 1], "mean") == data.spread("Bars", [], "mean") == ""
+
+
+@pytest.mark.parametrize("runs, said", [
+    ([BASE], "Small scale, x+y over Z31, 2 blocks of width 128, 1 run,"),
+    ([BASE.replace(n_layers=1, d_model=32), BASE.replace(n_layers=1, d_model=32, operation="xy", structure="S4")], "Small scale, x+y over Z31, xy over S4, 1 block of width 32, 2 runs,"),
+    ([BASE, BASE.replace(n_layers=1)], "Small scale, x+y over Z31, width 128, 2 runs,"),
+    ([BASE, BASE.replace(d_model=32)], "Small scale, x+y over Z31, 2 blocks, 2 runs,"),
+    ([BASE.replace(operation=operation) for operation in ("x+y", "x-y", "x*y", "x/y")], "Small scale, 2 blocks of width 128, 4 runs,")])
+def test_captions_name_the_task_and_the_network(tmp_path, runs, said):
+    loaded = results.load(write(tmp_path, "unheard_of", runs=runs))
+    assert data.facts(loaded).startswith(said)
+    loaded.description["sessions"][0]["model"] = "skip-gram"
+    assert "block" not in data.facts(loaded) and "width" not in data.facts(loaded)
 
 
 def test_interventions_have_a_panel_each_with_means_over_seeds(tmp_path):
