@@ -15,7 +15,7 @@ from scipy.spatial import distance
 from grok import figures, provenance, results
 from grok.analysis import groups
 from grok.experiment import Experiment, GrokError, Run, grid
-from grok.figures import data, encodings, figure1_center, figure3, gallery, phase_map, style, times, tsne, tsne_sheet
+from grok.figures import curves, data, encodings, figure1_center, figure3, gallery, phase_map, style, times, tsne, tsne_sheet
 from grok.operations import structure, table
 
 STEPS = np.array([0, 1, 10, 100, 200, 500, 1000, 2000, 5000, 10_000])
@@ -199,6 +199,46 @@ def test_curves_show_the_tables_in_the_colours_of_their_roles(tmp_path):
     train_loss = line(axes, style.WITH_DECAY, dashed=True)[1]
     assert np.isnan(train_loss[steps >= 200]).all() and np.allclose(train_loss[steps < 200], 1.8)  # a loss of 0 has no logarithm
     assert np.allclose(line(axes, style.WITH_DECAY)[1], np.where(steps >= 2000, 1, 2.8)) and axes.get_yscale() == "log"
+
+
+def long_curve(n: int) -> pd.DataFrame:
+    """A validation accuracy of 90% that falls to 20% at every fourth of n evaluations, after a training loss that is 0 in its second half."""
+    step = 10 * np.arange(1, n + 1)
+    return pd.DataFrame({"step": step, "val_accuracy": np.where(np.arange(n) % 4 == 3, 0.2, 0.9), "train_loss": np.where(np.arange(n) < n // 2, 0.5, 0.0)})
+
+
+def test_windows_hold_the_median_and_the_range_of_what_lies_in_them():
+    curve = long_curve(1000)
+    found = curves.windows(curve, "val_accuracy")
+    ends = 10_000 / 10 ** (np.arange(60) / curves.WINDOWS)  # the windows ]end, next end], the last of which ends at the last update
+    for high, low in zip(ends, ends[1:]):
+        inside = curve[(curve["step"] > low * (1 + 1e-9)) & (curve["step"] <= high * (1 + 1e-9))]
+        here = found[(found["step"] > low * (1 + 1e-9)) & (found["step"] <= high * (1 + 1e-9))]
+        assert len(here) == (len(inside) > 0)
+        if len(inside):
+            accuracy = 100 * inside["val_accuracy"]
+            assert here.iloc[0].tolist() == pytest.approx([inside["step"].median(), accuracy.median(), accuracy.min(), accuracy.max()])
+    losses = curves.windows(curve, "train_loss")
+    assert (losses["median"].isna() == (losses["step"] > 5000)).all(), "a loss of exactly 0 is a gap"
+
+
+@pytest.mark.parametrize("n, summarised", [(100, False), (1000, True)])
+def test_long_curves_are_drawn_by_windows_and_short_ones_as_they_are(tmp_path, n, summarised):
+    folder = write(tmp_path, "figure1_left")
+    whole = long_curve(n)
+    table = pd.concat([whole.assign(run=run, train_accuracy=1.0, val_loss=1.0) for run in (0, 1)])
+    results.write_table(folder, "curves", table)
+    picture = picture_of("figure1_left", folder)
+    [axes] = picture.axes
+    step, accuracy = line(axes, style.WITH_DECAY)
+    bands = [drawn for drawn in axes.collections if isinstance(drawn, PolyCollection)]
+    assert ("lines are medians and bands ranges over" in texts(picture)) == summarised == bool(bands)
+    if summarised:
+        assert len(step) < 60 and (accuracy[step > 1000] == 90).all()
+        heights = np.concatenate([path.vertices for path in bands[-1].get_paths()])[:, 1]
+        assert (heights.min(), heights.max()) == pytest.approx((20, 90))
+    else:
+        assert (step == whole["step"]).all() and np.allclose(accuracy, 100 * whole["val_accuracy"])
 
 
 def test_runs_are_named_by_their_labels_or_by_what_differs(tmp_path):
@@ -393,6 +433,24 @@ def test_phases_follow_from_the_two_crossings(tmp_path):
     folder = write(tmp_path, "phase_map", lambda run: (200, 500 if (run.learning_rate, run.weight_decay, run.seed) == (1e-3, 1, 2) else moments[run.learning_rate, run.weight_decay]))
     [axes] = picture_of("phase_map", folder).axes
     assert {text.get_position(): text.get_text() for text in axes.texts} == {(0, 0): "M", (1, 0): "G 2/3", (0, 1): "C", (1, 1): "C"}
+
+
+def test_a_tie_of_phases_splits_its_cell(tmp_path):
+    """Seeds 0 and 1 of decay 0 memorise and the others grok; of decay 1 three seeds grok and one memorises. The order of seeds does not count."""
+    def moments(run):
+        late = run.seed > (1 if run.weight_decay == 0 else 0)
+        return 200, (5000 if late == (run.learning_rate == 1e-3) else np.inf)
+
+    runs = grid(BASE, learning_rate=[1e-3, 1e-2], weight_decay=[0, 1], seed=range(4))
+    picture = picture_of("phase_map", write(tmp_path, "phase_map", moments, runs=runs))
+    [axes] = picture.axes
+    assert {text.get_position(): text.get_text() for text in axes.texts} == {(0, 0): "G|M", (1, 0): "G 3/4", (0, 1): "G|M", (1, 1): "M 3/4"}
+    assert "split: phases with as many seeds each" in texts(picture)
+    drawn = {(part.get_x(), round(part.get_y())): (part.get_width(), to_hex(part.get_facecolor())) for part in axes.patches}
+    grokking, memorisation = (to_hex(phase_map.PHASES[phase][1]) for phase in ("grokking", "memorisation"))
+    side, (left, right) = phase_map.SIDE, (-phase_map.SIDE / 2, 1 - phase_map.SIDE / 2)
+    assert drawn == {(left, 0): (side / 2, grokking), (0.0, 0): (side / 2, memorisation), (left, 1): (side / 2, grokking), (0.0, 1): (side / 2, memorisation),
+                     (right, 0): (side, grokking), (right, 1): (side, memorisation)}
 
 
 def test_encodings_have_a_row_each_with_medians_and_the_share_that_never_got_there(tmp_path):
