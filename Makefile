@@ -3,7 +3,6 @@ PYTHON ?= python3
 CONFIG ?= configs/quickstart.py
 SCALE  ?= small
 ARGS   ?=
-FIGURES = $(filter-out quickstart,$(basename $(notdir $(wildcard configs/*.py))))
 
 IN = .venv/bin/python
 DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1 | grep -oE '^[0-9]+')
@@ -35,7 +34,7 @@ figures: setup  ## redraw every figure whose results have changed
 	@$(IN) -m grok figures $(ARGS)
 
 results: setup  ## make all results anew at SCALE=small or SCALE=paper
-	@for name in $(FIGURES); do $(IN) -m grok train configs/$$name.py --scale $(SCALE) $(ARGS) || exit $$?; done
+	@$(IN) -m grok results --scale $(SCALE) -- $(ARGS)
 
 bench: setup  ## measure the speed of training on this machine
 	@$(IN) -m grok bench $(ARGS)

@@ -1,4 +1,4 @@
-"""The command line: python -m grok {operations, table, train, figures, flatness, embeddings, scores, classical, skipgram, bench}. Short: parse, call, print."""
+"""The command line: python -m grok {operations, table, train, results, figures, flatness, embeddings, scores, classical, skipgram, bench}. Short: parse, call, print."""
 
 import argparse
 import dataclasses
@@ -50,6 +50,10 @@ def make_parser() -> Parser:
     sub.add_argument("expression", metavar="EXPR", help="such as x/y, x^2+xy+y^2, or xyx^-1 with --structure S5")
     sub.add_argument("--structure", default="Z97", help="Z<n>, S<n>, A<n>, D<n> or a product such as Z2xS3 (default: %(default)s)")
     add_train(command)
+    sub = command(make_results, "results", "train every config but the quickstart, and measure what the figures need")
+    sub.add_argument("arguments", metavar="-- ARGS", nargs="*", help="options of every training, after two dashes, such as -- --anew")
+    sub.add_argument("--scale", choices=("small", "paper"), default="small", help="small: minutes on two CPU cores each; paper: the paper's own sizes")
+    sub.add_argument("--results", metavar="DIR", type=Path, default=Path("results"), help="folder of results (default: %(default)s)")
     sub = command(draw_figures, "figures", "draw figures from results; without names, all whose results have changed")
     sub.add_argument("names", metavar="NAME", nargs="*", help="figures to draw anew")
     sub.add_argument("--results", metavar="DIR", type=Path, default=Path("results"), help="folder of results (default: %(default)s)")
@@ -215,6 +219,12 @@ def show(folder: Path, draw: bool) -> None:
     print(results.closing_table(loaded.runs))
     paths = figures.draw(folder) if draw else []
     print("\n".join(map(str, [folder / "runs.parquet", folder / "curves.parquet", folder / "arrays", *paths])))
+
+
+def make_results(options) -> int:
+    from grok import campaign
+
+    return campaign.make_all(options.scale, options.results, options.arguments)
 
 
 def draw_figures(options) -> int:

@@ -21,12 +21,12 @@ decay, nor noise on weights touches it; the linear map is one.
 """
 
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from grok.experiment import GrokError, Run
+from grok.files import NOT_ARRAYS
 from grok.structures import Structure, structure
 
 AS_WIDE_AS_THE_MODEL = ("random", "file")  # no linear map between these and the residual stream
@@ -121,5 +121,5 @@ def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
             return [file[name] for name in names]
     except KeyError as error:
         raise GrokError(f"table {path} holds no array {str(error.args[0]).split()[0]}: it must hold {' and '.join(names)}") from error
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except NOT_ARRAYS as error:
         raise GrokError(f"table {path} cannot be read: it must be an .npz file that holds {' and '.join(names)}") from error

@@ -4,11 +4,14 @@ import contextlib
 import errno
 import fcntl
 import os
+import zipfile
+import zlib
 from pathlib import Path
 
 from grok.experiment import GrokError
 
 FULL_DISK = "the disk that holds {folder} is full; what was saved before is intact: free some space and run the same command again"
+NOT_ARRAYS = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)  # what NumPy raises for an .npz file that is none, or torn
 
 
 @contextlib.contextmanager

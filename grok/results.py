@@ -9,6 +9,7 @@ arrays/            run_<n>.npz, the final embedding and output matrices with the
 part-<i>/          the share of process i of several, in the same layout; loading merges them
 checkpoints/       what resuming needs; local, never committed
 previous/          complete results that a new training is about to replace; local, never committed
+*.md               what people have written about the results; training leaves it where it is
 
 Files are written to the side and renamed (see grok.files), so a reader never sees half of one.
 """
@@ -24,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from grok.experiment import Experiment, GrokError, Run
-from grok.files import disk_errors, replacing
+from grok.files import NOT_ARRAYS, disk_errors, replacing
 from grok.provenance import provenance
 
 METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_fresh_accuracy", "val_mirrored_accuracy",
@@ -102,7 +103,8 @@ def difference(old: dict, new: dict) -> str:
 def set_aside(folder: Path, complete: bool) -> None:
     """Move what a results folder holds to previous/, or drop it where previous/ holds complete results already.
 
-    experiment.json goes last, so that a move that was cut short is taken up again and loses nothing.
+    What people wrote stays: no training can make it again. experiment.json goes last, so that a move that was
+    cut short is taken up again and loses nothing.
     """
     previous = folder / "previous"
     with disk_errors(folder):
@@ -111,7 +113,7 @@ def set_aside(folder: Path, complete: bool) -> None:
         if waiting and complete:
             shutil.rmtree(previous)
         previous.mkdir(exist_ok=True)
-        paths = [path for path in folder.iterdir() if path.name not in (*LOCAL, ".lock")]
+        paths = [path for path in folder.iterdir() if path.name not in (*LOCAL, ".lock") and path.suffix != ".md"]
         for path in sorted(paths, key=lambda path: path.name == "experiment.json"):
             if waiting and not complete:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -330,8 +332,11 @@ class Results:
             steps = self.snapshot_steps(run, params) if step is not None else []
             advice = f"snapshots are kept of updates {', '.join(map(str, steps))}" if steps else "has it been trained to its end?"
             raise GrokError(f"{self.folder} has no {'parameters' if params else 'arrays'} of run {run}{at}{more}: {advice}")
-        with np.load(paths[0]) as file:
-            return dict(file)
+        try:
+            with open(paths[0], "rb") as opened, np.load(opened, allow_pickle=False) as file:
+                return dict(file)
+        except NOT_ARRAYS as error:
+            raise GrokError(f"{paths[0]} cannot be read ({' '.join(str(error).split())}): train the run anew, or restore the file") from error
 
 
 def read_table(path: Path) -> pd.DataFrame:

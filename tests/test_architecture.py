@@ -18,7 +18,7 @@ MAY_IMPORT = {  # module or folder of modules -> what it may import of grok
     "expression": {"experiment"},
     "structures": {"experiment"},
     "operations": {"experiment", "expression", "structures"},
-    "encodings": {"experiment", *TASK},
+    "encodings": {"experiment", *TASK, "files"},
     "dataset": {"experiment", *TASK, "encodings"},
     "model": {"experiment", "layers", "encodings"},
     "optimizer": {"experiment"},
@@ -39,7 +39,8 @@ MAY_IMPORT = {  # module or folder of modules -> what it may import of grok
     "downstream": {"experiment", *TASK, "dataset", "results", "analysis", "embeddings", "symmetry"},
     "scores": {"experiment", *TASK, "results", "analysis", "embeddings", "symmetry"},
     "figures": {"experiment", *TASK, "files", "encodings", "dataset", "results", "analysis", "embeddings", "figures"},
-    "__main__": {"experiment", *TASK, "slots", "sweep", "results", "figures", "flatness", "embeddings", "scores", "downstream", "skipgram", "bench"},
+    "campaign": set(),
+    "__main__": {"experiment", "campaign", *TASK, "slots", "sweep", "results", "figures", "flatness", "embeddings", "scores", "downstream", "skipgram", "bench"},
     "__init__": set(),
 }
 ONLY_IN = {  # a library with an interface of its own -> the one place that knows it

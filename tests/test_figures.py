@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import PathCollection
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 from scipy import stats
@@ -15,7 +15,7 @@ from scipy.spatial import distance
 from grok import figures, provenance, results
 from grok.analysis import groups
 from grok.experiment import Experiment, GrokError, Run, grid
-from grok.figures import data, encodings, figure1_center, figure3, gallery, phase_map, style, times, tsne, tsne_sheet
+from grok.figures import curves, data, encodings, figure1_center, figure3, gallery, phase_map, style, times, tsne, tsne_sheet
 from grok.operations import structure, table
 
 STEPS = np.array([0, 1, 10, 100, 200, 500, 1000, 2000, 5000, 10_000])
@@ -34,11 +34,15 @@ RUNS = {
     "phase_map": grid(BASE, learning_rate=[1e-3, 1e-2], weight_decay=[0, 1], seed=[0, 1, 2]),
     "encodings": [run for base in (BASE, BASE.replace(values="digits", base=2), BASE.replace(positions="rotary", tied=True), BASE.replace(operation="xy", structure="S4"))
                   for run in grid(base, weight_decay=[0, 1], seed=[0, 1, 2])],
+    "embeddings": [run for decay in (0, 1) for run in grid(BASE.replace(weight_decay=decay), operation=["x+y", "x-y"], seed=[0, 1])] + grid(BASE.replace(label="base"), seed=[0, 1]),
     "unheard_of": grid(BASE, learning_rate=[1e-3, 1e-2], seed=[0, 1]),
 }
 RUNS["figure1_left"] = RUNS["quickstart"]
 SHARE_THEIR_CODE = ("figure1_left", "init_scale", "unheard_of")  # with quickstart and weight_decay
-DISTINCT = [(name, entry.name) for name in RUNS for entry in gallery.entries_of(name) if name not in SHARE_THEIR_CODE]
+DISTINCT = [(name, entry.name) for name in RUNS if name not in SHARE_THEIR_CODE for entry in gallery.entries_of(name)
+            if name != "embeddings" or "figure3" not in entry.sources]  # those are drawn from figure3
+NO_RESULTS = ("figure1_right",)  # drawn from the operation alone
+NOTHING_MEASURED = {"figure7": "nothing measured yet", "embedding_scores": "no network scored yet", "circles": "no network scored yet", "symmetry_first": "no network followed yet"}
 DEUTERANOPIA = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]  # on linear RGB;
 PROTANOPIA = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]  # Machado et al. (2009)
 TO_XYZ = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
@@ -85,7 +89,7 @@ def write(root, name: str, times_of=lambda run: (200, 2000), runs=None, trained=
         curve = curve_of(number, *times_of(run)) if trained(number) else curves[0]
         curves.append(curve)
         rows.append({"run": number, **dataclasses.asdict(run), "n_train": 100, **results.outcome(curve, run, False, trained(number))})
-        if trained(number) and name in ("quickstart", "figure3"):
+        if trained(number) and name in ("quickstart", "figure3", "embeddings"):
             results.write_arrays(folder, f"run_{number:04d}", {"embedding": circle(run, number + 100), "unembedding": circle(run, number)})
     results.write_tables(folder, results.runs_table(rows), pd.concat(curves, ignore_index=True))
     if complete:
@@ -124,14 +128,19 @@ def dots(axes, marker_is_open: bool) -> list:
 # --- Gaps of every kind ---
 
 
+def test_no_figure_is_missing_from_these_tests():
+    alike = {entry.name for name in SHARE_THEIR_CODE for entry in gallery.entries_of(name)}
+    assert {figure for _, figure in DISTINCT} | alike | set(NO_RESULTS) == set(gallery.ENTRIES)
+
+
 @pytest.mark.parametrize("folder_name, figure", DISTINCT)
 def test_full_results_are_drawn_with_their_facts(tmp_path, folder_name, figure):
     said = texts(laid_out(picture_of(figure, write(tmp_path, folder_name))))
     n = len(RUNS[folder_name])
-    assert f"Small scale, {n} runs, " in said and "2 x cpu, float32." in said
+    assert "Small scale, " in said and f" {n} runs, " in said and "2 x cpu, float32." in said
     assert "cut short" not in said
-    assert ("nothing measured yet" in said) == (figure == "figure7")
-    assert "no run has" not in said
+    assert NOTHING_MEASURED.get(figure, "Small scale") in said
+    assert "no run has" not in said and ("yet" in said) == (figure in NOTHING_MEASURED)
 
 
 @pytest.mark.parametrize("folder_name, figure", DISTINCT)
@@ -145,7 +154,7 @@ def test_partial_results_are_drawn_and_say_so(tmp_path, folder_name, figure):
 def test_empty_results_give_words_in_the_axes(tmp_path, folder_name, figure):
     folder = write(tmp_path, folder_name, trained=lambda number: False, complete=False)
     said = texts(laid_out(picture_of(figure, folder)))
-    assert "no run has" in said or "nothing measured yet" in said
+    assert NOTHING_MEASURED.get(figure, "no run has") in said
     assert f"cut short: 0 of {len(RUNS[folder_name])}" in said
 
 
@@ -199,6 +208,46 @@ def test_curves_show_the_tables_in_the_colours_of_their_roles(tmp_path):
     train_loss = line(axes, style.WITH_DECAY, dashed=True)[1]
     assert np.isnan(train_loss[steps >= 200]).all() and np.allclose(train_loss[steps < 200], 1.8)  # a loss of 0 has no logarithm
     assert np.allclose(line(axes, style.WITH_DECAY)[1], np.where(steps >= 2000, 1, 2.8)) and axes.get_yscale() == "log"
+
+
+def long_curve(n: int) -> pd.DataFrame:
+    """A validation accuracy of 90% that falls to 20% at every fourth of n evaluations, after a training loss that is 0 in its second half."""
+    step = 10 * np.arange(1, n + 1)
+    return pd.DataFrame({"step": step, "val_accuracy": np.where(np.arange(n) % 4 == 3, 0.2, 0.9), "train_loss": np.where(np.arange(n) < n // 2, 0.5, 0.0)})
+
+
+def test_windows_hold_the_median_and_the_range_of_what_lies_in_them():
+    curve = long_curve(1000)
+    found = curves.windows(curve, "val_accuracy")
+    ends = 10_000 / 10 ** (np.arange(60) / curves.WINDOWS)  # the windows ]end, next end], the last of which ends at the last update
+    for high, low in zip(ends, ends[1:]):
+        inside = curve[(curve["step"] > low * (1 + 1e-9)) & (curve["step"] <= high * (1 + 1e-9))]
+        here = found[(found["step"] > low * (1 + 1e-9)) & (found["step"] <= high * (1 + 1e-9))]
+        assert len(here) == (len(inside) > 0)
+        if len(inside):
+            accuracy = 100 * inside["val_accuracy"]
+            assert here.iloc[0].tolist() == pytest.approx([inside["step"].median(), accuracy.median(), accuracy.min(), accuracy.max()])
+    losses = curves.windows(curve, "train_loss")
+    assert (losses["median"].isna() == (losses["step"] > 5000)).all(), "a loss of exactly 0 is a gap"
+
+
+@pytest.mark.parametrize("n, summarised", [(100, False), (1000, True)])
+def test_long_curves_are_drawn_by_windows_and_short_ones_as_they_are(tmp_path, n, summarised):
+    folder = write(tmp_path, "figure1_left")
+    whole = long_curve(n)
+    table = pd.concat([whole.assign(run=run, train_accuracy=1.0, val_loss=1.0) for run in (0, 1)])
+    results.write_table(folder, "curves", table)
+    picture = picture_of("figure1_left", folder)
+    [axes] = picture.axes
+    step, accuracy = line(axes, style.WITH_DECAY)
+    bands = [drawn for drawn in axes.collections if isinstance(drawn, PolyCollection)]
+    assert ("lines are medians and bands ranges over" in texts(picture)) == summarised == bool(bands)
+    if summarised:
+        assert len(step) < 60 and (accuracy[step > 1000] == 90).all()
+        heights = np.concatenate([path.vertices for path in bands[-1].get_paths()])[:, 1]
+        assert (heights.min(), heights.max()) == pytest.approx((20, 90))
+    else:
+        assert (step == whole["step"]).all() and np.allclose(accuracy, 100 * whole["val_accuracy"])
 
 
 def test_runs_are_named_by_their_labels_or_by_what_differs(tmp_path):
@@ -261,6 +310,93 @@ def test_the_power_law_is_found_and_zero_decay_stands_apart(tmp_path):
     assert np.allclose(line(axes, style.BLACK, dashed=True), [[0.1, 10], [10_000, 100]], rtol=0.01)
 
 
+def law_runs(moments: dict, censored_at: int) -> pd.DataFrame:
+    """Runs as data.crossings reads them; moments: decay -> (updates to 99% training, to 99% validation) of each seed, None for never."""
+    rows = [(decay, "budget", censored_at, censored_at, *pair) for decay, pairs in moments.items() for pair in pairs]
+    frame = pd.DataFrame(rows, columns=["weight_decay", "status", "stopped_at", "num_steps", "steps_to_train_99", "steps_to_val_99"])
+    return frame.astype({"steps_to_train_99": "Int64", "steps_to_val_99": "Int64"})
+
+
+def test_the_power_law_leaves_out_decays_at_which_training_itself_is_slow():
+    """Validation takes 300 / decay^1.5 after quick training, up to a decay where training takes as long as it does."""
+    rng = np.random.default_rng(0)
+    planted = {decay: [(100, round(3000 * decay**-1.5 * np.exp(0.05 * rng.normal()))) for _ in range(5)] for decay in (0.1, 0.3, 1.0, 3.0)}
+    slow = {10.0: [(1500, 1600)] * 5, 30.0: [(8000, 8000), (None, None), (None, None), (None, None), (9000, None)]}
+    fit = times.fit_power_law(law_runs({0.0: [(100, None)], **planted, **slow}, 200_000), "weight_decay")
+    assert (fit.fitted, fit.left_out) == ([0.1, 0.3, 1.0, 3.0], [10.0, 30.0])
+    assert fit.law.low < 1.5 < fit.law.high and fit.law.value == pytest.approx(1.5, abs=0.05)
+    x, y = np.log([(decay, pair[1]) for decay, pairs in planted.items() for pair in pairs]).T
+    assert fit.law.value == pytest.approx(-np.polyfit(x, y, 1)[0], abs=1e-3)
+    everything = times.fit_power_law(law_runs(planted | {10.0: [(100, 1600)] * 5}, 200_000), "weight_decay")
+    assert everything.law.value < 1.4 and not everything.left_out, "the same end, were training quick, would flatten the law"
+
+
+def test_a_decay_counts_as_delayed_by_its_medians():
+    half = [(500, 1000), (500, 1000), (900, 1000)]
+    assert times.is_delayed(law_runs({1.0: half}, 5000))
+    assert not times.is_delayed(law_runs({1.0: [(501, 1000), (501, 1000), (10, 1000)]}, 5000))
+    assert times.is_delayed(law_runs({1.0: [(2500, None)] * 3}, 5000)), "not reached by 5,000, so at least twice as long"
+    assert not times.is_delayed(law_runs({1.0: [(2600, None)] * 3}, 5000))
+    assert not times.is_delayed(law_runs({1.0: [(None, None)] * 3}, 5000))
+
+
+def test_the_caption_of_a_law_says_where_it_was_fitted(tmp_path):
+    moments = {0.1: (10, 5000), 0.3: (10, 2000), 1: (10, 500), 10: (500, 500)}
+    folder = write(tmp_path, "weight_decay", lambda run: moments[run.weight_decay], runs=grid(BASE, weight_decay=list(moments), seed=[0, 1]))
+    picture = picture_of("weight_decay", folder)
+    assert "fitted from 0.1 to 1, where the median run fits its training rows in at most 50% of the updates to 99% validation, so without 10." in texts(picture)
+    assert line(picture.axes[0], style.BLACK, dashed=True)[0] == pytest.approx([0.1, 1])
+    folder = write(tmp_path / "slow", "weight_decay", lambda run: (500, 500))
+    assert "No law fitted: at no weight decay above 0" in texts(picture_of("weight_decay", folder))
+
+
+def test_the_lowest_panel_of_each_column_carries_the_axis(tmp_path):
+    """Of four panels in three columns two columns end in the first row."""
+    picture = laid_out(picture_of("figure2_left", write(tmp_path, "figure2_left")))
+    shown = [axes for axes in picture.axes if axes.get_visible()]
+    named = {axes.get_title(): (bool(axes.get_xlabel()), any(label.get_visible() and label.get_text() for label in axes.get_xticklabels())) for axes in shown}
+    assert named == {"a": (False, False), "b": (True, True), "c": (True, True), "d": (True, True)}
+    assert {axes.get_title() for axes in shown if axes.get_ylabel()} == {"a", "d"}
+
+
+def band_of(axes, colour: str) -> np.ndarray:
+    """The corners of the only band of a colour."""
+    [found] = [drawn for drawn in axes.collections if isinstance(drawn, PolyCollection) and to_hex(drawn.get_facecolors()[0]) == to_hex(colour)]
+    return np.concatenate([path.vertices for path in found.get_paths()])
+
+
+@pytest.mark.parametrize("seeds, words", [(range(2), "the range of 2 seeds."), (range(8), "95% intervals of the mean.")])
+def test_bands_are_ranges_of_few_seeds_and_intervals_of_many(tmp_path, seeds, words):
+    """At 50% data the first seed validates at 10%, the others at 100%."""
+    runs = grid(BASE.replace(label="a"), train_fraction=[0.2, 0.5], seed=seeds)
+    picture = picture_of("figure2_left", write(tmp_path, "figure2_left", lambda run: (100, np.inf if run.seed == 0 else 2000), runs=runs))
+    assert f"Bands: {words}" in texts(picture)
+    y = band_of(picture.axes[0], style.VALIDATION)[:, 1]
+    values = np.array([10] + [100] * (len(seeds) - 1))
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95) if len(seeds) > 2 else (10, 100)
+    assert y.min() == pytest.approx(max(low, 0)) and y.max() == pytest.approx(min(high, 100))
+
+
+def test_words_about_the_spread_fit_the_numbers_of_runs():
+    assert data.spread("Bars", [3, 2, 3, 1], "mean") == "Bars: the range of 2 or 3 seeds."
+    assert data.spread("Bars", [7, 9], "median") == "Bars: 95% intervals of the median."
+    assert data.spread("Bars", [7, 5], "median") == "Bars: 95% intervals of the median (of fewer than 7 runs, their range)."
+    assert data.spread("Bars", [1, 1], "mean") == data.spread("Bars", [], "mean") == ""
+
+
+@pytest.mark.parametrize("runs, said", [
+    ([BASE], "Small scale, x+y over Z31, 2 blocks of width 128, 1 run,"),
+    ([BASE.replace(n_layers=1, d_model=32), BASE.replace(n_layers=1, d_model=32, operation="xy", structure="S4")], "Small scale, x+y over Z31, xy over S4, 1 block of width 32, 2 runs,"),
+    ([BASE, BASE.replace(n_layers=1)], "Small scale, x+y over Z31, width 128, 2 runs,"),
+    ([BASE, BASE.replace(d_model=32)], "Small scale, x+y over Z31, 2 blocks, 2 runs,"),
+    ([BASE.replace(operation=operation) for operation in ("x+y", "x-y", "x*y", "x/y")], "Small scale, 2 blocks of width 128, 4 runs,")])
+def test_captions_name_the_task_and_the_network(tmp_path, runs, said):
+    loaded = results.load(write(tmp_path, "unheard_of", runs=runs))
+    assert data.facts(loaded).startswith(said)
+    loaded.description["sessions"][0]["model"] = "skip-gram"
+    assert "block" not in data.facts(loaded) and "width" not in data.facts(loaded)
+
+
 def test_interventions_have_a_panel_each_with_means_over_seeds(tmp_path):
     picture = picture_of("figure2_left", write(tmp_path, "figure2_left", lambda run: (100, 2000 if run.train_fraction > 0.3 and (run.label, run.seed) != ("b", 0) else np.inf)))
     shown = [axes for axes in picture.axes if axes.get_visible()]
@@ -306,6 +442,24 @@ def test_phases_follow_from_the_two_crossings(tmp_path):
     folder = write(tmp_path, "phase_map", lambda run: (200, 500 if (run.learning_rate, run.weight_decay, run.seed) == (1e-3, 1, 2) else moments[run.learning_rate, run.weight_decay]))
     [axes] = picture_of("phase_map", folder).axes
     assert {text.get_position(): text.get_text() for text in axes.texts} == {(0, 0): "M", (1, 0): "G 2/3", (0, 1): "C", (1, 1): "C"}
+
+
+def test_a_tie_of_phases_splits_its_cell(tmp_path):
+    """Seeds 0 and 1 of decay 0 memorise and the others grok; of decay 1 three seeds grok and one memorises. The order of seeds does not count."""
+    def moments(run):
+        late = run.seed > (1 if run.weight_decay == 0 else 0)
+        return 200, (5000 if late == (run.learning_rate == 1e-3) else np.inf)
+
+    runs = grid(BASE, learning_rate=[1e-3, 1e-2], weight_decay=[0, 1], seed=range(4))
+    picture = picture_of("phase_map", write(tmp_path, "phase_map", moments, runs=runs))
+    [axes] = picture.axes
+    assert {text.get_position(): text.get_text() for text in axes.texts} == {(0, 0): "G|M", (1, 0): "G 3/4", (0, 1): "G|M", (1, 1): "M 3/4"}
+    assert "split: phases with as many seeds each" in texts(picture)
+    drawn = {(part.get_x(), round(part.get_y())): (part.get_width(), to_hex(part.get_facecolor())) for part in axes.patches}
+    grokking, memorisation = (to_hex(phase_map.PHASES[phase][1]) for phase in ("grokking", "memorisation"))
+    side, (left, right) = phase_map.SIDE, (-phase_map.SIDE / 2, 1 - phase_map.SIDE / 2)
+    assert drawn == {(left, 0): (side / 2, grokking), (0.0, 0): (side / 2, memorisation), (left, 1): (side / 2, grokking), (0.0, 1): (side / 2, memorisation),
+                     (right, 0): (side, grokking), (right, 1): (side, memorisation)}
 
 
 def test_encodings_have_a_row_each_with_medians_and_the_share_that_never_got_there(tmp_path):
@@ -412,6 +566,16 @@ def test_missing_arrays_are_an_error_of_one_line(tmp_path):
     shutil.rmtree(folder / "arrays")
     with pytest.raises(GrokError, match="no arrays of run 0"):
         gallery.ENTRIES["quickstart_tsne"].picture(folder)
+
+
+def test_torn_arrays_leave_out_their_figure_alone(tmp_path, capsys):
+    folder = write(tmp_path, "quickstart")
+    path = folder / "arrays" / "run_0000.npz"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert figures.draw_all(tmp_path, ["quickstart"]) == 0
+    said = dict(printed.split(": ", 1) for printed in capsys.readouterr().out.splitlines())
+    assert said["quickstart_tsne"].startswith(f"not drawn: {path} cannot be read")
+    assert said["quickstart"].startswith("drawn") and said["quickstart_loss"].startswith("drawn")
 
 
 # --- Which figures, and when ---

@@ -1,8 +1,10 @@
 """The files of a results folder: what goes in comes out, outcomes mean what they say, and nothing already there is lost."""
 
 import errno
+import io
 import json
 import os
+import re
 
 import numpy as np
 import pandas as pd
@@ -253,6 +255,22 @@ def test_a_move_to_previous_that_was_cut_short_loses_nothing(tmp_path, experimen
     assert kept <= set(contents(folder).values())
 
 
+@pytest.mark.parametrize("complete", [True, False], ids=["complete", "cut short"])
+def test_what_people_wrote_stays_in_its_place(tmp_path, experiment, complete):
+    folder = tmp_path / "two"
+    save(folder, experiment)
+    (folder / "README.md").write_text("what was found")
+    (folder / "scores.parquet").write_bytes(b"scores of the old networks")
+    assert results.begin(folder, experiment, DEVICE, anew=True)
+    assert (folder / "README.md").read_text() == "what was found"
+    assert not (folder / "scores.parquet").exists() and (folder / "previous" / "scores.parquet").exists()
+    if not complete:
+        assert results.begin(folder, experiment, DEVICE, anew=True), "stopped before its end, and started over"
+    results.finish(folder, {"seconds": 1.0, "run_updates": 1})
+    assert (folder / "README.md").read_text() == "what was found"
+    assert not (folder / "previous").exists() and not (folder / "scores.parquet").exists()
+
+
 def save_tables(experiment):
     curves = curve(0, [1], [0.5])
     return rows(experiment, curves, [0]), curves
@@ -328,6 +346,26 @@ def test_a_torn_file_gives_one_line(tmp_path, experiment, name):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(GrokError, match="cannot be read") as refusal:
         results.load(tmp_path / "two")
+    assert "\n" not in str(refusal.value)
+
+
+def array_file(content):
+    """The bytes of an .npy file, which NumPy opens as something that holds no arrays by name."""
+    file = io.BytesIO()
+    np.save(file, np.arange(3))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("spoil", [lambda whole: b"", lambda whole: whole[:-20], lambda whole: whole[:100], lambda whole: b"no arrays at all", lambda whole: whole[:90] + b"####" + whole[94:],
+                                   array_file], ids=["empty", "cut at the end", "cut early", "text", "a spoilt entry", "one array"])
+def test_torn_arrays_give_one_line_that_names_the_file(tmp_path, experiment, spoil):
+    save(tmp_path / "two", experiment)
+    path = tmp_path / "two" / "arrays" / "run_0001.npz"
+    path.write_bytes(spoil(path.read_bytes()))
+    loaded = results.load(tmp_path / "two")
+    assert loaded.arrays(0)["embedding"].shape == (9, 8)
+    with pytest.raises(GrokError, match=f"{re.escape(str(path))} cannot be read") as refusal:
+        loaded.arrays(1)
     assert "\n" not in str(refusal.value)
 
 

@@ -162,6 +162,34 @@ def test_mean_interval_is_students():
     assert np.isnan(survival.mean_interval([])).all()
 
 
+def test_few_values_show_their_range_and_many_the_interval_of_their_mean():
+    few = [0.0, 50.0, np.nan, 100.0, 90.0]
+    assert survival.mean_or_range(few) == (60, 0, 100)
+    many = np.arange(survival.LEAST_FOR_INTERVAL) ** 2.0
+    reference = stats.ttest_1samp(many, 0).confidence_interval(0.95)
+    assert survival.mean_or_range(many) == pytest.approx((many.mean(), reference.low, reference.high))
+    assert survival.mean_or_range(many[1:])[1:] == (1, 36)
+    assert survival.mean_or_range([2.0])[0] == 2 and np.isnan(survival.mean_or_range([2.0])[1:]).all()
+    assert np.isnan(survival.mean_or_range([])).all()
+
+
+def test_rank_correlations_of_many_resamples_are_scipys():
+    rng = np.random.default_rng(6)
+    x, y = rng.integers(5, size=(2, 40, 12)).astype(float)  # with ties
+    x[0] = 3.0
+    found = survival.spearman(x, y)
+    assert np.isnan(found[0])
+    assert found[1:] == pytest.approx([stats.spearmanr(a, b).statistic for a, b in zip(x[1:], y[1:])])
+
+
+def test_the_interval_of_a_rank_correlation_does_not_hang_on_the_seed():
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=20)
+    y = x + rng.normal(size=20)
+    ends = np.array([survival.spearman_interval(x, y, seed)[1:] for seed in range(10)])
+    assert np.ptp(ends, axis=0).max() < 0.05
+
+
 def test_spearman_interval_is_near_fishers():
     rng = np.random.default_rng(5)
     x = rng.normal(size=60)

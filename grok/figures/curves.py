@@ -9,6 +9,8 @@ from grok.figures.gallery import DEFAULT, figure
 
 MOST_NAMES = 8
 MANY_RUNS = 12
+MANY_POINTS = 150  # evaluations of a run; a longer curve that collapses and recovers would be a solid mass of ink
+WINDOWS = 15  # to a factor of ten in updates
 DASHES = {"train": (0, (3, 1.5)), "val": "solid"}
 
 
@@ -37,7 +39,8 @@ def curves_figure(results, metric: str):
     """A figure of one column with the accuracy or loss curves of all runs."""
     picture, [[axes]] = style.panels(height=2.5)
     draw_curves(axes, results, metric)
-    return picture, ""
+    long = (results.curves[results.curves["step"] > 0].groupby("run").size() > MANY_POINTS).any()
+    return picture, f"Of runs with more than {MANY_POINTS} evaluations, lines are medians and bands ranges over {WINDOWS} windows to each factor of ten in updates." if long else ""
 
 
 def draw_curves(axes, results, metric: str) -> None:
@@ -53,21 +56,40 @@ def draw_curves(axes, results, metric: str) -> None:
     groups = data.group_names(runs)
     colours = group_colours(runs, groups)
     width = 0.6 if len(runs) > MANY_RUNS else 1.2
-    draw_lines(axes, curves, runs["run"], [colours[group] for group in groups], metric, width)
+    draw_lines(axes, curves, runs["run"], [colours[group] for group in groups], metric, width, MANY_POINTS)
     style.legend_above(axes, legend_handles(colours), columns=1 if max(map(len, colours)) > 22 else 2)
 
 
-def draw_lines(axes, curves: pd.DataFrame, numbers, colours, metric: str, width: float) -> None:
-    """Both curves of each of the runs `numbers`, each run in its colour."""
+def draw_lines(axes, curves: pd.DataFrame, numbers, colours, metric: str, width: float, most_points: float = np.inf) -> None:
+    """Both curves of each of the runs `numbers`, each run in its colour; those of more than `most_points` by windows."""
     for number, colour in zip(numbers, colours):
         curve = curves[curves["run"] == number]
         for split, dashes in DASHES.items():
-            axes.plot(curve["step"], values(curve, f"{split}_{metric}"), color=colour, linestyle=dashes, linewidth=width)
+            column = f"{split}_{metric}"
+            shown = windows(curve, column) if len(curve) > most_points else curve.assign(median=values(curve, column))
+            if "low" in shown:
+                style.band(axes, shown["step"], shown["low"], shown["high"], colour)
+            axes.plot(shown["step"], shown["median"], color=colour, linestyle=dashes, linewidth=width)
+
+
+def windows(curve: pd.DataFrame, column: str) -> pd.DataFrame:
+    """A curve by windows of equal width in the logarithm of the update: median step, and median, low and high of the column as it is drawn.
+
+    Windows are counted back from the last update, so that the last one, where most evaluations are, is a whole one.
+    """
+    parts = curve.groupby(-np.floor(WINDOWS * np.log10(curve["step"].max() / curve["step"])))
+    found = pd.DataFrame({"step": parts["step"].median(), **{name: getattr(parts[column], how)() for name, how in (("median", "median"), ("low", "min"), ("high", "max"))}})
+    return found.assign(**{name: drawable(found[name], column) for name in ("median", "low", "high")})
 
 
 def values(curve: pd.DataFrame, column: str) -> np.ndarray:
-    """A column of a curve as it is drawn: accuracies in per cent, losses without zeros and infinities."""
-    metric = curve[column].to_numpy(float)
+    """A column of a curve as it is drawn."""
+    return drawable(curve[column], column)
+
+
+def drawable(metric, column: str) -> np.ndarray:
+    """Values of a column as they are drawn: accuracies in per cent, losses without zeros and infinities."""
+    metric = np.asarray(metric, float)
     if column.endswith("accuracy"):
         return 100 * metric
     return np.where(np.isfinite(metric) & (metric > 0), metric, np.nan)

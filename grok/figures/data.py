@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from grok.analysis import survival
 from grok.experiment import GrokError, Run
 from grok.figures import style
 from grok.results import Results, read_table
@@ -13,6 +14,7 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 ENDED = ("grokked", "budget", "diverged")
 TRAINED = ("grokked", "budget")
 NOT_A_DIFFERENCE = ("label", "seed", "split_seed", "num_steps", "eval_every", "stop_after", "snapshots")
+MOST_TASKS = 3
 
 
 def need(frame: pd.DataFrame, *columns: str, where) -> None:
@@ -70,10 +72,10 @@ def plain(value) -> str:
 
 
 def facts(results: Results) -> str:
-    """The sentence of a caption that says what the results are: scale, runs, seeds, device, precision, gaps."""
+    """The sentence of a caption that says what the results are: task, network, scale, runs, seeds, device, precision, gaps."""
     runs, planned = results.runs, len(results.description["experiment"]["runs"])
     seeds = runs["seed"].nunique() if "seed" in runs else 0
-    words = [f"{results.description['experiment']['scale'].capitalize()} scale", count(planned, "run"), count(seeds, "seed")]
+    words = [f"{results.description['experiment']['scale'].capitalize()} scale", *tasks(runs), *network(results), count(planned, "run"), count(seeds, "seed")]
     words += sorted({session["device"].replace(" ", NO_BREAK) for session in results.description["sessions"] if "device" in session})
     words += sorted(set(runs["precision"])) if "precision" in runs else []
     n_ended = int(runs["status"].isin(ENDED).sum()) if "status" in runs else 0
@@ -83,6 +85,31 @@ def facts(results: Results) -> str:
     if n_diverged:
         words.append(f"{n_diverged} diverged")
     return ", ".join(words) + "."
+
+
+def tasks(runs: pd.DataFrame) -> list[str]:
+    """The tasks of the runs in words, 'x/y over Z31'; of more than MOST_TASKS none, for a figure of many names them itself."""
+    if not {"operation", "structure"} <= set(runs):
+        return []
+    pairs = dict.fromkeys(zip(runs["operation"], runs["structure"]))
+    return [f"{style.pretty(operation)} over {name}" for operation, name in pairs] if len(pairs) <= MOST_TASKS else []
+
+
+def network(results: Results) -> list[str]:
+    """The size of the network, '1 block of width 32', as far as all runs share it; nothing where another model was trained."""
+    others = any("model" in session for session in results.description["sessions"])
+    blocks, widths = (set(results.runs[name]) if name in results.runs and not others else set() for name in ("n_layers", "d_model"))
+    words = [count(*blocks, "block")] if len(blocks) == 1 else []
+    words += [f"width {width}" for width in widths if len(widths) == 1]
+    return [" of ".join(words)] if words else []
+
+
+def spread(marks: str, sizes, of: str) -> str:
+    """The sentence that says what bars or bands around means or medians show, where `sizes` runs stand behind each."""
+    few = sorted({int(n) for n in sizes if 1 < n < survival.LEAST_FOR_INTERVAL})
+    if max(sizes, default=0) >= survival.LEAST_FOR_INTERVAL:
+        return f"{marks}: 95% intervals of the {of}" + (f" (of fewer than {survival.LEAST_FOR_INTERVAL} runs, their range)." if few else ".")
+    return f"{marks}: the range of {' or '.join(map(str, few))} seeds." if few else ""
 
 
 def count(n: int, what: str) -> str:

@@ -11,7 +11,7 @@ LEAST_FRACTIONS = 3
 PAPER = "paper: 40 to 50%"
 
 
-@figure("figure1_center", "figure1_center", caption="Figure 1 centre: medians with 95% intervals (Kaplan-Meier).")
+@figure("figure1_center", "figure1_center", caption="Figure 1 centre: medians (Kaplan-Meier).")
 def figure1_center(results):
     runs = data.runs_with(results, "train_fraction", *times.COLUMNS)
     picture, [[axes]] = style.panels(height=2.7)
@@ -24,7 +24,7 @@ def figure1_center(results):
         times.draw_times(axes, runs, "train_fraction", split, lambda fraction: 100 * fraction)
     note = draw_growth(axes, runs)
     style.legend_above(axes, columns=3)
-    return picture, f"{note} Open triangles: not reached by then."
+    return picture, " ".join(filter(None, [times.spread(runs, "train_fraction"), note, "Open triangles: not reached by then."]))
 
 
 def draw_growth(axes, runs) -> str:

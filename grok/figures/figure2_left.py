@@ -6,7 +6,7 @@ from grok.figures.gallery import figure
 COLUMNS = 3
 
 
-@figure("figure2_left", "figure2_left", caption="Figure 2 left: best accuracy within the budget; dots are runs, bands 95% intervals of the mean.")
+@figure("figure2_left", "figure2_left", caption="Figure 2 left: best accuracy within the budget; dots are runs, lines their means.")
 def figure2_left(results):
     runs = fractions.finished(results)
     names = data.group_names(results.runs)
@@ -17,12 +17,12 @@ def figure2_left(results):
         ax.set_visible(False)
     for ax, label in zip(axes.flat, labels):
         fractions.fraction_axes(ax)
-        ax.label_outer()
         ax.set_title(label, fontsize=7, pad=3)
         panel(ax, runs[names.loc[runs.index] == label])
+    style.outer_labels(axes)
     handles, words = axes[0, 0].get_legend_handles_labels()
     picture.legend(handles, words, loc="outside upper center", ncols=2) if handles else None
-    return picture, ""
+    return picture, data.spread("Bands", runs.groupby([names.loc[runs.index], "train_fraction"]).size(), "mean")
 
 
 def panel(axes, runs) -> None:

@@ -3,15 +3,16 @@
 import numpy as np
 
 from grok.analysis import survival
-from grok.figures import fractions, style
+from grok.figures import data, fractions, style
 from grok.figures.gallery import figure
 from grok.results import THRESHOLD
 
+TASK = ["operation", "structure"]
 LINES = ("solid", (0, (3, 1.5)), (0, (1, 1)))
 
 
-@figure("figure2_right", "figure2_right", caption="Figure 2 right: best validation accuracy within the budget (mean and range over seeds), and the least "
-        "fraction tried at which it passes 99% (median over seeds, 95% interval), which also names the lines.")
+@figure("figure2_right", "figure2_right", caption="Figure 2 right: best validation accuracy within the budget (mean over seeds), and the least "
+        "fraction tried at which it passes 99% (median over seeds), which also names the lines.")
 def figure2_right(results):
     runs = fractions.finished(results)
     picture, [[left, right]] = style.panels(1, 2, width=style.DOUBLE, height=3.0, gridspec_kw={"width_ratios": [3, 2]})
@@ -22,7 +23,7 @@ def figure2_right(results):
         style.say(left, "no run has ended yet")
         style.name_ticks(right.yaxis, [], [])
         return picture, ""
-    needs = {key: need(here) for key, here in runs.groupby(["operation", "structure"], sort=False)}
+    needs = {key: need(here) for key, here in runs.groupby(TASK, sort=False)}
     order = sorted(needs, key=lambda key: (np.isnan(needs[key].value), needs[key].value, -runs_mean(runs, key)))
     for place, key in enumerate(order):
         look = {"color": style.PALETTE[place % 8], "linestyle": LINES[place // 8 % 3], "marker": style.MARKERS[place % len(style.MARKERS)]}
@@ -31,7 +32,9 @@ def figure2_right(results):
         draw_need(right, place, needs[key], 100 * here["train_fraction"].max(), look)
     style.name_ticks(right.yaxis, range(len(order)), [f"{style.pretty(operation)}  {structure}" for operation, structure in order])
     right.set_ylim(len(order) - 0.4, -0.6)
-    return picture, "Open triangles: never within what was tried." if any(np.isnan(n.value) for n in needs.values()) else ""
+    words = [data.spread("Bands and bars", runs.groupby([*TASK, "train_fraction"]).size(), "mean or median")]
+    words += ["Open triangles: never within what was tried."] * any(np.isnan(n.value) for n in needs.values())
+    return picture, " ".join(filter(None, words))
 
 
 def of(runs, key):
@@ -49,11 +52,10 @@ def need(runs) -> survival.Estimate:
 
 
 def draw_operation(axes, runs, look: dict) -> None:
-    """Mean of the best validation accuracy over seeds as a line, their range as a band."""
-    seeds = 100 * runs.groupby("train_fraction")["best_val_accuracy"].agg(["mean", "min", "max"]).astype(float)
-    x = 100 * seeds.index.to_numpy(float)
-    style.band(axes, x, seeds["min"], seeds["max"], look["color"])
-    axes.plot(x, seeds["mean"], linewidth=1, markersize=3, **look)
+    """Mean of the best validation accuracy over seeds as a line, its interval or their range as a band."""
+    line = fractions.best_accuracies(runs, "val")
+    style.band(axes, 100 * line["at"], line["low"], line["high"], look["color"])
+    axes.plot(100 * line["at"], line["mean"], linewidth=1, markersize=3, **look)
 
 
 def draw_need(axes, place: int, estimate: survival.Estimate, largest: float, look: dict) -> None:

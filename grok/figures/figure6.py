@@ -7,14 +7,15 @@ from grok.figures.gallery import figure
 
 
 @figure("figure6", "figure6", caption="Figure 6: k training answers replaced by those of other training rows. Left: the best accuracy so far of every run. "
-        "Right: best accuracies; dots are runs, bars 95% intervals of the mean.")
+        "Right: best accuracies; dots are runs, lines their means.")
 def figure6(results):
     runs = data.runs_with(results, "corrupted_labels", *fractions.COLUMNS)
     picture, [[left, right]] = style.panels(1, 2, width=style.DOUBLE, height=2.5)
     counts = sorted(set(runs["corrupted_labels"]))
     draw_accuracies(left, results, runs, dict(zip(counts, style.ramp(len(counts)))))
-    draw_best(right, data.ended(runs), counts)
-    return picture, ""
+    ended = data.ended(runs)
+    draw_best(right, ended, counts)
+    return picture, data.spread("Bars", ended.groupby("corrupted_labels").size(), "mean")
 
 
 def draw_accuracies(axes, results, runs, colours: dict) -> None:

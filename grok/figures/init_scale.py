@@ -4,6 +4,6 @@ from grok.figures import times
 from grok.figures.gallery import figure
 
 
-@figure("init_scale", "init_scale", caption="Medians with 95% intervals (Kaplan-Meier).")
+@figure("init_scale", "init_scale", caption="Medians (Kaplan-Meier).")
 def init_scale(results):
     return times.law_figure(results, "init_scale", "Initial scale")

@@ -1,22 +1,20 @@
 """Beyond the paper: which learning rates and weight decays memorise, grok, comprehend at once, or learn nothing."""
 
-from collections import Counter
-
 import numpy as np
 import pandas as pd
-from matplotlib.colors import ListedColormap
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 
 from grok.figures import data, style, times
 from grok.figures.gallery import figure
 
 DELAY = 1000  # updates between the two crossings that tell comprehension from grokking, as in Liu et al. (2022)
+SIDE = 0.94  # of a cell, so that the half of a split one does not run into its neighbour
 PHASES = {  # letter and colour
     "comprehension": ("C", style.GREEN), "grokking": ("G", style.YELLOW), "memorisation": ("M", style.ORANGE), "confusion": ("–", "0.75")}
 
 
 @figure("phase_map", "phase_map", caption=f"Comprehension: 99% validation within {DELAY:,} updates of 99% training; grokking: later; "
-        "memorisation: training alone; confusion: neither within the budget. The commonest phase of the seeds, and their number where they differ.")
+        "memorisation: training alone; confusion: neither within the budget. The commonest phase of the seeds, and how many they are where seeds differ; split: phases with as many seeds each.")
 def phase_map(results):
     runs = data.ended(data.runs_with(results, "learning_rate", "weight_decay", *times.COLUMNS))
     rates, decays = (sorted(set(results.runs[name])) for name in ("learning_rate", "weight_decay"))
@@ -38,15 +36,24 @@ def phases(runs: pd.DataFrame) -> list[str]:
     return [list(PHASES)[i] for i in choice]
 
 
+def commonest(phases: pd.Series) -> tuple[list[str], int]:
+    """The phases that most seeds show, in the order of PHASES, several where they tie, and how many seeds show each."""
+    votes = {phase: int((phases == phase).sum()) for phase in PHASES}
+    most = max(votes.values())
+    return [phase for phase in votes if votes[phase] == most], most
+
+
 def draw_cells(axes, runs: pd.DataFrame, rates: list, decays: list) -> None:
-    """A square a setting in the colour and with the letter of its commonest phase; empty where no run has ended."""
-    names, cells = list(PHASES), np.full((len(rates), len(decays)), np.nan)
+    """A square a setting in the colour and with the letter of its commonest phase, split evenly where phases tie; empty where no run has ended."""
+    axes.set(xlim=(-0.5, len(decays) - 0.5), ylim=(-0.5, len(rates) - 0.5))
     for (rate, decay), here in runs.groupby(["learning_rate", "weight_decay"]):
-        [(phase, votes)] = Counter(here["phase"]).most_common(1)
-        i, j = rates.index(rate), decays.index(decay)
-        cells[i, j] = names.index(phase)
-        letter, _ = PHASES[phase]
-        axes.text(j, i, letter if votes == len(here) else f"{letter} {votes}/{len(here)}", ha="center", va="center", fontsize=7)
-    axes.imshow(np.ma.masked_invalid(cells), origin="lower", aspect="auto", cmap=ListedColormap([colour for _, colour in PHASES.values()]), vmin=-0.5, vmax=len(PHASES) - 0.5)
+        x, y = decays.index(decay), rates.index(rate)
+        tied, votes = commonest(here["phase"])
+        for part, phase in enumerate(tied):
+            corner = (x + SIDE * (part / len(tied) - 0.5), y - SIDE / 2)
+            axes.add_patch(Rectangle(corner, SIDE / len(tied), SIDE, facecolor=PHASES[phase][1], edgecolor="none"))
+        letters = "|".join(PHASES[phase][0] for phase in tied)
+        unsure = len(tied) == 1 and votes < len(here)
+        axes.text(x, y, f"{letters} {votes}/{len(here)}" if unsure else letters, ha="center", va="center", fontsize=7)
     if runs.empty:
         style.say(axes, "no run has ended yet")

@@ -66,6 +66,22 @@ def name_ticks(axis, positions, names) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def outer_labels(axes: np.ndarray) -> None:
+    """Keep the labels of shared axes [rows, columns] at the left and under the lowest panel of each column that is shown.
+
+    Axes.label_outer knows the last row alone, which may be hidden there.
+    """
+    for column in axes.T:
+        *above, lowest = (ax for ax in column if ax.get_visible())
+        lowest.tick_params(labelbottom=True)
+        for ax in above:
+            ax.set_xlabel("")
+            ax.tick_params(labelbottom=False)
+    for ax in axes[:, 1:].flat:
+        ax.set_ylabel("")
+        ax.tick_params(labelleft=False)
+
+
 def say(axes: Axes, text: str) -> None:
     """Words in the place of data that are not there."""
     axes.text(0.5, 0.5, textwrap.fill(text, 34), transform=axes.transAxes, ha="center", va="center", fontsize=7, color=GREY)

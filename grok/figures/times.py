@@ -1,5 +1,7 @@
 """Updates to 99% against a number that varies: runs, Kaplan-Meier medians with intervals, censored runs, power laws."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from grok.analysis import survival
@@ -7,6 +9,7 @@ from grok.figures import data, style
 
 COLUMNS = ("seed", "stopped_at", "num_steps", "steps_to_train_99", "steps_to_val_99")
 SPLITS = {"train": ("training", style.TRAIN, "s"), "val": ("validation", style.VALIDATION, "o")}
+LARGEST_SHARE = 0.5  # of the time to generalise that may be spent on the training rows where a law of the delay is fitted
 ZERO_GAP = 4  # a zero on a logarithmic axis stands this factor left of the smallest value
 
 
@@ -44,24 +47,57 @@ def draw_times(axes, runs, field: str, split: str, place=lambda value: value) ->
     axes.plot(*np.array(medians).reshape(-1, 2).T, color=colour, marker=marker, linewidth=0.8, label=f"{words}, median")
 
 
-def draw_power_law(axes, runs, field: str) -> str:
-    """The law time ~ value^slope of the validation crossings as a dashed line; returns it in words.
+def spread(runs, field: str) -> str:
+    """The sentence of a caption that says what the bars of `draw_times` show."""
+    return data.spread("Bars", data.crossings(runs, "val")[0].groupby(field).size(), "median")
 
-    Fitted where every network fits its training rows: where some cannot, as under too much decay, there is no delay to speak of.
+
+def is_delayed(runs) -> bool:
+    """Whether generalisation comes well after training: median updates to 99% training at most LARGEST_SHARE of those to 99% validation.
+
+    A validation median that was not reached lies above the last update seen; a training median that was not
+    reached leaves no delay to speak of.
     """
-    fitted = runs.groupby(field)["steps_to_train_99"].transform(lambda steps: steps.notna().all())
-    begun, times, last = data.crossings(runs[(runs[field] > 0) & fitted], "val")
-    if len(begun) == 0:
-        return "No run to fit."
-    law = survival.power_law(begun[field], times, last)
+    _, trained, last = data.crossings(runs, "train")
+    _, validated, _ = data.crossings(runs, "val")
+    train, val = (survival.median_time(times, last).value for times in (trained, validated))
+    return bool(train <= LARGEST_SHARE * (last.max() if np.isnan(val) else val))
+
+
+class Fit(NamedTuple):
+    """The power law of the validation crossings, the values of the field it was fitted to and those that were left out."""
+
+    law: survival.TimeLaw
+    fitted: list[float]
+    left_out: list[float]
+
+
+def fit_power_law(runs, field: str) -> Fit:
+    """The law time ~ value^-a over the values above 0 at which generalisation is delayed (`is_delayed`).
+
+    At the others the time to generalise is mostly that of training, which follows a law of its own.
+    """
+    begun = data.crossings(runs[runs[field] > 0], "val")[0]
+    delayed = {value: is_delayed(here) for value, here in begun.groupby(field)}
+    begun, crossed, last = data.crossings(begun[begun[field].map(delayed).astype(bool)], "val")
+    law = survival.power_law(begun[field], crossed, last)
+    return Fit(law, [value for value in delayed if delayed[value]], [value for value in delayed if not delayed[value]])
+
+
+def draw_power_law(axes, runs, field: str) -> str:
+    """The law of `fit_power_law` as a dashed line over the values it was fitted to; returns it in words."""
+    law, fitted, left_out = fit_power_law(runs, field)
+    words = field.replace("_", " ")
+    rule = f"the median run fits its training rows in at most {100 * LARGEST_SHARE:g}% of the updates to 99% validation"
+    if not fitted:
+        return f"No law fitted: at no {words} above 0 is it so that {rule}."
     if np.isnan(law.value):
         return "No law fitted: fewer than three runs reached 99% validation accuracy, or all at one value."
-    ends = np.array([begun[field].min(), begun[field].max()])
+    ends = np.array([fitted[0], fitted[-1]])
     axes.plot(ends, np.exp(law.intercept + law.slope * np.log(ends)), color=style.BLACK, linestyle="dashed", linewidth=1, label="power law")
-    left_out = sorted(set(runs[field][(runs[field] > 0) & ~fitted]))
-    words = f"Updates to 99% validation ∝ ({field.replace('_', ' ')})^{-law.value:.2f} (95% interval of the exponent {-law.high:.2f} to {-law.low:.2f})"
-    words += f", fitted without {', '.join(f'{value:g}' for value in left_out)}, where not every network fits its training rows." if left_out else "."
-    return words.replace("-", "−")
+    found = f"Updates to 99% validation ∝ ({words})^{-law.value:.2f} (95% interval of the exponent {-law.high:.2f} to {-law.low:.2f})".replace("-", "−")
+    without = f", so without {', '.join(f'{value:g}' for value in left_out)}" if left_out else ""
+    return f"{found}, fitted from {fitted[0]:g} to {fitted[-1]:g}, where {rule}{without}."
 
 
 def law_figure(results, field: str, label: str):
@@ -85,7 +121,7 @@ def law_figure(results, field: str, label: str):
     style.name_ticks(axes.xaxis, map(place, values), [f"{value:g}" for value in values])
     axes.set_xlim(place(values[0]) / 1.5, place(values[-1]) * 1.5)
     style.legend_above(axes, columns=3)
-    return picture, f"{law} Open triangles: not reached by then."
+    return picture, " ".join(filter(None, [spread(runs, field), law, "Open triangles: not reached by then."]))
 
 
 def zero_to_the_left(values):

@@ -4,6 +4,6 @@ from grok.figures import times
 from grok.figures.gallery import figure
 
 
-@figure("weight_decay", "weight_decay", caption="Medians with 95% intervals (Kaplan-Meier).")
+@figure("weight_decay", "weight_decay", caption="Medians (Kaplan-Meier).")
 def weight_decay(results):
     return times.law_figure(results, "weight_decay", "Weight decay")

@@ -1,0 +1,48 @@
+"""Every config at both scales: it loads, and every data set it asks for can be made."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from grok.__main__ import load_config
+from grok.dataset import make_dataset
+from grok.experiment import GrokError, Run
+from grok.operations import table
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
+OF_DATA = ("operation", "structure", "train_fraction", "split_seed", "corrupted_labels", "token_format", "d_model",
+           "values", "bins", "base", "frequencies", "table", "train_table")  # fields that a data set depends on
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch):
+    """Configs name tables by their path from the project's own folder."""
+    monkeypatch.chdir(ROOT)
+
+
+def data_of(run: Run) -> Run:
+    """The run that stands for all with the same data set."""
+    return Run(**{name: getattr(run, name) for name in OF_DATA})
+
+
+@pytest.mark.parametrize("scale", ["small", "paper"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config_loads_and_its_data_can_be_made(name, scale):
+    experiment = load_config(f"configs/{name}.py", scale)
+    assert experiment.name == name + "_paper" * (experiment.scale == "paper") and len(set(experiment.runs)) == len(experiment.runs)
+    for run in dict.fromkeys(map(data_of, experiment.runs)):
+        if run.values == "file" and not Path(run.table.removesuffix(":unembedding")).exists():
+            check_missing_table(run, scale)
+            continue
+        dataset, rows = make_dataset(run), table(run.operation, run.structure).rows
+        assert 0 < dataset.n_train == len(set(dataset.train_rows.tolist())) < rows, run
+        assert dataset.n_train == pytest.approx(run.train_fraction * rows, abs=1), run
+
+
+def check_missing_table(run: Run, scale: str) -> None:
+    """Tables of the paper scale are there only where its networks were trained; a line says which one is missing."""
+    assert scale == "paper" and "_paper/" in run.table, f"{run.table} belongs to the committed results"
+    with pytest.raises(GrokError, match=f"^there is no table {re.escape(run.table)}$"):
+        make_dataset(run)
