@@ -15,7 +15,7 @@ ORDER = ("figure1_left", "figure2_right", "figure1_center", "figure2_left", "fig
          "weight_decay", "init_scale", "phase_map", "encodings", "embeddings")  # encodings reads tables of figure2_right
 AFTER = {"figure3": ("scores", "scores"), "figure7": ("flatness", "sharpness"), "embeddings": ("scores", "scores")}  # config -> command, the table it leaves
 SKIPGRAM = {  # scale -> how the skip-gram table is made that configs/encodings.py reads
-    "small": ("x+y", "--structure", "Z31", "--train-fraction", "0.7", "--d-model", "32", "--name", "skipgram_Z31"),
+    "small": ("x+y", "--structure", "Z31", "--train-fraction", "0.8", "--d-model", "32", "--name", "skipgram_Z31"),
     "paper": ("x+y", "--structure", "Z97", "--name", "skipgram_x_plus_y")}
 STOPPED = (130, 75, -signal.SIGINT, -signal.SIGTERM)  # exit status of a command that was asked to stop
 
