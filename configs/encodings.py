@@ -30,7 +30,7 @@ def experiment(scale):
         skipgram = "skipgram_x_plus_y"
     else:
         ring = Run(structure="Z31", train_fraction=0.8, n_layers=1, d_model=32, learning_rate=0.01, weight_decay=0.3, batch_size=74, num_steps=3_000, eval_every=100)
-        group = Run(operation="xy", structure="A5", train_fraction=0.8, n_layers=1, d_model=64, learning_rate=5e-3, weight_decay=0.5, batch_size=256, num_steps=6_000, eval_every=200)
+        group = Run(operation="xy", structure="A5", train_fraction=0.8, n_layers=1, d_model=64, learning_rate=5e-3, weight_decay=0.5, batch_size=256, num_steps=5_000, eval_every=200)
         skipgram = "skipgram_Z31"
     made, of_rings, of_groups = TABLES[scale]
     numbers = crossed(ELEMENTS + RESIDUES + TIED) + tables([(made, n) for n in of_rings] + [(skipgram, 0)])
