@@ -156,11 +156,15 @@ def olsen_likelihood(theta, design, heights, observed) -> tuple[float, np.ndarra
     return value.mean(), gradient / len(heights)
 
 
-def bootstrap(statistic, arrays, seed: int) -> np.ndarray:
-    """`statistic(*arrays)` on `DRAWS` resamples of the entries of `arrays` with replacement; [DRAWS, ...]."""
+def bootstrap(statistic, arrays, seed: int, clusters=None) -> np.ndarray:
+    """`statistic(*arrays)` on `DRAWS` resamples of the entries of `arrays` with replacement; [DRAWS, ...].
+
+    clusters [n]: which entries are not independent of each other; whole clusters are drawn then, as many as there are.
+    """
     rng = np.random.default_rng(seed)
-    n = len(arrays[0])
-    draws = (rng.integers(n, size=n) for _ in range(DRAWS))
+    labels = np.arange(len(arrays[0])) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    members = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
+    draws = (np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))]) for _ in range(DRAWS))
     return np.array([statistic(*(array[draw] for array in arrays)) for draw in draws])
 
 
@@ -223,10 +227,13 @@ def mean_interval(values) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
-def spearman_interval(x, y, seed: int = 0) -> Estimate:
-    """Spearman's rank correlation of x and y [n] with a percentile bootstrap over pairs; NaN when either is constant."""
+def spearman_interval(x, y, seed: int = 0, clusters=None) -> Estimate:
+    """Spearman's rank correlation of x and y [n] with a percentile bootstrap over pairs; NaN when either is constant.
+
+    clusters [n]: pairs with the same label stand or fall together, such as seeds of one setting, and are resampled together.
+    """
     pairs = np.asarray(x, float), np.asarray(y, float)
-    return Estimate(spearman(*pairs), *interval(bootstrap(spearman, pairs, seed))) if len(pairs[0]) else UNKNOWN
+    return Estimate(spearman(*pairs), *interval(bootstrap(spearman, pairs, seed, clusters))) if len(pairs[0]) else UNKNOWN
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
