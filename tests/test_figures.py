@@ -15,7 +15,7 @@ from scipy.spatial import distance
 from grok import figures, provenance, results
 from grok.analysis import groups
 from grok.experiment import Experiment, GrokError, Run, grid
-from grok.figures import curves, data, encodings, figure1_center, figure3, gallery, phase_map, style, times, tsne, tsne_sheet
+from grok.figures import curves, data, figure1_center, figure3, gallery, phase_map, style, times, tsne, tsne_sheet
 from grok.operations import structure, table
 
 STEPS = np.array([0, 1, 10, 100, 200, 500, 1000, 2000, 5000, 10_000])
@@ -462,40 +462,6 @@ def test_a_tie_of_phases_splits_its_cell(tmp_path):
                      (right, 0): (side, grokking), (right, 1): (side, memorisation)}
 
 
-def test_encodings_have_a_row_each_with_medians_and_the_share_that_never_got_there(tmp_path):
-    moments = {"learned": [500, 1000, 2000], "digits": [1000, np.inf, np.inf]}
-    folder = write(tmp_path, "encodings", lambda run: (200, moments[run.values][run.seed] if run.weight_decay else np.inf))
-    first, second = picture_of("encodings", folder).axes
-    assert (first.get_title(), second.get_title()) == ("x+y  Z31", "xy  S4")
-    assert [label.get_text() for label in first.get_yticklabels()] == ["the paper's", "digits, base 2", "positions rotary, tied"]
-    medians = {(to_hex(drawn.get_color()), *np.concatenate(drawn.get_data())) for drawn in first.lines if np.isfinite(drawn.get_xdata()).any()}
-    (_, green, _, shift), (*_, other) = encodings.LOOKS[True], encodings.LOOKS[False]
-    assert medians == {(to_hex(green).lower(), 1000, place + shift) for place in (0, 2)}
-    triangles = {(*np.round(offset, 2),) for drawn in dots(first, marker_is_open=False) if to_hex(drawn.get_facecolors()[0]) == "#ffffff" for offset in drawn.get_offsets()}
-    assert triangles == {(10_000, round(place, 2)) for place in (other, 1 + other, 2 + other, 1 + shift)}
-    assert {(text.get_text(), text.get_position()[1]) for text in first.texts} == {("never", -0.5), ("2/3", 1 + shift), *(("3/3", place + other) for place in range(3))}
-    assert [text.get_text() for text in second.texts].count("not run") == 2
-
-
-def test_the_table_of_encodings_holds_counts_and_survival_estimates(tmp_path):
-    moments = {0: 500, 1: 1000, 2: np.inf}
-    found = encodings.table(results.load(write(tmp_path, "encodings", lambda run: (200, moments[run.seed] if run.weight_decay else np.inf))))
-    assert len(found) == 8 and (found["runs"] == 3).all()
-    with_decay, without = found[found["weight_decay"] == 1], found[found["weight_decay"] == 0]
-    assert (with_decay["never"] == 1).all() and (with_decay["median"] == 1000).all() and (with_decay["low"] == 500).all() and np.isinf(with_decay["high"]).all()
-    assert (without["never_share"] == 1).all() and without["median"].isna().all() and (without["low"] == 10_000).all()
-    centre = (1 / 3 + 1.96**2 / 6) / (1 + 1.96**2 / 3)  # of Wilson's interval
-    assert np.allclose((with_decay["never_low"] + with_decay["never_high"]) / 2, centre, atol=1e-3)
-    assert list(found["encoding"].unique()) == ["the paper's", "digits, base 2", "positions rotary, tied"]
-
-
-def test_encodings_are_named_by_what_departs_from_the_paper():
-    named = {name: encodings.encoding_name(dataclasses.asdict(BASE.replace(**fields))) for name, fields in {
-        "paper": {}, "bins": {"values": "bins", "bins": 5}, "fourier": {"values": "fourier", "frequencies": 3, "positions": "none"},
-        "file": {"values": "file", "table": "a.npz:unembedding", "train_table": True}}.items()}
-    assert named == {"paper": "the paper's", "bins": "5 bins", "fourier": "Fourier, k ≤ 3, positions none", "file": "table a.npz:unembedding, trained on"}
-
-
 def test_the_table_with_blanks_is_the_operations_table():
     picture, note = gallery.ENTRIES["figure1_right"].function()
     cells = {text.get_position(): text.get_text() for text in picture.axes[0].texts}
@@ -694,14 +660,6 @@ def test_a_folder_that_cannot_be_written_gives_one_line(tmp_path, capsys):
 
 def test_operations_have_raised_exponents():
     assert style.pretty("x^3+xy^2+y") == "x³+xy²+y" and style.pretty("xyx^-1") == "xyx⁻¹" and style.pretty("x^(-12)") == "x⁻¹²"
-
-
-def test_the_circulant_share_of_an_encoding_sees_differences_alone():
-    full = encodings.circulant_before(BASE.replace(values="fourier"))
-    assert full == pytest.approx(1)  # inner products of Fourier features are sums of cosines of the difference
-    assert encodings.circulant_before(BASE) == encodings.circulant_before(BASE.replace(values="onehot")) < 0.2
-    assert 0.2 < encodings.circulant_before(BASE.replace(values="scalar")) < 0.9
-    assert np.isnan(encodings.circulant_before(BASE.replace(values="file", table="nowhere.npz")))
 
 
 def test_curves_without_accuracies_are_drawn_as_losses(tmp_path):

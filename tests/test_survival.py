@@ -202,6 +202,29 @@ def test_spearman_interval_is_near_fishers():
     assert np.isnan(survival.spearman_interval([], [])).all()
 
 
+def test_copies_in_a_cluster_do_not_narrow_the_interval():
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=12)
+    y = x + rng.normal(size=12)
+    alone = survival.spearman_interval(x, y)
+    copies = [np.repeat(array, 5) for array in (x, y)]
+    names = np.repeat([f"setting {i:02d}" for i in range(12)], 5)
+    order = rng.permutation(60)
+    clustered = survival.spearman_interval(*(array[order] for array in copies), clusters=names[order])
+    assert clustered == pytest.approx(alone)  # copies of a setting change no rank, and the same settings are drawn
+    pairs = survival.spearman_interval(*copies)
+    assert pairs.high - pairs.low < 0.7 * (alone.high - alone.low)
+
+
+def test_clusters_are_drawn_whole():
+    clusters = np.array([1, 0, 1, 0, 2, 1])
+    drawn = survival.bootstrap(lambda values: np.bincount(values, minlength=6), [np.arange(6)], 0, clusters)
+    for cluster in range(3):
+        of_cluster = drawn[:, clusters == cluster]
+        assert (of_cluster == of_cluster[:, :1]).all() and set(of_cluster[:, 0]) >= {0, 1, 2}
+    assert (drawn[:, [0, 1, 4]].sum(1) == 3).all()
+
+
 def test_wilson_interval_by_its_formula():
     z, n, share = stats.norm.ppf(0.975), 16, 3 / 16
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)

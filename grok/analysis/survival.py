@@ -158,12 +158,16 @@ def olsen_likelihood(theta, design, heights, observed) -> tuple[float, np.ndarra
     return value.mean(), gradient / len(heights)
 
 
-def bootstrap(statistic, arrays, seed: int) -> np.ndarray:
-    """`statistic(*arrays)` on `DRAWS` resamples of the entries of `arrays` with replacement; [DRAWS, ...]."""
+def bootstrap(statistic, arrays, seed: int, clusters=None, draws: int = DRAWS) -> np.ndarray:
+    """`statistic(*arrays)` on resamples of the entries of `arrays` with replacement; [draws, ...].
+
+    clusters [n]: which entries are not independent of each other; whole clusters are drawn then, as many as there are.
+    """
     rng = np.random.default_rng(seed)
-    n = len(arrays[0])
-    draws = (rng.integers(n, size=n) for _ in range(DRAWS))
-    return np.array([statistic(*(array[draw] for array in arrays)) for draw in draws])
+    labels = np.arange(len(arrays[0])) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    members = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
+    drawn = (np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))]) for _ in range(draws))
+    return np.array([statistic(*(array[entries] for array in arrays)) for entries in drawn])
 
 
 def interval(sample: np.ndarray) -> tuple[float, float]:
@@ -237,20 +241,20 @@ def mean_or_range(values) -> Estimate:
     return mean_interval(values)
 
 
-def spearman_interval(x, y, seed: int = 0) -> Estimate:
-    """Spearman's rank correlation of x and y [n] with a percentile bootstrap over pairs; NaN when either is constant."""
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    if not len(x):
-        return UNKNOWN
-    draw_DN = np.random.default_rng(seed).integers(len(x), size=(PAIR_DRAWS, len(x)))
-    return Estimate(float(spearman(x, y)), *interval(spearman(x[draw_DN], y[draw_DN])))
+def spearman_interval(x, y, seed: int = 0, clusters=None) -> Estimate:
+    """Spearman's rank correlation of x and y [n] with a percentile bootstrap over pairs; NaN when either is constant.
+
+    clusters [n]: pairs with the same label stand or fall together, such as seeds of one setting, and are resampled together.
+    """
+    pairs = np.asarray(x, float), np.asarray(y, float)
+    return Estimate(float(spearman(*pairs)), *interval(bootstrap(spearman, pairs, seed, clusters, PAIR_DRAWS))) if len(pairs[0]) else UNKNOWN
 
 
-def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Rank correlations of the last axes of x and y [..., n], NaN without a warning where undefined."""
-    x, y = (stats.rankdata(values, axis=-1) - (values.shape[-1] + 1) / 2 for values in (x, y))
+def spearman(x: np.ndarray, y: np.ndarray) -> float:
+    """Rank correlation of x and y [n], NaN without a warning where undefined."""
+    x, y = (stats.rankdata(values) - (len(values) + 1) / 2 for values in (x, y))
     with np.errstate(invalid="ignore"):
-        return (x * y).sum(-1) / np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
+        return (x * y).sum() / np.sqrt((x**2).sum() * (y**2).sum())
 
 
 def wilson_interval(successes: int, n: int) -> Estimate:

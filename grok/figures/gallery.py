@@ -17,7 +17,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from PIL import Image
 
-from grok import results
+from grok import files, results
 from grok.experiment import GrokError
 from grok.figures import data, style
 
@@ -33,6 +33,7 @@ class Entry:
     caption: what it shows, in a sentence; the facts of the results follow it in the picture.
     function: from what `load` gives for the folder (without `load`: from nothing) to the picture and to
         what else its caption says.
+    table: from the same to its numbers in Markdown, which are written beside it.
     """
 
     name: str
@@ -40,11 +41,24 @@ class Entry:
     caption: str
     function: Callable
     load: Callable | None
+    table: Callable | None = None
 
     def draw(self, folder: Path) -> list[Path]:
         """Draw into a results folder; returns the files. Raises GrokError where the results do not allow it."""
         mark = fingerprint(self, folder)  # first, so that results which change meanwhile count as not drawn yet
-        return style.save(self.picture(folder), folder, self.name, mark)
+        tables = [self.write_table(folder)] if self.table else []
+        return style.save(self.picture(folder), folder, self.name, mark) + tables
+
+    def write_table(self, folder: Path) -> Path:
+        """Write the figure's numbers beside it; returns the path."""
+        path = folder / f"{self.name}.md"
+        with files.disk_errors(folder), files.replacing(path) as side:
+            side.write_text(self.table(self.load(folder)))
+        return path
+
+    def paths(self, folder: Path) -> list[Path]:
+        """The files that it consists of in a results folder, PNG first."""
+        return style.paths(folder, self.name) + ([folder / f"{self.name}.md"] if self.table else [])
 
     def picture(self, folder: Path) -> Figure:
         """The figure with its caption, not saved anywhere."""
@@ -58,7 +72,7 @@ class Entry:
 ENTRIES: dict[str, Entry] = {}
 
 
-def figure(name: str, *sources: str, caption: str, load: Callable | None = results.load) -> Callable:
+def figure(name: str, *sources: str, caption: str, load: Callable | None = results.load, table: Callable | None = None) -> Callable:
     """Decorator that enters a function into the gallery and gives it the project's look."""
 
     def enter(function):
@@ -67,7 +81,7 @@ def figure(name: str, *sources: str, caption: str, load: Callable | None = resul
             with matplotlib.rc_context(style.LOOK):
                 return function(*arguments)
 
-        ENTRIES[name] = Entry(name, sources, caption, styled, load)
+        ENTRIES[name] = Entry(name, sources, caption, styled, load, table)
         return styled
 
     return enter
@@ -123,11 +137,11 @@ def input_files(folder: Path) -> list[Path]:
 
 def is_current(entry: Entry, folder: Path) -> bool:
     """Whether a figure's files are there and were drawn from what the folder holds now."""
-    png, pdf = style.paths(folder, entry.name)
-    if not (png.exists() and pdf.exists()):
+    paths = entry.paths(folder)
+    if not all(path.exists() for path in paths):
         return False
     try:
-        with Image.open(png) as image:
+        with Image.open(paths[0]) as image:
             return image.info.get(style.FINGERPRINT) == fingerprint(entry, folder)
     except OSError:
         return False
@@ -144,7 +158,7 @@ def draw(folder: Path) -> list[Path]:
     folder, paths = Path(folder), []
     for entry in entries_of(folder.name):
         try:
-            paths += style.paths(folder, entry.name) if is_current(entry, folder) else entry.draw(folder)
+            paths += entry.paths(folder) if is_current(entry, folder) else entry.draw(folder)
         except GrokError as error:
             print(f"grok: {entry.name} not drawn: {error}", file=sys.stderr)
     return paths
