@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from grok.experiment import Run, grid
 from grok.slots import choose_slots, device_facts, median_seconds, program_of, time_updates
-from grok.train import MATMUL_PRECISION, Program
+from grok.train import Program, matmul_precision
 
 REPEATS = 5
 SLOT_COUNTS = (1, 8, 32, 64, 128, 256, 512)
@@ -52,7 +52,7 @@ def matmul_gflops(precision: str) -> float:
 
     @jax.jit
     def products(a, b):
-        with jax.default_matmul_precision(MATMUL_PRECISION[precision]):
+        with matmul_precision(precision, jax.default_backend()):
             return jax.lax.fori_loop(0, rounds, lambda _, a: a + 1e-30 * (a @ b)[..., :128], a)
 
     products(a, b).block_until_ready()
@@ -80,7 +80,7 @@ def measure(run: Run) -> dict:
     peak = peak_memory()
     plain_single, plain_sweep = time_updates(plain, runs, 1), time_updates(plain, runs, min(slots, 64))
     rate, gflop = matmul_gflops(run.precision), update_gflop(fast)
-    floor = gflop / rate * 1e3
+    floor, facts = gflop / rate * 1e3, device_facts()
     return {
         "single_ms": single["ms_per_run"],
         "sweep_ms_per_run": sweeps[slots]["ms_per_run"],
@@ -96,8 +96,7 @@ def measure(run: Run) -> dict:
         "compile_s": single["compile_s"],
         "slots": slots,
         "slots_ms_per_run": {str(s): timing["ms_per_run"] for s, timing in sweeps.items()},
-        "precision": run.precision,
-    } | device_facts()
+    } | facts | {"precision": facts["precisions"][run.precision]}
 
 
 EXPLANATIONS = {

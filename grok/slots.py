@@ -17,7 +17,7 @@ from grok.dataset import Dataset, effective_batch_size, make_dataset
 from grok.experiment import GrokError, Run
 from grok.join import join
 from grok.train import (
-    MATMUL_PRECISION,
+    DOT_ALGORITHMS,
     TRACED,
     Data,
     Program,
@@ -25,8 +25,10 @@ from grok.train import (
     evaluate,
     init_state,
     make_program,
+    matmul_precision,
     matrices,
     train,
+    used_precision,
 )
 
 SLOT_CANDIDATES = (64, 256, 1024)  # a device that is no CPU
@@ -55,10 +57,11 @@ def start_devices(distributed: bool = False, coordinator: str | None = None, num
 
 
 def device_facts(processes: int = 1) -> dict:
-    """What the numbers were computed on, for experiment.json."""
+    """What the numbers were computed on, for experiment.json; `precisions` says for each that a run may ask for which one was used."""
     devices = jax.local_devices()
     return {"device": f"{len(devices)} x {devices[0].device_kind}", "platform": devices[0].platform,
-            "cores": len(os.sched_getaffinity(0)), "processes": processes}
+            "cores": len(os.sched_getaffinity(0)), "processes": processes, "xla_flags": os.environ.get("XLA_FLAGS", ""),
+            "precisions": {asked: used_precision(asked, devices[0].platform) for asked in DOT_ALGORITHMS}}
 
 
 def choose_slots(program: Program, runs: list[Run]) -> int:
@@ -175,7 +178,7 @@ def make_chunk(program: Program, mesh: Mesh) -> Callable:
     sharded = jax.shard_map(shard, mesh=mesh, in_specs=(slots, slots, slots, slots, everywhere), out_specs=slots, check_vma=False)
 
     def chunk(*arguments):
-        with jax.default_matmul_precision(MATMUL_PRECISION[program.precision]):
+        with matmul_precision(program.precision, mesh.devices.flat[0].platform):
             return sharded(*arguments)
 
     return jax.jit(chunk, donate_argnums=0)

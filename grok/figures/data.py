@@ -75,7 +75,7 @@ def facts(results: Results) -> str:
     seeds = runs["seed"].nunique() if "seed" in runs else 0
     words = [f"{results.description['experiment']['scale'].capitalize()} scale", count(planned, "run"), count(seeds, "seed")]
     words += sorted({session["device"].replace(" ", NO_BREAK) for session in results.description["sessions"] if "device" in session})
-    words += sorted(set(runs["precision"])) if "precision" in runs else []
+    words += precisions(results)
     n_ended = int(runs["status"].isin(ENDED).sum()) if "status" in runs else 0
     if n_ended < planned:
         words.append(f"cut short: {n_ended} of {planned} runs ended")
@@ -83,6 +83,12 @@ def facts(results: Results) -> str:
     if n_diverged:
         words.append(f"{n_diverged} diverged")
     return ", ".join(words) + "."
+
+
+def precisions(results: Results) -> list[str]:
+    """In what matrix products were computed, which on a CPU is float32 whatever the runs ask for; all sessions together."""
+    asked = set(results.runs["precision"]) if "precision" in results.runs else set()
+    return sorted({session.get("precisions", {}).get(name, name) for session in results.description["sessions"] for name in asked})
 
 
 def count(n: int, what: str) -> str:
