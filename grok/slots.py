@@ -4,9 +4,10 @@ A slot is a place on a device where one run trains. Runs are independent: there 
 slots or devices, and what a run does depends neither on its slot nor on its neighbours.
 """
 
+import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
@@ -73,8 +74,8 @@ def choose_slots(program: Program, runs: list[Run]) -> int:
     devices = jax.local_devices()
     if devices[0].platform == "cpu":
         return min(len(runs), len(devices))
-    most = min(-(-len(runs) // len(devices)), max(1, int(MEMORY_SHARE * device_memory(devices[0]) / bytes_a_slot(program))))
-    candidates = sorted({min(most, count) for count in SLOT_CANDIDATES})
+    enough = -(-len(runs) // len(devices))
+    candidates = within_memory(program, [min(enough, count) for count in SLOT_CANDIDATES])
     per_device = candidates[0] if len(candidates) == 1 else fastest(program, runs, candidates)
     return per_device * min(len(devices), len(runs))
 
@@ -109,6 +110,12 @@ def time_updates(program: Program, runs: list[Run], count: int, repeats: int = 5
     n_updates = max(10, int(10 * seconds / max(trial, 1e-4)))
     update = (median_seconds(lambda: slots.step(n_updates), repeats) - evaluation) / n_updates
     return {"ms_per_run": 1e3 * update / count, "evaluation_ms": 1e3 * evaluation / count, "compile_s": compiled}
+
+
+def within_memory(program: Program, counts: Iterable[int]) -> list[int]:
+    """Numbers of slots a device, ascending, with those that its memory does not hold lowered to the most that it does."""
+    most = max(1, int(MEMORY_SHARE * device_memory(jax.local_devices()[0]) / bytes_a_slot(program)))
+    return sorted({min(count, most) for count in counts})
 
 
 def device_memory(device) -> int:
@@ -155,8 +162,11 @@ def make_mesh(slots: int) -> Mesh:
     return Mesh(np.array(devices[:count]), ("slots",))
 
 
+@functools.lru_cache(maxsize=1)
 def make_chunk(program: Program, mesh: Mesh) -> Callable:
     """The one compiled function of a static signature: (re)initialise fresh slots, train, evaluate.
+
+    The last one is kept, so that the slots that were timed are not compiled anew to train, and no others outlive their sweep.
 
     chunk(state, fresh [slots], numbers, data, n_updates) -> state, metrics {name: [slots]}. Every leaf of state,
     numbers and data has a leading axis of slots, sharded over the mesh.

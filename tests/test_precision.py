@@ -34,7 +34,7 @@ def filled(run) -> slots.Slots:
 def test_a_gpu_trains_and_evaluates_in_the_precision_that_a_run_asks_for(tiny, monkeypatch, asked, kind):
     monkeypatch.setattr(slots, "matmul_precision", lambda precision, platform: train.matmul_precision(precision, "gpu"))
     here = filled(tiny.replace(precision=asked, seed=7, **kind))
-    traced = slots.make_chunk(here.program, here.sharding.mesh).trace(here.state, here.fresh, *here.host_inputs, np.int32(1))
+    traced = slots.make_chunk.__wrapped__(here.program, here.sharding.mesh).trace(here.state, here.fresh, *here.host_inputs, np.int32(1))
     for line in products(traced.lower(lowering_platforms=("cuda",))):
         assert re.search(EXPECTED[asked], line), line
 
