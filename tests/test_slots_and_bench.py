@@ -100,7 +100,9 @@ def test_the_report_has_every_key_and_compares_like_with_like(tiny, monkeypatch)
 
     monkeypatch.setattr(bench, "time_updates", timed)
     monkeypatch.setattr(bench, "choose_slots", lambda program, runs: 2)
-    found = bench.measure(tiny)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_enable_command_buffer=+WHILE")
+    found = bench.measure(tiny.replace(precision="bf16"))
+    assert (found["precision"], found["xla_flags"]) == ("float32", "--xla_gpu_enable_command_buffer=+WHILE"), "what this CPU used"
     asked = {"single_ms", "sweep_ms_per_run", "plain_single_ms", "matmul_gflops", "update_gflop", "floor_ms", "peak_memory_mb", "compile_s", "device"}
     assert asked <= set(found) and set(bench.EXPLANATIONS) <= set(found)
     assert (found["single_ms"], found["sweep_ms_per_run"], found["plain_single_ms"], found["plain_sweep_ms_per_run"]) == (2.0, 1.5, 4.0, 3.0)
