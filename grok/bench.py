@@ -13,11 +13,12 @@ import jax
 import jax.numpy as jnp
 
 from grok.experiment import Run, grid
-from grok.slots import choose_slots, device_facts, median_seconds, program_of, time_updates
-from grok.train import MATMUL_PRECISION, Program
+from grok.slots import choose_slots, device_facts, median_seconds, program_of, time_updates, within_memory
+from grok.train import Program, matmul_precision
 
 REPEATS = 5
-SLOT_COUNTS = (1, 8, 32, 64, 128, 256, 512)
+SLOT_COUNTS = (1, 8, 32, 64, 128, 256, 512)  # a device
+PLAIN_SLOTS = 64
 
 
 def update_gflop(program: Program) -> float:
@@ -52,7 +53,7 @@ def matmul_gflops(precision: str) -> float:
 
     @jax.jit
     def products(a, b):
-        with jax.default_matmul_precision(MATMUL_PRECISION[precision]):
+        with matmul_precision(precision, jax.default_backend()):
             return jax.lax.fori_loop(0, rounds, lambda _, a: a + 1e-30 * (a @ b)[..., :128], a)
 
     products(a, b).block_until_ready()
@@ -65,22 +66,25 @@ def peak_memory() -> int:
     return stats.get("peak_bytes_in_use", 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
+def time_sweeps(program: Program, runs: list[Run]) -> dict[int, dict]:
+    """Slots on all devices -> their timing: on a CPU the number that is chosen, elsewhere each of SLOT_COUNTS that memory holds."""
+    n_devices = len(jax.local_devices())
+    counts = [choose_slots(program, runs)] if jax.default_backend() == "cpu" else [count * n_devices for count in within_memory(program, SLOT_COUNTS)]
+    return {count: time_updates(program, runs, count) for count in counts}
+
+
 def measure(run: Run) -> dict:
     """Every number of the benchmark; see the module's docstring."""
     runs = grid(run, seed=range(max(SLOT_COUNTS)))
     fast = program_of(runs[0])
     plain = replace(fast, shared_prefix=False)
-    single = time_updates(fast, runs, 1)
-    if jax.default_backend() == "cpu":
-        slots = choose_slots(fast, runs)
-        sweeps = {slots: time_updates(fast, runs, slots)}
-    else:
-        sweeps = {slots: time_updates(fast, runs, slots) for slots in SLOT_COUNTS}
-        slots = min(sweeps, key=lambda s: sweeps[s]["ms_per_run"])
-    peak = peak_memory()
-    plain_single, plain_sweep = time_updates(plain, runs, 1), time_updates(plain, runs, min(slots, 64))
+    single, sweeps = time_updates(fast, runs, 1), time_sweeps(fast, runs)
+    slots, peak = min(sweeps, key=lambda s: sweeps[s]["ms_per_run"]), peak_memory()
+    n_devices = len(jax.local_devices())
+    [plain_slots] = within_memory(plain, [min(slots // n_devices, PLAIN_SLOTS)])
+    plain_single, plain_sweep = time_updates(plain, runs, 1), time_updates(plain, runs, plain_slots * n_devices)
     rate, gflop = matmul_gflops(run.precision), update_gflop(fast)
-    floor = gflop / rate * 1e3
+    floor, facts = gflop / rate * 1e3, device_facts()
     return {
         "single_ms": single["ms_per_run"],
         "sweep_ms_per_run": sweeps[slots]["ms_per_run"],
@@ -96,8 +100,7 @@ def measure(run: Run) -> dict:
         "compile_s": single["compile_s"],
         "slots": slots,
         "slots_ms_per_run": {str(s): timing["ms_per_run"] for s, timing in sweeps.items()},
-        "precision": run.precision,
-    } | device_facts()
+    } | facts | {"precision": facts["precisions"][run.precision]}
 
 
 EXPLANATIONS = {

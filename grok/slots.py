@@ -4,9 +4,10 @@ A slot is a place on a device where one run trains. Runs are independent: there 
 slots or devices, and what a run does depends neither on its slot nor on its neighbours.
 """
 
+import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ from grok.dataset import Dataset, effective_batch_size, make_dataset
 from grok.experiment import GrokError, Run
 from grok.join import join
 from grok.train import (
-    MATMUL_PRECISION,
+    DOT_ALGORITHMS,
     TRACED,
     Data,
     Program,
@@ -25,8 +26,10 @@ from grok.train import (
     evaluate,
     init_state,
     make_program,
+    matmul_precision,
     matrices,
     train,
+    used_precision,
 )
 
 SLOT_CANDIDATES = (64, 256, 1024)  # a device that is no CPU
@@ -55,10 +58,11 @@ def start_devices(distributed: bool = False, coordinator: str | None = None, num
 
 
 def device_facts(processes: int = 1) -> dict:
-    """What the numbers were computed on, for experiment.json."""
+    """What the numbers were computed on, for experiment.json; `precisions` says for each that a run may ask for which one was used."""
     devices = jax.local_devices()
     return {"device": f"{len(devices)} x {devices[0].device_kind}", "platform": devices[0].platform,
-            "cores": len(os.sched_getaffinity(0)), "processes": processes}
+            "cores": len(os.sched_getaffinity(0)), "processes": processes, "xla_flags": os.environ.get("XLA_FLAGS", ""),
+            "precisions": {asked: used_precision(asked, devices[0].platform) for asked in DOT_ALGORITHMS}}
 
 
 def choose_slots(program: Program, runs: list[Run]) -> int:
@@ -70,8 +74,8 @@ def choose_slots(program: Program, runs: list[Run]) -> int:
     devices = jax.local_devices()
     if devices[0].platform == "cpu":
         return min(len(runs), len(devices))
-    most = min(-(-len(runs) // len(devices)), max(1, int(MEMORY_SHARE * device_memory(devices[0]) / bytes_a_slot(program))))
-    candidates = sorted({min(most, count) for count in SLOT_CANDIDATES})
+    enough = -(-len(runs) // len(devices))
+    candidates = within_memory(program, [min(enough, count) for count in SLOT_CANDIDATES])
     per_device = candidates[0] if len(candidates) == 1 else fastest(program, runs, candidates)
     return per_device * min(len(devices), len(runs))
 
@@ -106,6 +110,12 @@ def time_updates(program: Program, runs: list[Run], count: int, repeats: int = 5
     n_updates = max(10, int(10 * seconds / max(trial, 1e-4)))
     update = (median_seconds(lambda: slots.step(n_updates), repeats) - evaluation) / n_updates
     return {"ms_per_run": 1e3 * update / count, "evaluation_ms": 1e3 * evaluation / count, "compile_s": compiled}
+
+
+def within_memory(program: Program, counts: Iterable[int]) -> list[int]:
+    """Numbers of slots a device, ascending, with those that its memory does not hold lowered to the most that it does."""
+    most = max(1, int(MEMORY_SHARE * device_memory(jax.local_devices()[0]) / bytes_a_slot(program)))
+    return sorted({min(count, most) for count in counts})
 
 
 def device_memory(device) -> int:
@@ -152,8 +162,11 @@ def make_mesh(slots: int) -> Mesh:
     return Mesh(np.array(devices[:count]), ("slots",))
 
 
+@functools.lru_cache(maxsize=1)
 def make_chunk(program: Program, mesh: Mesh) -> Callable:
     """The one compiled function of a static signature: (re)initialise fresh slots, train, evaluate.
+
+    The last one is kept, so that the slots that were timed are not compiled anew to train, and no others outlive their sweep.
 
     chunk(state, fresh [slots], numbers, data, n_updates) -> state, metrics {name: [slots]}. Every leaf of state,
     numbers and data has a leading axis of slots, sharded over the mesh.
@@ -175,7 +188,7 @@ def make_chunk(program: Program, mesh: Mesh) -> Callable:
     sharded = jax.shard_map(shard, mesh=mesh, in_specs=(slots, slots, slots, slots, everywhere), out_specs=slots, check_vma=False)
 
     def chunk(*arguments):
-        with jax.default_matmul_precision(MATMUL_PRECISION[program.precision]):
+        with matmul_precision(program.precision, mesh.devices.flat[0].platform):
             return sharded(*arguments)
 
     return jax.jit(chunk, donate_argnums=0)

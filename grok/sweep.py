@@ -112,7 +112,7 @@ class Sweep:
         self.groups, self.n_train = group_runs(experiment.runs, n_train), n_train
         self.checkpoint_seconds = 0.0
         self.history, self.outcomes = History(), {}
-        self.start, self.run_updates, self.device_seconds = time.monotonic(), 0, 0.0
+        self.start, self.run_updates, self.updates_before, self.device_seconds = time.monotonic(), 0, 0, 0.0
         self.stop_signal, self.last_checkpoint = None, time.monotonic()
         self.checkpoints = Checkpoints(folder / "checkpoints")
 
@@ -125,7 +125,7 @@ class Sweep:
         if resumed:
             self.history = History.of(resumed[0])
             self.outcomes = {int(run): outcome for run, outcome in facts["outcomes"].items()}
-            self.run_updates = facts["run_updates"]
+            self.run_updates = self.updates_before = facts["run_updates"]
         runs = [self.experiment.runs[i] for group in self.groups for i in group.members]
         finished = sum(self.unused(i) for i in self.outcomes)
         self.progress = Progress(self.experiment.name, len(runs), sum(run.num_steps for run in runs) - finished, len(self.outcomes), self.run_updates)
@@ -250,8 +250,9 @@ class Sweep:
             raise Interrupted("the time limit" if self.stop_signal is None else self.stop_signal.name, 130 if self.stop_signal == signal.SIGINT else 75)
 
     def cost(self) -> dict:
-        """What this session has taken: seconds, those in which the devices were busy, updates of all sessions."""
-        return {"seconds": round(time.monotonic() - self.start, 1), "device_seconds": round(self.device_seconds, 1), "run_updates": self.run_updates}
+        """What this session has taken: seconds, those in which the devices were busy; updates of all sessions, and of those before it."""
+        return {"seconds": round(time.monotonic() - self.start, 1), "device_seconds": round(self.device_seconds, 1),
+                "run_updates": self.run_updates, "run_updates_before": self.updates_before}
 
     def checkpoint(self, group: int) -> None:
         begun = time.monotonic()

@@ -20,8 +20,12 @@ from grok.optimizer import OptimizerForm, make_optimizer, normal_like, optimizer
 TRACED = ("seed", "learning_rate", "weight_decay", "b1", "b2", "eps", "warmup_steps", "num_steps",
           "update_noise", "weight_noise", "dropout", "init_scale", "sam_radius")
 STREAMS = {"init": 0, "batches": 1, "weight_noise": 2, "dropout": 3, "optimizer": 4}
-MATMUL_PRECISION = {"float32": "float32", "tf32": "tensorfloat32", "bf16": "bfloat16"}
+# A GPU's algorithms by name: JAX's "bfloat16" would only ask for the fastest, which is TF32 on an A100 or H100.
+DOT_ALGORITHMS = {"float32": "float32", "tf32": "TF32_TF32_F32", "bf16": "BF16_BF16_F32"}
 EVALUATION_ROWS = 1024
+
+# Whatever is computed outside of training (scores, symmetry, sharpness) is full float32, also where a GPU would take TF32.
+jax.config.update("jax_default_matmul_precision", DOT_ALGORITHMS["float32"])
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,16 @@ def make_program(run: Run, dataset: Dataset) -> Program:
         eval_every=run.eval_every,
         shared_prefix=run.dropout == 0,
     )
+
+
+def used_precision(precision: str, platform: str) -> str:
+    """The precision in which a platform computes the matrix products of runs that ask for `precision`: only a GPU has a choice."""
+    return precision if platform == "gpu" else "float32"
+
+
+def matmul_precision(precision: str, platform: str):
+    """Context in which matrix products are traced for a platform in the precision that a run asks for."""
+    return jax.default_matmul_precision(DOT_ALGORITHMS[used_precision(precision, platform)])
 
 
 def round_up(size: int) -> int:

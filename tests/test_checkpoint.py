@@ -1,5 +1,6 @@
 """What was saved survives kills, torn files and full disks, and resuming from it is exact."""
 
+import json
 import signal
 import time
 
@@ -152,6 +153,7 @@ def test_a_sweep_goes_on_exactly_from_the_checkpoint_before_a_torn_one(tmp_path)
     damage(checkpoints / "2", "truncated data")
     with pytest.warns(UserWarning, match="checkpoint 2 in .* is damaged"):
         found = results.load(train_experiment(experiment, Options(tmp_path / "torn", slots=1)))
+    assert [session["run_updates_before"] for session in found.description["sessions"]] == [0, 10, 10], "it went on from the first"
     pd.testing.assert_frame_equal(found.runs, undisturbed.runs, check_exact=True)
     pd.testing.assert_frame_equal(found.curves, undisturbed.curves, check_exact=True)
 
@@ -176,6 +178,11 @@ def kill_after(process, checkpoints, saved, seconds):
     assert process.returncode == -signal.SIGKILL, "it ended before it could be killed: train for longer"
 
 
+def run_updates_of_newest(checkpoints):
+    """The updates that were done when the newest checkpoint was saved, from its file."""
+    return json.loads((checkpoints / str(newest(checkpoints)) / "facts" / "metadata").read_text())["run_updates"]
+
+
 @pytest.mark.slow
 def test_killed_ten_times_gives_the_files_of_an_undisturbed_run(tmp_path, start_grok):
     (tmp_path / "tiny.py").write_text(CONFIG)
@@ -189,6 +196,7 @@ def test_killed_ten_times_gives_the_files_of_an_undisturbed_run(tmp_path, start_
     for saved in rng.permutation([0, 0, 1, 1, 2, 2, 3, 3, 4, 5])[:KILLS]:
         seconds = rng.uniform(0.2, 4) if saved == 0 else rng.uniform(0, 0.3)
         kill_after(start("killed"), tmp_path / "killed" / "tiny" / "checkpoints", saved, seconds)
+    saved = run_updates_of_newest(tmp_path / "killed" / "tiny" / "checkpoints")
     last = start("killed")
     assert last.wait(timeout=100) == 0, last.communicate()[1]
 
@@ -198,4 +206,5 @@ def test_killed_ten_times_gives_the_files_of_an_undisturbed_run(tmp_path, start_
     for number in range(4):
         np.testing.assert_array_equal(found.arrays(number)["unembedding"], expected.arrays(number)["unembedding"])
     assert KILLS - 2 <= len(found.description["sessions"]) <= KILLS + 1
+    assert found.description["sessions"][-1]["run_updates_before"] == saved > 0, "it went on from the newest checkpoint"
     assert {path.name for path in found.folder.iterdir()} == {path.name for path in expected.folder.iterdir()}, "nothing half-written is left"

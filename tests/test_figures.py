@@ -1,7 +1,9 @@
 """Figures on tiny synthetic results: what is drawn where, gaps of every kind, captions, and when files are drawn anew."""
 
 import dataclasses
+import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,7 @@ from grok.figures import curves, data, figure1_center, figure3, gallery, phase_m
 from grok.operations import structure, table
 
 STEPS = np.array([0, 1, 10, 100, 200, 500, 1000, 2000, 5000, 10_000])
-DEVICE = {"device": "2 x cpu", "platform": "cpu", "cores": 2, "processes": 1}
+DEVICE = {"device": "2 x cpu", "platform": "cpu", "cores": 2, "processes": 1, "precisions": {"float32": "float32", "tf32": "float32", "bf16": "float32"}}
 BASE = Run(operation="x+y", structure="Z31", num_steps=10_000)
 RUNS = {
     "quickstart": [BASE.replace(label="decay"), BASE.replace(label="none", optimizer="adam", weight_decay=0)],
@@ -32,6 +34,7 @@ RUNS = {
     "weight_decay": grid(BASE, weight_decay=[0, 0.3, 1, 3], seed=[0, 1]),
     "init_scale": grid(BASE, init_scale=[0.5, 1, 2], seed=[0, 1]),
     "phase_map": grid(BASE, learning_rate=[1e-3, 1e-2], weight_decay=[0, 1], seed=[0, 1, 2]),
+    "precision": grid(BASE, precision=["float32", "tf32", "bf16"], seed=range(4)),
     "encodings": [run for base in (BASE, BASE.replace(values="digits", base=2), BASE.replace(positions="rotary", tied=True), BASE.replace(operation="xy", structure="S4"))
                   for run in grid(base, weight_decay=[0, 1], seed=[0, 1, 2])],
     "embeddings": [run for decay in (0, 1) for run in grid(BASE.replace(weight_decay=decay), operation=["x+y", "x-y"], seed=[0, 1])] + grid(BASE.replace(label="base"), seed=[0, 1]),
@@ -161,7 +164,7 @@ def test_empty_results_give_words_in_the_axes(tmp_path, folder_name, figure):
 @pytest.mark.parametrize("folder_name, figure", DISTINCT)
 def test_results_in_which_nothing_generalises_are_drawn(tmp_path, folder_name, figure):
     said = texts(picture_of(figure, write(tmp_path, folder_name, times_of=lambda run: (200, np.inf))))
-    expected = {"figure1_center": "No slope", "weight_decay": "No law", "init_scale": "No law", "figure2_right": "never within what was tried", "figure3": "none generalised", "embedding_structure": "none generalised", "embedding_growth": "none generalised", "tsne_sheet": "none generalised"}
+    expected = {"precision": "tf32 not reached", "figure1_center": "No slope", "weight_decay": "No law", "init_scale": "No law", "figure2_right": "never within what was tried", "figure3": "none generalised", "embedding_structure": "none generalised", "embedding_growth": "none generalised", "tsne_sheet": "none generalised"}
     assert expected.get(figure, "Small scale") in said
 
 
@@ -460,6 +463,37 @@ def test_a_tie_of_phases_splits_its_cell(tmp_path):
     side, (left, right) = phase_map.SIDE, (-phase_map.SIDE / 2, 1 - phase_map.SIDE / 2)
     assert drawn == {(left, 0): (side / 2, grokking), (0.0, 0): (side / 2, memorisation), (left, 1): (side / 2, grokking), (0.0, 1): (side / 2, memorisation),
                      (right, 0): (side, grokking), (right, 1): (side, memorisation)}
+
+
+def test_precisions_are_compared_by_survival_and_seed_by_seed(tmp_path):
+    moments = {"float32": [500, 1000, 2000, np.inf], "tf32": [1000, 2000, 5000, np.inf], "bf16": [500, 1000, np.inf, np.inf]}
+    folder = write(tmp_path, "precision", lambda run: (200, moments[run.precision][run.seed]))
+    picture = laid_out(picture_of("precision", folder))
+    [axes] = picture.axes
+    drawn = {line.get_label(): np.array(line.get_data(), float).T.tolist() for line in axes.lines}
+    assert drawn["float32"] == [[1, 0], [500, 25], [1000, 50], [2000, 75], [10_000, 75]]
+    assert drawn["bf16"] == [[1, 0], [500, 25], [1000, 50], [10_000, 50]]
+    assert {line.get_drawstyle() for line in axes.lines} == {"steps-post"} and axes.get_xscale() == "log"
+    said = texts(picture)
+    assert "float32 1,500 (500 to beyond); tf32 3,500 (" in said
+    assert "tf32 against float32, 4 seeds: median ratio of a seed's times 2.00 (95% interval 2.00 to 2.50), p = 0." in said
+    assert "bf16 against float32, 4 seeds: median ratio of a seed's times 1.00 (95% interval 1.00 to 1.00), p = " in said
+    assert "Small scale, 12 runs, 4 seeds, 2 x cpu, float32." in said, "a CPU computes all precisions alike"
+
+
+def test_precisions_of_a_gpu_are_those_that_were_asked_for(tmp_path):
+    folder = write(tmp_path, "precision")
+    described = json.loads((folder / "experiment.json").read_text())
+    described["sessions"][0]["precisions"] = {"float32": "float32", "tf32": "tf32", "bf16": "bf16"}
+    assert data.precisions(SimpleNamespace(runs=results.load(folder).runs, description=described)) == ["bf16", "float32", "tf32"]
+    del described["sessions"][0]["precisions"]  # older results
+    assert data.precisions(SimpleNamespace(runs=results.load(folder).runs, description=described)) == ["bf16", "float32", "tf32"]
+
+
+def test_a_precision_without_its_seed_in_float32_is_not_compared(tmp_path):
+    folder = write(tmp_path, "precision", trained=lambda number: number < 5, complete=False)  # float32 and the first seed of tf32
+    said = texts(picture_of("precision", folder))
+    assert "tf32: too few seeds to compare." in said and "bf16" not in said.split("cut short")[0].split("Small scale")[0]
 
 
 def test_the_table_with_blanks_is_the_operations_table():

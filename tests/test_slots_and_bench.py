@@ -62,6 +62,29 @@ def test_elsewhere_memory_bounds_the_slots_and_the_fastest_number_is_taken(tiny,
     assert slots.choose_slots(program, runs[:5]) == 5
 
 
+def test_neither_training_nor_the_benchmark_tries_slots_that_memory_does_not_hold(tiny, monkeypatch):
+    program, runs = slots.program_of(tiny), grid(tiny, seed=range(4000))
+    tried = []
+
+    class Device:
+        platform = "gpu"
+
+        @staticmethod
+        def memory_stats():
+            return {"bytes_limit": 100 * slots.bytes_a_slot(program)}
+
+    def timed(program, runs, count):
+        tried.append(count)
+        return {"ms_per_run": 1 / count}
+
+    monkeypatch.setattr(jax, "local_devices", lambda: [Device(), Device()])
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(slots, "time_updates", timed)
+    monkeypatch.setattr(bench, "time_updates", timed)
+    assert slots.choose_slots(program, runs) == 2 * 70 and tried == [2 * 64, 2 * 70]
+    assert list(bench.time_sweeps(program, runs)) == [2 * count for count in (1, 8, 32, 64, 70)]
+
+
 @pytest.mark.parametrize(("arguments", "said"), [({"process_id": 0}, "need --coordinator"), ({"num_processes": 2}, "need --coordinator"),
                                                  ({"coordinator": "127.0.0.1:1", "num_processes": 2, "process_id": 2}, "between 0 and 1")])
 def test_half_of_what_joining_other_processes_needs_is_refused(arguments, said):
@@ -77,7 +100,9 @@ def test_the_report_has_every_key_and_compares_like_with_like(tiny, monkeypatch)
 
     monkeypatch.setattr(bench, "time_updates", timed)
     monkeypatch.setattr(bench, "choose_slots", lambda program, runs: 2)
-    found = bench.measure(tiny)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_enable_command_buffer=+WHILE")
+    found = bench.measure(tiny.replace(precision="bf16"))
+    assert (found["precision"], found["xla_flags"]) == ("float32", "--xla_gpu_enable_command_buffer=+WHILE"), "what this CPU used"
     asked = {"single_ms", "sweep_ms_per_run", "plain_single_ms", "matmul_gflops", "update_gflop", "floor_ms", "peak_memory_mb", "compile_s", "device"}
     assert asked <= set(found) and set(bench.EXPLANATIONS) <= set(found)
     assert (found["single_ms"], found["sweep_ms_per_run"], found["plain_single_ms"], found["plain_sweep_ms_per_run"]) == (2.0, 1.5, 4.0, 3.0)

@@ -231,3 +231,40 @@ def test_wilson_interval_by_its_formula():
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     assert survival.wilson_interval(3, 16) == pytest.approx((share, centre - half, centre + half))
     assert survival.wilson_interval(0, 0)[1:] == (0, 1)
+
+
+# --- Pairs ---
+
+PLACEBO = np.array([1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23], float)  # Freireich's other patients, all relapsed
+
+
+def test_logrank_scores_add_up_to_the_published_statistic():
+    scores = survival.logrank_scores(np.concatenate([WEEKS, PLACEBO]), np.concatenate([RELAPSED, np.ones(21, bool)]))
+    assert scores[:21].sum() == pytest.approx(9 - 19.25, abs=0.01) and scores[21:].sum() == pytest.approx(21 - 10.75, abs=0.01)
+
+
+def test_swapped_pairs_give_the_exact_p_value():
+    """With five pairs there are 32 ways to swap; scipy counts them all, on scores that were added up by hand."""
+    times, others = np.array([3, 5, 8, np.nan, 9]), np.array([4, 7, 6, 20, np.nan])
+    p = survival.paired_logrank((times, np.full(5, 30.0)), (others, np.full(5, 30.0)))
+    moments = np.nan_to_num(np.concatenate([times, others]), nan=30)
+    hazard = {t: sum(1 / (moments >= u).sum() for u in sorted(moments[moments < 30]) if u <= t) for t in moments}
+    a, b = np.split(np.array([(t < 30) - hazard[t] for t in moments]), 2)
+    exact = stats.permutation_test((a, b), lambda a, b: (a - b).sum(), permutation_type="samples", n_resamples=np.inf)
+    assert p == pytest.approx(exact.pvalue, abs=0.02)
+    assert survival.paired_logrank((times, np.full(5, 30.0)), (times, np.full(5, 30.0))) == 1
+
+
+def test_a_shift_within_pairs_is_seen_where_pairs_differ_much():
+    rng = np.random.default_rng(0)
+    base = np.exp(rng.normal(7, 1, 16))
+    slower = base * np.exp(rng.normal(0.3, 0.1, 16))
+    last = np.full(16, 1e6)
+    assert survival.paired_logrank((slower, last), (base, last)) < 0.01
+    estimate = survival.paired_ratio(slower, base)
+    assert estimate.low <= np.exp(0.3) <= estimate.high and estimate.value == pytest.approx(np.exp(0.3), rel=0.1)
+
+
+def test_pairs_without_a_time_have_no_ratio():
+    assert survival.paired_ratio([2, np.nan, 6], [1, 5, np.nan]).value == 2
+    assert all(np.isnan(survival.paired_ratio([np.nan], [3])))

@@ -1,6 +1,8 @@
 """A sweep gives every run what it would have had alone: one program a signature, whatever the slots, mates, stops and processes."""
 
+import contextlib
 import functools
+import gc
 import json
 import logging.handlers
 import os
@@ -8,13 +10,14 @@ import queue
 import signal
 import socket
 import time
+import weakref
 
 import jax
 import numpy as np
 import pandas as pd
 import pytest
 
-from grok import results, train
+from grok import results, slots, train
 from grok.checkpoint import Checkpoints
 from grok.experiment import Experiment, GrokError, Run
 from grok.progress import Progress
@@ -31,6 +34,7 @@ GROKS = BASE.replace(operation="1", learning_rate=3e-4, num_steps=500)
 DIVERGES = BASE.replace(learning_rate=1e30, num_steps=400)
 FIRST_GROUP = (GROKS, DIVERGES, LONG, SHORTEST, SHORT)
 OTHER_WIDTH = (BASE.replace(d_model=12, num_steps=25), BASE.replace(d_model=12, seed=9, num_steps=21, snapshots=True))
+MIXED = (*FIRST_GROUP[:2], OTHER_WIDTH[0], *FIRST_GROUP[2:], OTHER_WIDTH[1])
 
 
 def sweep(root, *runs, slots, name="sweep", keep_params=False, **options):
@@ -40,15 +44,39 @@ def sweep(root, *runs, slots, name="sweep", keep_params=False, **options):
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory, quick_sweeps):
-    """Two signatures, seven runs, two slots; with what JAX said it compiled."""
-    said = queue.SimpleQueue()
+    """Two signatures, seven runs, two slots; with what JAX said it compiled, and the stretches of updates that the devices did."""
+    with compilations() as compiled, stretches() as trained:
+        loaded = sweep(tmp_path_factory.mktemp("mixed"), *MIXED, slots=2, keep_params=True)
+    return loaded, compiled, trained
+
+
+@contextlib.contextmanager
+def compilations():
+    """What JAX says it compiles of the slots' programs meanwhile, a line each."""
+    said, compiled = queue.SimpleQueue(), []
     listener = logging.handlers.QueueHandler(said)
     logging.getLogger("jax").addHandler(listener)
-    with jax.log_compiles():
-        loaded = sweep(tmp_path_factory.mktemp("mixed"), *FIRST_GROUP[:2], OTHER_WIDTH[0], *FIRST_GROUP[2:], OTHER_WIDTH[1], slots=2, keep_params=True)
-    logging.getLogger("jax").removeHandler(listener)
+    try:
+        with jax.log_compiles():
+            yield compiled
+    finally:
+        logging.getLogger("jax").removeHandler(listener)
     lines = [said.get().getMessage() for _ in range(said.qsize())]
-    return loaded, [line for line in lines if "XLA compilation of jit(chunk)" in line]
+    compiled += [line for line in lines if "XLA compilation of jit(chunk)" in line]
+
+
+@contextlib.contextmanager
+def stretches():
+    """The stretches of updates that the devices do meanwhile: the updates of all slots before each, and its length."""
+    done, original = [], Slots.step
+
+    def step(self, n_updates):
+        done.append((np.asarray(self.state.step).tolist(), self.fresh.tolist(), int(n_updates)))
+        return original(self, n_updates)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Slots, "step", step)
+        yield done
 
 
 def numbers_of(loaded, *runs):
@@ -68,6 +96,22 @@ def curve_of(loaded, run):
 
 def test_each_signature_is_compiled_once_whatever_the_runs_and_their_numbers(mixed):
     assert len(mixed[1]) == 2, mixed[1]
+
+
+def test_slots_that_were_timed_are_not_compiled_again_to_train(tmp_path, monkeypatch):
+    monkeypatch.setattr(slots, "time_updates", functools.partial(slots.time_updates, repeats=1, seconds=0.001))
+    monkeypatch.setattr("grok.sweep.choose_slots", lambda program, runs: slots.fastest(program, runs, [1, 2]))
+    runs = [BASE.replace(structure="Z5", num_steps=20, seed=seed) for seed in range(3)]
+    with compilations() as compiled:
+        sweep(tmp_path, *runs, slots=None)
+    assert len(compiled) == 2, compiled
+    with compilations() as compiled:
+        sweep(tmp_path, *runs, slots=2, name="again")
+    assert not compiled
+    held = weakref.ref(slots.make_chunk(slots.program_of(runs[0]), slots.make_mesh(2)))
+    slots.make_chunk(slots.program_of(BASE), slots.make_mesh(2))
+    gc.collect()
+    assert held() is None, "programs that no longer train are forgotten"
 
 
 # --- When runs are evaluated, and when they end ---
@@ -194,22 +238,25 @@ def stop_at(patch, number, advance):
 
 def test_stopped_and_resumed_is_bit_identical_to_undisturbed(mixed, tmp_path, monkeypatch):
     """Stopped by the time limit in the first chunk, by SIGTERM in the first group, by SIGINT in the second."""
-    runs = (*FIRST_GROUP[:2], OTHER_WIDTH[0], *FIRST_GROUP[2:], OTHER_WIDTH[1])
-    again = functools.partial(sweep, tmp_path, *runs, slots=2, keep_params=True)
-    with pytest.raises(Interrupted, match="time limit") as stop:
+    again = functools.partial(sweep, tmp_path, *MIXED, slots=2, keep_params=True)
+    with pytest.raises(Interrupted, match="time limit") as stop, stretches() as trained:
         again(time_limit=0)
     assert stop.value.code == 75
     partial = results.load(tmp_path / "sweep")
     assert set(partial.runs["status"]) == {"running", "diverged", "queued"} and not partial.complete
     for number, advance, code in ((signal.SIGTERM, 3, 75), (signal.SIGINT, 13, 130)):
-        with monkeypatch.context() as patch, pytest.raises(Interrupted, match=number.name) as stop:
+        with monkeypatch.context() as patch, pytest.raises(Interrupted, match=number.name) as stop, stretches() as more:
             stop_at(patch, number, advance)
             again()
         assert stop.value.code == code
-    resumed = again()
+        trained += more
+    with stretches() as more:
+        resumed = again()
     undisturbed = mixed[0]
-    assert len(resumed.description["sessions"]) == 4
-    assert resumed.description["sessions"][-1]["run_updates"] == resumed.runs["stopped_at"].sum()
+    assert trained + more == mixed[2], "nothing was trained twice"
+    sessions = resumed.description["sessions"]
+    assert [session["run_updates_before"] for session in sessions] == [0] + [session["run_updates"] for session in sessions[:-1]]
+    assert len(sessions) == 4 and sessions[-1]["run_updates"] == resumed.runs["stopped_at"].sum()
     pd.testing.assert_frame_equal(resumed.runs, undisturbed.runs, check_exact=True)
     pd.testing.assert_frame_equal(resumed.curves, undisturbed.curves, check_exact=True)
     for path in (undisturbed.folder / "arrays").iterdir():

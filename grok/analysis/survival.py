@@ -18,6 +18,7 @@ LEVEL = 0.95
 DRAWS = 500
 PAIR_DRAWS = 5000  # of rank correlations, which cost next to nothing: the ends of an interval no longer hang on the seed
 LEAST_FOR_INTERVAL = 7  # runs; fewer show their range
+SWAPS = 9999
 ROUNDING = 1e-9
 LEAST_SCATTER = 1e-3  # in log time: evaluations are spaced more coarsely than 0.1%, so no fit can be sharper
 
@@ -255,6 +256,36 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
     x, y = (stats.rankdata(values) - (len(values) + 1) / 2 for values in (x, y))
     with np.errstate(invalid="ignore"):
         return (x * y).sum() / np.sqrt((x**2).sum() * (y**2).sum())
+
+
+def paired_ratio(times, others, seed: int = 0) -> Estimate:
+    """Median of times / others, both [n] with NaN for "never", over the pairs in which neither is; percentile bootstrap over pairs."""
+    ratios = np.asarray(times, float) / np.asarray(others, float)
+    ratios = ratios[np.isfinite(ratios)]
+    return Estimate(float(np.median(ratios)), *interval(bootstrap(np.median, (ratios,), seed))) if ratios.size else UNKNOWN
+
+
+def logrank_scores(moments: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Whether each run [n] crossed, less the cumulative hazard of all runs up to its last moment (Peto and Peto 1972).
+
+    Their sum over a group is the log-rank statistic: its crossings less those expected if the groups were alike.
+    """
+    crossings, events = np.unique(moments[observed], return_counts=True)
+    at_risk_CN = moments >= crossings[:, None]
+    return observed - (events / at_risk_CN.sum(1)) @ at_risk_CN
+
+
+def paired_logrank(group: tuple, other: tuple, seed: int = 0) -> float:
+    """Two-sided p of the log-rank statistic of two paired groups, each (times, censored_at), both [n], by swapping the two of a pair at random.
+
+    Under the null hypothesis the two of a pair could be swapped, and each swap changes the sign of their difference in score.
+    """
+    moments, observed = followed(*(np.concatenate(both) for both in zip(group, other)))
+    scores = logrank_scores(moments, observed).reshape(2, -1)
+    differences = scores[0] - scores[1]
+    swaps = np.random.default_rng(seed).choice([-1, 1], size=(SWAPS, len(differences)))
+    extreme = np.abs(swaps @ differences) >= abs(differences.sum()) - ROUNDING
+    return float((1 + extreme.sum()) / (1 + SWAPS))
 
 
 def wilson_interval(successes: int, n: int) -> Estimate:

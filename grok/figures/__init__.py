@@ -20,6 +20,7 @@ from grok.figures import (  # noqa: F401 - imported for what they register
     figure7,
     init_scale,
     phase_map,
+    precision,
     tsne,
     tsne_sheet,
     weight_decay,

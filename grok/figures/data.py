@@ -77,7 +77,7 @@ def facts(results: Results) -> str:
     seeds = runs["seed"].nunique() if "seed" in runs else 0
     words = [f"{results.description['experiment']['scale'].capitalize()} scale", *tasks(runs), *network(results), count(planned, "run"), count(seeds, "seed")]
     words += sorted({session["device"].replace(" ", NO_BREAK) for session in results.description["sessions"] if "device" in session})
-    words += sorted(set(runs["precision"])) if "precision" in runs else []
+    words += precisions(results)
     n_ended = int(runs["status"].isin(ENDED).sum()) if "status" in runs else 0
     if n_ended < planned:
         words.append(f"cut short: {n_ended} of {planned} runs ended")
@@ -87,6 +87,7 @@ def facts(results: Results) -> str:
     return ", ".join(words) + "."
 
 
+<<<<<<< HEAD
 def tasks(runs: pd.DataFrame) -> list[str]:
     """The tasks of the runs in words, 'x/y over Z31'; of more than MOST_TASKS none, for a figure of many names them itself."""
     if not {"operation", "structure"} <= set(runs):
@@ -110,6 +111,12 @@ def spread(marks: str, sizes, of: str) -> str:
     if max(sizes, default=0) >= survival.LEAST_FOR_INTERVAL:
         return f"{marks}: 95% intervals of the {of}" + (f" (of fewer than {survival.LEAST_FOR_INTERVAL} runs, their range)." if few else ".")
     return f"{marks}: the range of {' or '.join(map(str, few))} seeds." if few else ""
+=======
+def precisions(results: Results) -> list[str]:
+    """In what matrix products were computed, which on a CPU is float32 whatever the runs ask for; all sessions together."""
+    asked = set(results.runs["precision"]) if "precision" in results.runs else set()
+    return sorted({session.get("precisions", {}).get(name, name) for session in results.description["sessions"] for name in asked})
+>>>>>>> wA
 
 
 def count(n: int, what: str) -> str:
