@@ -87,7 +87,6 @@ def facts(results: Results) -> str:
     return ", ".join(words) + "."
 
 
-<<<<<<< HEAD
 def tasks(runs: pd.DataFrame) -> list[str]:
     """The tasks of the runs in words, 'x/y over Z31'; of more than MOST_TASKS none, for a figure of many names them itself."""
     if not {"operation", "structure"} <= set(runs):
@@ -111,12 +110,12 @@ def spread(marks: str, sizes, of: str) -> str:
     if max(sizes, default=0) >= survival.LEAST_FOR_INTERVAL:
         return f"{marks}: 95% intervals of the {of}" + (f" (of fewer than {survival.LEAST_FOR_INTERVAL} runs, their range)." if few else ".")
     return f"{marks}: the range of {' or '.join(map(str, few))} seeds." if few else ""
-=======
+
+
 def precisions(results: Results) -> list[str]:
     """In what matrix products were computed, which on a CPU is float32 whatever the runs ask for; all sessions together."""
     asked = set(results.runs["precision"]) if "precision" in results.runs else set()
     return sorted({session.get("precisions", {}).get(name, name) for session in results.description["sessions"] for name in asked})
->>>>>>> wA
 
 
 def count(n: int, what: str) -> str:
