@@ -5,6 +5,7 @@ import functools
 import re
 import runpy
 from pathlib import Path
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -107,7 +108,7 @@ def test_rotary_scores_depend_on_the_distance_alone_and_norms_are_kept():
 def effective(params, run, features_NF):
     """The parameters of the network of the paper that is the same function, from the definition of each encoding."""
     rows_VD = np.asarray(params["embedding"])
-    if features_NF is not None:
+    if features_NF is not None and not run.train_table:
         elements_ND = features_NF @ np.asarray(params["value_map"]) if "value_map" in params else features_NF
         rows_VD = np.concatenate([elements_ND, rows_VD])
     return params | {"embedding": rows_VD} | ({"unembedding": rows_VD.T} if run.tied else {})
@@ -119,11 +120,29 @@ ENCODINGS = [
     {"positions": "none", "tied": True},
     {"values": "fourier", "frequencies": 3, "tied": True, "token_format": "eos", "positions": "rotary"},
     {"values": "random"},
+    {"values": "random", "positions": "learned", "tied": True},
+    {"values": "onehot", "positions": "learned"},
+    {"values": "scalar", "positions": "none"},
+    {"values": "bins", "bins": 5, "positions": "rotary"},
+    {"values": "digits", "base": 3},
+    {"values": "file"},
+    {"values": "file", "train_table": True, "positions": "rotary"},
+    {"values": "file", "positions": "none", "tied": True},
 ]
 
 
+def test_every_encoding_is_among_those_whose_paths_are_compared():
+    for name in ("values", "positions"):
+        kinds = get_args(Run.__dataclass_fields__[name].type)
+        assert {fields.get(name, kinds[0]) for fields in ENCODINGS} == set(kinds)
+    assert {fields.get("train_table", False) for fields in ENCODINGS if fields.get("values") == "file"} == {False, True}
+
+
 @pytest.mark.parametrize("fields", ENCODINGS, ids=lambda fields: "-".join(map(str, fields.values())))
-def test_both_paths_are_the_function_of_the_definition(on_device, numpy_logits, fields):
+def test_both_paths_are_the_function_of_the_definition(tmp_path, on_device, numpy_logits, fields):
+    if fields.get("values") == "file":
+        write_table(tmp_path / "t.npz")
+        fields = fields | {"table": str(tmp_path / "t.npz")}
     lane = on_device(TINY.replace(**fields))
     rows_B = jnp.arange(1, 144, 5)
     answer_B = lane.data.answer_N[rows_B]
@@ -293,25 +312,65 @@ def test_files_that_are_no_tables_are_refused(tmp_path):
 # --- The config ---
 
 
+def config(name, scale):
+    return runpy.run_path(str(Path(__file__).parent.parent / "configs" / f"{name}.py"))["experiment"](scale)
+
+
+def encoded(run):
+    """How a run writes elements in and out; where it says positions, nothing."""
+    return run.values, run.bins, run.base, run.frequencies, run.table, run.train_table, run.tied
+
+
 @pytest.mark.parametrize("scale", ["small", "paper"])
-def test_the_config_changes_one_line_at_a_time(scale):
-    experiment = runpy.run_path(str(Path(__file__).parent.parent / "configs" / "encodings.py"))["experiment"](scale)
-    assert len(set(experiment.runs)) == len(experiment.runs)
-    for run in experiment.runs:
-        assert sum(getattr(run, name) != getattr(Run(), name) for name in ("positions", "values", "tied")) <= 1
-    for run in {run.replace(seed=0, weight_decay=0.0): None for run in experiment.runs if run.values != "file"}:
+def test_the_config_crosses_values_positions_decay_and_seeds(scale):
+    runs = config("encodings", scale).runs
+    assert len(set(runs)) == len(runs)
+    cells = {}
+    for run in runs:
+        cells.setdefault((run.operation, encoded(run), run.positions), set()).add((run.weight_decay, run.seed))
+    for operation in ("x+y", "x/y", "xy"):
+        decay = {run.weight_decay for run in runs if run.operation == operation} - {0}
+        assert len(decay) == 1
+        of_task = {key: found for key, found in cells.items() if key[0] == operation}
+        assert all(found == {(d, seed) for d in {0, *decay} for seed in (10, 11, 12)} for found in of_task.values())
+        written = {values for _, values, _ in of_task}
+        assert {values for values in written if values[0] != "file"} == {encoded(TINY.replace(**fields)) for fields in PLANNED[operation]}
+        for values in written:
+            used = {positions for _, other, positions in of_task if other == values}
+            assert used == ({"sinusoidal"} if values[0] == "file" else {"sinusoidal", "learned", "rotary", "none"})
+
+
+KNOW_NO_NUMBERS = [{}, {"values": "onehot"}, {"values": "random"}, {"tied": True}]
+NUMBERS = [*KNOW_NO_NUMBERS, {"values": "scalar"}, {"values": "bins"}, {"values": "digits", "base": 2}, {"values": "digits"}, {"values": "fourier", "frequencies": 1}, {"values": "fourier"}]
+PLANNED = {"x+y": NUMBERS, "x/y": NUMBERS, "xy": KNOW_NO_NUMBERS}
+
+
+@pytest.mark.parametrize("scale", ["small", "paper"])
+def test_runs_of_a_task_differ_in_their_encoding_alone(scale):
+    runs = config("encodings", scale).runs
+    for operation in PLANNED:
+        tasks = {run.replace(seed=0, weight_decay=0, positions="none", values="learned", bins=2, base=2, frequencies=1, table="", train_table=False, tied=False) for run in runs if run.operation == operation}
+        assert len(tasks) == 1
+    for run in {run.replace(seed=0, weight_decay=0.0): None for run in runs if run.values != "file"}:
         element_features(run)
-    cells = {(run.operation, run.values, run.bins, run.base, run.frequencies, run.table, run.train_table, run.positions, run.tied) for run in experiment.runs}
-    assert len(experiment.runs) == 2 * 3 * len(cells)
 
 
-@pytest.mark.parametrize("scale", ["small", "paper"])
-def test_the_tables_of_networks_are_those_that_the_config_speaks_of(scale):
-    """x+y and x/y, seed 0, of the same structure, split and width as the networks that start from them."""
-    encoded, source = (runpy.run_path(str(Path(__file__).parent.parent / "configs" / f"{name}.py"))["experiment"](scale) for name in ("encodings", "figure2_right"))
-    user = next(run for run in encoded.runs if run.values == "file")
-    numbers = sorted({int(re.search(r"figure2_right.*run_(\d+)", run.table)[1]) for run in encoded.runs if "figure2_right" in run.table})
-    tables = [source.runs[number] for number in numbers]
-    assert [run.operation for run in tables] == ["x+y", "x/y"]
-    for run in tables:
-        assert (run.structure, run.train_fraction, run.d_model, run.split_seed, run.seed) == (user.structure, user.train_fraction, user.d_model, user.split_seed, 0)
+@pytest.mark.parametrize(("scale", "folder", "skipgram"), [("small", "figure2_right", "skipgram_Z31"), ("paper", "figure2_right_paper", "skipgram_x_plus_y")])
+def test_the_tables_are_of_the_runs_that_the_config_speaks_of(scale, folder, skipgram):
+    """The same structure, training rows and width as the networks that start from them, of a seed that none of these has."""
+    made = config("figure2_right", scale).runs
+    users = [run for run in config("encodings", scale).runs if run.values == "file"]
+    assert {run.seed for run in users} == {10, 11, 12}
+    found = {}
+    for user in users:
+        name, number = re.fullmatch(r"results/(\w+)/arrays/run_(\d{4})\.npz", user.table).groups()
+        if name == skipgram:
+            assert (number, user.structure) == ("0000", {"small": "Z31", "paper": "Z97"}[scale])
+            continue
+        assert name == folder
+        table = made[int(number)]
+        assert (table.structure, table.train_fraction, table.d_model, table.split_seed, table.seed) == (user.structure, user.train_fraction, user.d_model, user.split_seed, 0)
+        found.setdefault(user.operation, []).append((table.operation, user.train_table))
+    both = [(operation, further) for operation in ("x+y", "x-y", "x/y") for further in (False, True)]
+    assert {operation: sorted(set(tables)) for operation, tables in found.items()} == {
+        "x+y": both, "x/y": both, "xy": [("xy", False), ("xy", True), ("xyx^-1", False), ("xyx^-1", True)]}
