@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import gc
+import itertools
 import json
 import logging.handlers
 import os
@@ -18,6 +19,7 @@ import pandas as pd
 import pytest
 
 from grok import results, slots, train
+from grok.__main__ import load_config
 from grok.checkpoint import Checkpoints
 from grok.experiment import Experiment, GrokError, Run
 from grok.progress import Progress
@@ -34,6 +36,8 @@ GROKS = BASE.replace(operation="1", learning_rate=3e-4, num_steps=500)
 DIVERGES = BASE.replace(learning_rate=1e30, num_steps=400)
 FIRST_GROUP = (GROKS, DIVERGES, LONG, SHORTEST, SHORT)
 OTHER_WIDTH = (BASE.replace(d_model=12, num_steps=25), BASE.replace(d_model=12, seed=9, num_steps=21, snapshots=True))
+quick_jit = functools.partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
+quick_update, quick_evaluate = quick_jit(train.update), quick_jit(train.evaluate)
 MIXED = (*FIRST_GROUP[:2], OTHER_WIDTH[0], *FIRST_GROUP[2:], OTHER_WIDTH[1])
 
 
@@ -96,22 +100,6 @@ def curve_of(loaded, run):
 
 def test_each_signature_is_compiled_once_whatever_the_runs_and_their_numbers(mixed):
     assert len(mixed[1]) == 2, mixed[1]
-
-
-def test_slots_that_were_timed_are_not_compiled_again_to_train(tmp_path, monkeypatch):
-    monkeypatch.setattr(slots, "time_updates", functools.partial(slots.time_updates, repeats=1, seconds=0.001))
-    monkeypatch.setattr("grok.sweep.choose_slots", lambda program, runs: slots.fastest(program, runs, [1, 2]))
-    runs = [BASE.replace(structure="Z5", num_steps=20, seed=seed) for seed in range(3)]
-    with compilations() as compiled:
-        sweep(tmp_path, *runs, slots=None)
-    assert len(compiled) == 2, compiled
-    with compilations() as compiled:
-        sweep(tmp_path, *runs, slots=2, name="again")
-    assert not compiled
-    held = weakref.ref(slots.make_chunk(slots.program_of(runs[0]), slots.make_mesh(2)))
-    slots.make_chunk(slots.program_of(BASE), slots.make_mesh(2))
-    gc.collect()
-    assert held() is None, "programs that no longer train are forgotten"
 
 
 # --- When runs are evaluated, and when they end ---
@@ -181,13 +169,11 @@ def test_arrays_are_those_of_the_last_update_and_of_the_snapshots(mixed):
 def test_a_lane_is_the_single_run_for_100_updates(mixed, on_device):
     """The reference knows no slots, no chunks and no vmap: one jitted update after the other."""
     alone = on_device(LONG)
-    jit = functools.partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
-    update, evaluate = jit(train.update), jit(train.evaluate)
     state, rows = alone.state, []
     for step in range(1, 101):
-        state = update(alone.program, state, alone.numbers, alone.data)
+        state = quick_update(alone.program, state, alone.numbers, alone.data)
         if step in (1, 2, 5, 10, 20, 40, 60, 80, 100):
-            rows.append({"step": step} | {name: float(value) for name, value in evaluate(alone.program, state, alone.data).items()})
+            rows.append({"step": step} | {name: float(value) for name, value in quick_evaluate(alone.program, state, alone.data).items()})
     found = curve_of(mixed[0], LONG)
     pd.testing.assert_frame_equal(found.astype(float), pd.DataFrame(rows)[found.columns.tolist()].astype(float), rtol=1e-5, atol=1e-5)
     arrays = mixed[0].arrays(*numbers_of(mixed[0], LONG))
@@ -218,6 +204,64 @@ def test_other_numbers_of_slots_agree(mixed, tmp_path, slots):
     for run in FIRST_GROUP:
         pd.testing.assert_frame_equal(curve_of(other, run), curve_of(mixed[0], run), rtol=1e-5, atol=1e-5)
         assert other.runs["status"][numbers_of(other, run)[0]] == mixed[0].runs["status"][numbers_of(mixed[0], run)[0]]
+
+
+def test_slots_that_were_timed_are_not_compiled_again_to_train(tmp_path, monkeypatch):
+    monkeypatch.setattr(slots, "time_updates", functools.partial(slots.time_updates, repeats=1, seconds=0.001))
+    monkeypatch.setattr("grok.sweep.choose_slots", lambda program, runs: slots.fastest(program, runs, [1, 2, 3]))
+    runs = [BASE.replace(num_steps=20, seed=seed) for seed in range(3)]
+    slots.make_chunk.cache_clear()
+    with compilations() as compiled:
+        sweep(tmp_path, *runs, slots=None)
+    assert len(compiled) == 3, compiled
+    with compilations() as compiled:
+        sweep(tmp_path, *runs, slots=2, name="again")
+    assert not compiled
+    held = weakref.ref(slots.make_chunk(slots.program_of(runs[0]), slots.make_mesh(2)))
+    slots.make_chunk(slots.program_of(OTHER_WIDTH[0]), slots.make_mesh(2))
+    gc.collect()
+    assert held() is None, "programs that no longer train are forgotten"
+
+
+# --- Every intervention of the paper in one sweep ---
+
+
+@pytest.fixture(scope="module")
+def interventions(tmp_path_factory, quick_sweeps):
+    """The settings of Figure 2 left on a tiny task, each with a run of a second seed beside it, in three slots."""
+    settings = {run.label: run for run in load_config("configs/figure2_left.py", "paper").runs}
+    tiny = {"operation": "x+y", "structure": "Z7", "train_fraction": 0.6, "n_layers": 1, "n_heads": 2, "d_model": 8, "d_ff": 16, "num_steps": 20, "eval_every": 20, "stop_after": 0}
+    runs = [run.replace(**tiny, seed=seed) for run in settings.values() for seed in (0, 1)]
+    return sweep(tmp_path_factory.mktemp("interventions"), *runs, slots=3, keep_params=True)
+
+
+INTERVENTIONS = ("Adam, full batch", "Adam, minibatch", "Adam, full batch, update noise", "Adam, dropout 0.1", "AdamW, decay 1", "AdamW, decay 1 towards init", "Adam, learning rate 0.0003",
+                 "Adam, learning rate 0.003", "Adam, weight noise 0.01", "SGD with momentum, decay 1e-3", "SAM, decay 1", "Muon, decay 1", "AdamW, decay 1, cosine")
+
+
+def test_the_interventions_are_those_of_figure_2_left_and_all_differ(interventions):
+    assert tuple(dict.fromkeys(interventions.runs["label"])) == INTERVENTIONS
+    assert (interventions.runs["stopped_at"] == 20).all()
+    first = [interventions.params(number)["unembedding"] for number in range(0, len(interventions.runs), 2)]
+    assert all(np.abs(a - b).max() > 1e-4 for a, b in itertools.combinations(first, 2))
+
+
+@pytest.mark.parametrize("label", INTERVENTIONS)
+def test_every_intervention_in_a_sweep_is_its_run_alone(interventions, on_device, label):
+    [number, _] = interventions.runs["run"][interventions.runs["label"] == label]
+    alone = on_device(interventions.experiment_run(number))
+    state = alone.state
+    for _ in range(20):
+        state = quick_update(alone.program, state, alone.numbers, alone.data)
+    expected = {"/".join(key.key for key in path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(state.params)[0]}
+    with np.load(interventions.folder / "arrays" / f"run_{number:04d}_params.npz") as found:
+        assert set(found) == set(expected)
+        for name in expected:
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
+    last = interventions.curve(number).iloc[-1]
+    plain = slots.program_of(interventions.experiment_run(0))  # no evaluation depends on how a network was trained
+    for name, value in quick_evaluate(plain, state, alone.data).items():
+        np.testing.assert_allclose(last[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
 # --- Stops and resumption ---
