@@ -36,9 +36,10 @@ MAY_IMPORT = {  # module or folder of modules -> what it may import of grok
     "flatness": {"experiment", *TASK, *TRAINING, "slots", "results", "analysis"},
     "symmetry": {"experiment", *TASK, *TRAINING, "slots", "results", "analysis"},
     "embeddings": {"experiment", *TASK, "files", "results", "analysis"},
-    "downstream": {"experiment", *TASK, "dataset", "results", "analysis", "embeddings", "symmetry"},
-    "scores": {"experiment", *TASK, "results", "analysis", "embeddings", "symmetry"},
-    "figures": {"experiment", *TASK, "files", "encodings", "dataset", "results", "analysis", "embeddings", "figures"},
+    "moments": {"experiment", "results"},
+    "downstream": {"experiment", *TASK, "dataset", "results", "analysis", "embeddings", "symmetry", "skipgram"},
+    "scores": {"experiment", *TASK, "results", "analysis", "embeddings", "symmetry", "skipgram", "moments"},
+    "figures": {"experiment", *TASK, "files", "encodings", "dataset", "results", "analysis", "embeddings", "moments", "figures"},
     "__main__": {"experiment", *TASK, "slots", "sweep", "results", "figures", "flatness", "embeddings", "scores", "downstream", "skipgram", "bench"},
     "__init__": set(),
 }

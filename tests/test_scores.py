@@ -10,6 +10,7 @@ from grok import scores
 from grok.__main__ import main
 from grok.analysis import groups, projection, scoring
 from grok.experiment import GrokError, Run
+from grok.moments import Moment
 from grok.operations import structure
 
 N = 31
@@ -41,7 +42,7 @@ def cosets_of_order_10(noise=0.3):
 
 def table_of(W, group):
     found, _ = scoring.matrix_scores(W, group)
-    return pd.DataFrame([scores.as_row(0, "output", score, np.nan) for score in found]).set_index("score")
+    return pd.DataFrame([scores.as_row(0, "output", Moment(None, 10, 1.0, 1.0), score, np.nan) for score in found]).set_index("score")
 
 
 @pytest.fixture(autouse=True)
