@@ -259,17 +259,24 @@ def best_coset_score(name: str, scores: pd.DataFrame, null_z: np.ndarray, group:
 
 
 def silhouette_scores(W, group: Structure, test: groups.CosetTest, draws: int) -> Iterator[Score]:
-    """Silhouettes of the best subgroup's cosets in t-SNE and in the first principal planes."""
+    """Silhouettes of the best subgroup's cosets in t-SNE and in the first two principal planes (plane1: PCA's usual picture)."""
     pictures = {"tsne_silhouette": projection.coordinates(W)} | {f"plane{i}_silhouette": points for i, points in enumerate(projection.plane_points(W), 1)}
+    for name, points in pictures.items():
+        yield silhouette_score_of(name, points, group, test, draws)
 
-    def labels(row):
+
+def silhouette_score_of(name: str, points, group: Structure, test: groups.CosetTest, draws: int) -> Score:
+    """Silhouette of the best subgroup's cosets in a picture [n, 2], beside relabelled elements."""
+    distance_NN = squareform(pdist(points))
+
+    def silhouette(row, order_N) -> float:
         found = test.scores.loc[row]
-        return groups.cosets(group, groups.subgroups(group)[found.subgroup], found.side)
+        labels = groups.cosets(group, groups.subgroups(group)[found.subgroup], found.side)
+        return float(silhouette_score(distance_NN[np.ix_(order_N, order_N)], labels, metric="precomputed"))
 
     best_R = np.nanargmin(test.null_z[:, : min(draws, DRAWS)], axis=0)
-    for name, points in pictures.items():
-        null = [silhouette_score(points[order_N], labels(row)) for row, order_N in zip(best_R, test.relabellings)]
-        yield Score(name, float(silhouette_score(points, labels(test.scores.z.idxmin()))), np.array(null), PARTITIONS)
+    null = [silhouette(row, order_N) for row, order_N in zip(best_R, test.relabellings)]
+    return Score(name, silhouette(test.scores.z.idxmin(), np.arange(group.order)), np.array(null), PARTITIONS)
 
 
 def group_parts(W, group: Structure, draws: int) -> list[Callable[[], Iterable[Score]]]:

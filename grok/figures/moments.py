@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from grok.analysis import fourier, groups
 from grok.figures import data, style, tsne
 from grok.moments import best, moments
