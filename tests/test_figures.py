@@ -16,6 +16,7 @@ from grok import figures, provenance, results
 from grok.analysis import groups
 from grok.experiment import Experiment, GrokError, Run, grid
 from grok.figures import data, encodings, figure1_center, figure3, gallery, phase_map, style, times, tsne, tsne_sheet
+from grok.moments import Moment
 from grok.operations import structure, table
 
 STEPS = np.array([0, 1, 10, 100, 200, 500, 1000, 2000, 5000, 10_000])

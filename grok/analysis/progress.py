@@ -263,7 +263,8 @@ def conjugated(permutation: np.ndarray, order: np.ndarray) -> np.ndarray:
 class MovedLogits(NamedTuple):
     """Centred logits laid out to be moved often: output first, the operand that is moved second; 0 where undefined.
 
-    z_CAB, square_AB: the sum of squares over the outputs, defined_AB: where the operation is defined.
+    z_CAB (float32: half the memory to move, and a null needs no more digits), square_AB: the sum of squares over the outputs,
+    defined_AB: where the operation is defined.
     """
 
     z_CAB: np.ndarray
@@ -275,7 +276,7 @@ class MovedLogits(NamedTuple):
         z_CAB = np.ascontiguousarray(z_NNC.transpose(2, 0, 1) if operand == "x" else z_NNC.transpose(2, 1, 0))
         defined_AB = ~np.isnan(z_CAB[0])
         z_CAB = np.nan_to_num(z_CAB)
-        return cls(z_CAB, (z_CAB**2).sum(axis=0), defined_AB)
+        return cls(z_CAB.astype(np.float32), (z_CAB**2).sum(axis=0), defined_AB)
 
     def distance(self, sigma: np.ndarray, tau: np.ndarray) -> float:
         """Mean |z(sigma(a), b) - P_tau z(a, b)|^2 over the pairs that are defined before and after; NaN without any."""

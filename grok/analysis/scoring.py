@@ -329,8 +329,8 @@ def dimension_parts(W, draws: int) -> list[Callable[[], Iterable[Score]]]:
     return [
         norms,
         lambda: beside_gaussian("effective_rank", geometry.effective_rank),
-        lambda: beside_gaussian("intrinsic_dimension_mle", geometry.intrinsic_dimension_mle),
-        lambda: beside_gaussian("intrinsic_dimension_twonn", geometry.intrinsic_dimension_twonn),
+        lambda: beside_gaussian("intrinsic_dimension_mle", geometry.intrinsic_dimension_mle, None),
+        lambda: beside_gaussian("intrinsic_dimension_twonn", geometry.intrinsic_dimension_twonn, None),
         loops,
     ]
 
