@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from grok import results, scores, skipgram
 from grok.__main__ import main
@@ -50,6 +51,8 @@ def table_of(W, group):
 def few_draws(monkeypatch):
     monkeypatch.setattr(scoring, "DRAWS", 119)
     monkeypatch.setattr(scoring, "SLOW_DRAWS", 19)
+    with threadpool_limits(1):  # as the command does
+        yield
 
 
 # --- Z/n ---
