@@ -67,6 +67,8 @@ def make_parser() -> Parser:
     sub.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write to")
     sub = command(measure_scores, "scores", "score the structure of the embeddings of a results folder, beside null models")
     sub.add_argument("folder", metavar="RESULTS", type=Path, help="such as results/figure3; symmetry scores need kept parameters")
+    sub.add_argument("--run", metavar="N", type=int, action="append", help="only this run; may be given several times (default: all)")
+    sub.add_argument("--step", metavar="S", type=int, help="the matrices after this many updates (default: where the validation accuracy was highest)")
     sub = command(fit_classical, "classical", "fit classical models on learned vectors, beside random, one-hot and untrained ones")
     sub.add_argument("folder", metavar="RESULTS", type=Path, help="such as results/figure3")
     sub.add_argument("--run", metavar="N", type=int, action="append", help="only this run; may be given several times (default: all)")
@@ -250,7 +252,7 @@ def export_embeddings(options) -> None:
 def measure_scores(options) -> None:
     from grok import scores
 
-    print(scores.summary(scores.measure(options.folder)))
+    print(scores.summary(scores.measure(options.folder, options.run, options.step)))
 
 
 def fit_classical(options) -> None:

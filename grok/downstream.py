@@ -13,7 +13,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from grok import results, symmetry
+from grok import results, skipgram, symmetry
 from grok.analysis import classical
 from grok.dataset import TRAIN, UNDEFINED, make_dataset
 from grok.embeddings import MATRICES, element_rows
@@ -42,7 +42,8 @@ def measure(folder: Path | str, runs: Iterable[int] | None = None) -> tuple[pd.D
 
 def learned_vectors(loaded: results.Results, run: int) -> Iterator[tuple[str, np.ndarray]]:
     """The kinds of vectors [n, d] that are compared: learned, untrained, random with the learned moments, one-hot."""
-    untrained = symmetry.untrained_matrices(loaded.experiment_run(run))
+    model = skipgram if skipgram.learned(loaded) else symmetry
+    untrained = model.untrained_matrices(loaded.experiment_run(run))
     for matrix in MATRICES:
         W, group = element_rows(loaded, run, matrix)
         yield f"learned, {matrix}", W

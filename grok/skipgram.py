@@ -37,6 +37,7 @@ from grok.operations import Table, table
 from grok.slots import device_facts
 
 POSITION_PAIRS = np.array(list(itertools.permutations(range(5), 2)))  # (word, context) positions in a sentence, [20, 2]
+MODEL = "skip-gram with negative sampling"
 NEGATIVES = 5
 NOISE_POWER = 0.75
 FIELDS = ("label", "operation", "structure", "train_fraction", "split_seed", "token_format", "d_model", "seed", "optimizer", "learning_rate", "schedule",
@@ -114,12 +115,28 @@ def init_vectors(key, vocab_size: int, d_model: int) -> Vectors:
     return Vectors(jax.random.uniform(key, (vocab_size, d_model), minval=-bound, maxval=bound), jnp.zeros((vocab_size, d_model)))
 
 
+def learned(loaded: results.Results) -> bool:
+    """Were the vectors of a results folder learned here, and not by a network?"""
+    return any(session.get("model") == MODEL for session in loaded.description["sessions"])
+
+
+def untrained_matrices(run: Run) -> dict[str, np.ndarray]:
+    """The 'input' and 'output' (context) matrix [V, D] with which a run begins."""
+    vectors = init_vectors(stream_keys(run)[0], len(token_labels(run)), run.d_model)
+    return {"input": np.asarray(vectors.input), "output": np.asarray(vectors.context)}
+
+
+def stream_keys(run: Run):
+    """The keys of a run's initial vectors, batches and negatives."""
+    return jax.random.split(jax.random.key(run.seed), 3)
+
+
 def train_vectors(sentences_N5: np.ndarray, vocab_size: int, run: Run) -> Iterator[tuple[int, Vectors]]:
     """Learn vectors by Adam; yields (step, vectors) every `run.eval_every` updates and at the last. A function of its arguments alone.
 
     An update sees all pairs of a batch of equations, with fresh negatives. The learning rate falls to 0 (cosine, for word2vec's line).
     """
-    init_key, batch_key, noise_key = jax.random.split(jax.random.key(run.seed), 3)
+    init_key, batch_key, noise_key = stream_keys(run)
     n_sentences, batch_size = len(sentences_N5), effective_batch_size(run, len(sentences_N5))
     noise_V = jnp.asarray(noise_distribution(count_pairs(sentences_N5, vocab_size)), jnp.float32)
     tx = optax.adam(optax.cosine_decay_schedule(run.learning_rate, run.num_steps), run.b1, run.b2, run.eps)
@@ -177,7 +194,7 @@ def learn(root: Path, name: str, operation: str, structure: str = "Z97", train_f
     run = skipgram_run(operation, structure, d_model, epochs, seed, train_fraction)
     experiment, folder = Experiment(name=name, runs=(run,)), Path(root) / name
     refuse_foreign_files(folder)
-    facts = {"model": "skip-gram with negative sampling", "negatives": NEGATIVES, "noise_power": NOISE_POWER, "epochs": epochs}
+    facts = {"model": MODEL, "negatives": NEGATIVES, "noise_power": NOISE_POWER, "epochs": epochs}
     with files.claim(folder):
         if results.begin(folder, experiment, device_facts() | facts):
             start = time.monotonic()

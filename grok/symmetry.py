@@ -21,6 +21,8 @@ from grok.slots import program_of, traced_data, traced_numbers
 from grok.train import Data, Program, forward, init_state, matrices
 
 LARGEST = 200  # elements: the logits of a whole table are their number cubed
+MOVES = 4  # of each operand and kind that stand for all
+RENAMINGS, OTHER_SEEDS = 39, 10  # draws behind a null
 
 
 def device_data(run: Run) -> Data:
@@ -59,7 +61,7 @@ def logits_of_table(program: Program, params, data: Data):
     return forward(program, params, jnp.arange(n * n), data)[:, 0, :n]
 
 
-def equivariance(run: Run, params, moves: int = 4) -> dict[str, float]:
+def equivariance(run: Run, params, moves: int = MOVES) -> dict[str, float]:
     """Mean equivariance error for each operand, 'x' and 'y', under its symmetries; GrokError where it has none.
 
     Only the part of the logits that varies with the equation counts: their mean over all equations is taken away
@@ -70,18 +72,32 @@ def equivariance(run: Run, params, moves: int = 4) -> dict[str, float]:
     return by_operand(table_logits(run, params), run, moves)
 
 
+def varying(logits_NNC: np.ndarray) -> np.ndarray:
+    """Logits less their mean over all equations."""
+    return logits_NNC - np.nanmean(logits_NNC, axis=(0, 1))
+
+
 def by_operand(logits_NNC: np.ndarray, run: Run, moves: int) -> dict[str, float]:
-    varying_NNC = logits_NNC - np.nanmean(logits_NNC, axis=(0, 1))
-    profile = progress.equivariance_profile(varying_NNC, run.operation, run.structure, moves)
+    profile = progress.equivariance_profile(varying(logits_NNC), run.operation, run.structure, moves)
     return {operand: float(np.mean([entry.error for entry in profile if entry.operand == operand])) for operand in sorted({entry.operand for entry in profile})}
 
 
-def shuffled_equivariance(run: Run, params, draws: int = 5, moves: int = 2) -> dict[str, np.ndarray]:
+def renamed_equivariance(run: Run, params, draws: int = RENAMINGS, moves: int = MOVES) -> dict[str, np.ndarray]:
     """The null of `equivariance`: the same network once its elements are renamed at random, [draws] for each operand."""
-    logits_NNC = table_logits(run, params)
-    rng = np.random.default_rng(0)
-    renamed = [by_operand(logits_NNC[np.ix_(order, order, order)], run, moves) for order in (rng.permutation(len(logits_NNC)) for _ in range(draws))]
-    return {operand: np.array([errors[operand] for errors in renamed]) for operand in renamed[0]}
+    return progress.renamed_errors(varying(table_logits(run, params)), run.operation, run.structure, moves, draws)
+
+
+def renamed_irrelevance(run: Run, params, draws: int = RENAMINGS) -> np.ndarray:
+    """The null of `progress.distance_irrelevance`: the same network once its elements are renamed at random, [draws]."""
+    logits_NNC, rng = table_logits(run, params), np.random.default_rng(0)
+    orders = [rng.permutation(len(logits_NNC)) for _ in range(draws)]
+    return np.array([progress.distance_irrelevance(logits_NNC[np.ix_(order, order, order)]) for order in orders])
+
+
+def untrained_symmetricity(run: Run, draws: int = OTHER_SEEDS) -> np.ndarray:
+    """The null of `gradient_symmetricity`: untrained networks of other seeds, [draws]."""
+    others = [run.replace(seed=run.seed + 1 + i) for i in range(draws)]
+    return np.array([gradient_symmetricity(run, initial_params(other)) for other in others])
 
 
 def gradient_symmetricity(run: Run, params, draws: int = 512) -> float:

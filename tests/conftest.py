@@ -46,7 +46,7 @@ def on_device():
 
 @pytest.fixture
 def write_results(tmp_path, monkeypatch):
-    """(runs, arrays of each run or None where it never trained, keep_params) -> a results folder; training is at 100%, validation at `val`."""
+    """(runs, arrays of each run or None where it never trained, keep_params) -> a results folder; training is at 100%, validation (unmirrored rows too) at `val`."""
     monkeypatch.setattr(provenance, "git", lambda *arguments: None)
 
     def write(runs, arrays, val=lambda number: 1.0, keep_params=False):
@@ -54,7 +54,7 @@ def write_results(tmp_path, monkeypatch):
         results.begin(folder, Experiment(name="written", runs=tuple(runs), keep_params=keep_params), {"processes": 1})
         rows, curves = [], []
         for number, (run, kept) in enumerate(zip(runs, arrays)):
-            metrics = np.array([[{"train_accuracy": 1.0, "val_accuracy": val(number)}.get(name, 0.0) for name in results.METRICS]])
+            metrics = np.array([[{"train_accuracy": 1.0, "val_accuracy": val(number), "val_fresh_accuracy": val(number)}.get(name, 0.0) for name in results.METRICS]])
             curves.append(results.curves_table(np.array([number]), np.array([run.num_steps]), metrics).head(int(kept is not None)))
             rows.append({"run": number, **dataclasses.asdict(run), **results.outcome(curves[-1], run, False, kept is not None)})
             if kept is not None:

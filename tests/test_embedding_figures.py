@@ -13,7 +13,8 @@ from scipy.spatial import distance
 from grok import provenance, results
 from grok.analysis import fourier, groups
 from grok.experiment import Experiment, GrokError, Run
-from grok.figures import embedding, embedding_growth, embedding_structure, gallery, moments, style, tsne, tsne_sheet
+from grok.figures import embedding, embedding_growth, embedding_structure, figure3, gallery, moments, style, tsne, tsne_sheet
+from grok.moments import Moment, at_step
 from grok.operations import structure
 
 matplotlib.use("agg")
@@ -186,6 +187,29 @@ def test_residues_have_a_panel_each():
     assert (coloured.get_array() == np.arange(31) % 5).all()
 
 
+def test_a_sheet_of_steps_joins_each_token_to_the_one_that_far_on():
+    W = circle(31, 12)
+    picture = embedding.step_sheet(W)
+    shown = [axes for axes in picture.axes if axes.get_visible()]
+    assert [axes.get_xlabel().split("\n")[0] for axes in shown] == [f"n + {m}" for m in range(1, 16)]
+    lengths = {m: np.linalg.norm(np.subtract(*joints_of(axes).transpose(1, 0, 2)), axis=1).mean() for m, axes in enumerate(shown, 1)}
+    assert min(lengths, key=lengths.get) == 13 and shown[12].get_title() == "best"  # 12 x 13 = 1 mod 31
+    assert [axes.get_title() for m, axes in enumerate(shown, 1) if m != 13] == [""] * 14
+    [points] = [drawn.get_offsets() for drawn in shown[7].collections if len(drawn.get_offsets()) == 31]
+    np.testing.assert_allclose(joints_of(shown[7]), np.stack([points, np.roll(points, -8, axis=0)], axis=1))
+
+
+def test_in_its_own_plane_a_step_makes_neighbours():
+    """Of noise the principal plane shows no order; the plane of frequency m^-1 leans towards n + m, and only it is drawn for m."""
+    W = np.random.default_rng(3).normal(size=(30, 40))
+    shown = [axes for axes in embedding.step_sheet(W, own_planes=True).axes if axes.get_visible()]
+    assert [axes.get_xlabel().split("\n")[0] for axes in shown] == ["n + 1, plane 1", "n + 7, plane 13", "n + 11, plane 11", "n + 13, plane 7"]  # those with an inverse mod 30
+    assert all(float(axes.get_xlabel().split()[-3]) < 0.9 for axes in shown)
+    assert [axes.get_xlabel().split("\n")[0] for axes in embedding.step_sheet(W, steps=[4, 8]).axes] == ["n + 4", "n + 8"]
+    with pytest.raises(GrokError, match="steps of 30 tokens are 1 to 15, not 16"):
+        embedding.step_sheet(W, steps=[16])
+
+
 def test_a_sheet_has_every_perplexity_and_start_that_fits(monkeypatch):
     monkeypatch.setattr(tsne_sheet, "PERPLEXITIES", (3, 40))
     monkeypatch.setattr(tsne_sheet, "STARTS", (None, 1))
@@ -245,7 +269,7 @@ def saved(root, runs, curves_of, snapshots=()) -> results.Results:
         metrics = np.zeros((len(steps), len(results.METRICS)))
         metrics[:, results.METRICS.index("val_accuracy")] = list(steps.values())
         curve = results.curves_table(np.full(len(steps), number), np.array(list(steps)), metrics)
-        rows.append({"run": number, **{k: getattr(run, k) for k in ("operation", "structure", "seed", "precision")}, **results.outcome(curve, run, False, True)})
+        rows.append({"run": number, **{k: getattr(run, k) for k in ("operation", "structure", "seed", "precision", "snapshots")}, **results.outcome(curve, run, False, True)})
         curves.append(curve)
         n = structure(run.structure).order
         for step in (*snapshots, max(steps)):
@@ -264,6 +288,40 @@ def test_the_best_moment_is_the_last_of_the_most_accurate(tmp_path):
     found = moments.moments(saved(tmp_path, [ADDITION], lambda number: {1: 0.1, 100: 1.0, 200: 1.0, 400: 0.3}, snapshots=(1, 100, 200)), 0)
     assert [(moment.step, moment.update) for moment in found] == [(1, 1), (100, 100), (200, 200), (None, 400)]
     assert moments.best(found) == (200, 200, 0.0, 1.0) and moments.best(found).words == "update 200\n0% train, 100% val"
+
+
+def test_the_best_moment_of_a_network_that_memorises_is_one_at_which_it_has():
+    early, late, end = moments_of_a_run = [Moment(2, 2, 0.02, 0.03), Moment(100, 100, 1.0, 0.02), Moment(None, 400, 1.0, 0.01)]
+    assert moments.best(moments_of_a_run) is late and moments.best([early]) is early
+    assert at_step(moments_of_a_run, 400) is end and at_step(moments_of_a_run, 2) is early
+    with pytest.raises(GrokError, match="nothing is kept after 3 updates: choose 2, 100, 400"):
+        at_step(moments_of_a_run, 3)
+
+
+def test_figure_3_shows_networks_before_they_collapse_and_says_in_what_share_the_structure_appears(tmp_path):
+    accuracies = [{1: 0.1, 100: 1.0, 400: 0.3}, {1: 0.1, 100: 0.5, 400: 0.995}, {1: 0.1, 100: 0.2, 400: 0.4}]
+    found = saved(tmp_path, [Run(operation="x+y", structure="Z31", seed=seed) for seed in range(3)], accuracies.__getitem__, snapshots=(1, 100))
+    noise = RNG.normal(size=(31, 12))
+    results.write_arrays(found.folder, "run_0000", {"embedding": noise, "unembedding": noise})  # collapsed
+    group, networks, words = figure3.ranked(found, found.runs)
+    assert {network.run: network.moment.update for network in networks} == {0: 100, 1: 400} and words == ""
+    assert np.array_equal(next(network.W for network in networks if network.run == 0), found.arrays(0, 100)["unembedding"])
+    assert figure3.shares(networks, group) == "; the circle appears in t-SNE in 2 of 2 (100%, 95%: 34–100%)"
+    lost = figure3.network_of(found, 0, moments.moments(found, 0)[-1])
+    assert lost.shown == (False,) and "1 of 2 (50%" in figure3.shares([networks[0], lost], group)
+    drawn = figure3.arrange([("clearest", group, "x+y", networks[0], 8)])
+    assert f"update {networks[0].moment.update}, 100% validation" in drawn.axes[0].get_xlabel()
+
+
+def test_figure_3_counts_cosets_in_pictures_and_the_papers_subgroup():
+    group = structure("S5")
+    W = RNG.normal(size=(12, 20))[groups.cosets(group, groups.figure_3_subgroup(group), "right")] + 0.2 * RNG.normal(size=(120, 20))
+    z, shown = figure3.coset_findings(W, tsne.coordinates(W), group)
+    assert z < -10 and shown == (True, True)
+    z, shown = figure3.coset_findings(W, RNG.normal(size=(120, 2)), group)
+    assert z < -10 and shown == (False, True), "the picture does not show what the rows hold"
+    other = RNG.normal(size=(2, 20))[(embedding.sign_colouring(group).value_T).astype(int)] + 0.2 * RNG.normal(size=(120, 20))
+    assert not figure3.coset_findings(other, tsne.coordinates(other), group)[1][1]
 
 
 def test_the_clearest_of_those_that_generalised_is_shown(tmp_path):

@@ -13,12 +13,20 @@ DEVICE = {"device": "2 x cpu", "platform": "cpu", "cores": 2, "processes": 1}
 BASE = Run(operation="x+y", structure="Z31", num_steps=1000)
 TASKS = [BASE.replace(operation=operation, weight_decay=decay, seed=seed) for operation in ("x+y", "x*y") for decay in (0.0, 1.0) for seed in range(3)]
 WAYS = [BASE.replace(label=label, seed=seed) for label in ("base", "more data") for seed in range(8)]
-RUNS = [*TASKS, *WAYS]
+GROUPS = [BASE.replace(operation="xy", structure="S4", weight_decay=decay, seed=seed) for decay in (1.0, 0.0) for seed in range(4)]
+RUNS = [*TASKS, *WAYS, *GROUPS]
+COLLAPSED = len(TASKS)  # a network that is scored where it had not generalised, though the curve says that it did
 
 
 def circled(run: int) -> bool:
     """The planted truth: three of the first way, all eight of the second."""
     return run >= len(TASKS) and (run - len(TASKS) < 3 or run - len(TASKS) >= 8)
+
+
+def clustered(run: int, score: str) -> bool:
+    """The planted truth: cosets stand out with decay, in three of four networks as clusters of t-SNE."""
+    decays = len(TASKS) + len(WAYS) <= run < len(RUNS) - 4
+    return decays and (score == "coset_z" or score == "tsne_silhouette" and run < len(RUNS) - 5)
 
 
 @pytest.fixture
@@ -39,7 +47,9 @@ def write_scores(folder):
     rows = []
     for n, run in enumerate(RUNS):
         values = {"gini": 0.1 + 0.5 * (run.weight_decay > 0) + 0.01 * n, "tsne_circle": float(circled(n)), "key_frequencies": 1 + 4 * (not circled(n))}
-        rows += [{"run": n, "matrix": matrix, "score": name, "value": value if matrix == "output" else -1.0, "null_mean": 0.01, "null_low": 0.0, "null_high": 0.2, "untrained": 0.1}
+        if run.structure == "S4":
+            values = {name: 0.0 for name in embedding_scores.COSET_SCORES}
+        rows += [{"run": n, "matrix": matrix, "val_accuracy": 0.5 if n == COLLAPSED else 1.0, "p": 0.01 if clustered(n, name) else 0.2, "memorised": 0.3, "score": name, "value": value if matrix == "output" else -1.0, "null_mean": 0.01, "null_low": 0.0, "null_high": 0.2, "untrained": 0.1}
                  for name, value in values.items() for matrix in ("output", "input")]
     results.write_table(folder, "scores", pd.DataFrame(rows))
 
@@ -55,10 +65,10 @@ def words(drawn) -> str:
     return " ".join(" ".join(parts).split())
 
 
-@pytest.mark.parametrize("name", ["embedding_scores", "circles", "symmetry_first"])
+@pytest.mark.parametrize("name", ["embedding_scores", "circles", "cosets", "symmetry_first"])
 def test_without_score_tables_the_figures_say_so(folder, name):
     said = words(picture(name, folder))
-    assert "no network scored yet" in said or "no network followed yet" in said
+    assert "no network scored yet" in said or "no network followed yet" in said or "no network of a group scored yet" in said
 
 
 def test_means_are_those_of_the_output_layers_of_a_task_with_student_intervals(folder):
@@ -68,7 +78,8 @@ def test_means_are_those_of_the_output_layers_of_a_task_with_student_intervals(f
     row = table.loc[("x*y Z31", True, "gini")]
     low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
     assert (row.networks, row["mean"], row.low, row.high) == (3, pytest.approx(np.mean(values)), pytest.approx(low), pytest.approx(high))
-    assert set(table["networks"]) == {3}  # the networks in which circles are counted are no part of it
+    assert row.memorised == pytest.approx(0.3)
+    assert set(table.loc[["x*y Z31", "x+y Z31"], "networks"]) == {3}  # the networks in which circles are counted are no part of it
 
 
 def test_the_drawn_means_stand_at_their_tasks(folder):
@@ -76,7 +87,7 @@ def test_the_drawn_means_stand_at_their_tasks(folder):
     axes = next(ax for ax in picture("embedding_scores", folder).axes if ax.get_title() == embedding_scores.PANELS["gini"])
     drawn = {(round(line.get_xdata()[0], 2), round(float(line.get_ydata()[0]), 3)) for line in axes.lines if line.get_marker() in "so" and len(line.get_xdata())}
     assert drawn == {(-0.16, 0.11), (0.16, 0.64), (0.84, 0.17), (1.16, 0.7)}
-    assert [tick.get_text().split() for tick in axes.get_xticklabels()] == [["x+y", "Z31"], ["x*y", "Z31"]]
+    assert [tick.get_text().split() for tick in axes.get_xticklabels()] == [["x+y", "Z31"], ["x*y", "Z31"]]  # S4 has no spectrum
 
 
 def test_circles_are_counted_by_way_and_by_key_frequencies(folder):
@@ -87,9 +98,22 @@ def test_circles_are_counted_by_way_and_by_key_frequencies(folder):
     said = words(picture("circles", folder))
     assert "Permuted tokens show a circle in 1.0% of draws." in said
     left = next(ax for ax in picture("circles", folder).axes if "t-SNE circle" in ax.get_xlabel())
-    assert [tick.get_text() for tick in left.get_yticklabels()] == ["base (8/8)", "more data (8/8)"]
+    assert [tick.get_text() for tick in left.get_yticklabels()] == ["base (7/8)", "more data (8/8)"]
     shares = sorted(float(line.get_xdata()[0]) for line in left.lines)
     assert shares == pytest.approx([37.5, 100])
+
+
+def test_coset_clusters_are_counted_by_decay_in_every_picture(folder):
+    write_scores(folder)
+    table = embedding_scores.coset_table(results.load(folder)).groupby(["decays", "score"])["appear"].agg(["sum", "size"])
+    assert table.loc[True].to_dict("index") == {"coset_z": {"sum": 4, "size": 4}, "tsne_silhouette": {"sum": 3, "size": 4}, "plane1_silhouette": {"sum": 0, "size": 4}}
+    assert table.loc[False]["sum"].eq(0).all()
+    axes = picture("cosets", folder).axes
+    assert [tick.get_text() for tick in axes[0].get_yticklabels()] == ["xy S4, no weight decay (4/4)", "xy S4, weight decay (4/4)"]
+    shares = {ax.get_title(): [float(line.get_xdata()[0]) for line in ax.lines] for ax in axes}
+    assert shares == {"z of the best cosets": [0, 100], "clusters in t-SNE": [0, 75], "clusters in PCA": [0, 0]}
+    low, high = axes[1].collections[1].get_segments()[0][:, 0]
+    assert (low, high) == (pytest.approx(30.06, abs=0.01), pytest.approx(95.44, abs=0.01)), "Wilson's interval of 3 in 4, worked by hand"
 
 
 def test_what_comes_first_is_told_for_each_task_of_networks_with_decay(folder):
@@ -105,7 +129,7 @@ def test_what_comes_first_is_told_for_each_task_of_networks_with_decay(folder):
 
 def test_a_table_of_another_layout_is_one_line(folder):
     results.write_table(folder, "scores", pd.DataFrame({"run": [0], "score": ["gini"]}))
-    with pytest.raises(GrokError, match="scores.parquet have no column matrix, value"):
+    with pytest.raises(GrokError, match="scores.parquet have no column matrix, val_accuracy, value"):
         gallery.ENTRIES["circles"].picture(folder)
     (folder / "scores.parquet").write_text("no table")
     with pytest.raises(GrokError, match="scores.parquet cannot be read"):

@@ -18,6 +18,7 @@ from grok import figures, provenance, results
 from grok.analysis import groups
 from grok.experiment import Experiment, GrokError, Run, grid
 from grok.figures import curves, data, figure1_center, figure3, gallery, phase_map, style, times, tsne, tsne_sheet
+from grok.moments import Moment
 from grok.operations import structure, table
 
 STEPS = np.array([0, 1, 10, 100, 200, 500, 1000, 2000, 5000, 10_000])
@@ -548,6 +549,7 @@ def test_figure_3_shows_the_papers_step_and_the_best_one(tmp_path):
     picture = picture_of("figure3", write(tmp_path, "figure3"))
     labels = [axes.get_xlabel() for axes in picture.axes if axes.get_visible()]
     assert ["n joined to n + 8" in label for label in labels] == [True, True, False]
+    assert "the circle appears in t-SNE in 3 of 3 (100%, 95%: 44–100%)" in texts(picture) and "the best cosets cluster in t-SNE (silhouette beyond its null, p < 0.05) in" in texts(picture)
     assert "clearest of 3" in labels[0] and "typical" in labels[1] and "xy S4" in labels[2] and "cosets gH" in labels[2]
     joints = np.concatenate([np.array(drawn.get_data()).T for drawn in picture.axes[0].lines]).reshape(-1, 2, 2)
     spread = np.ptp(joints.reshape(-1, 2), axis=0).max()
@@ -556,7 +558,7 @@ def test_figure_3_shows_the_papers_step_and_the_best_one(tmp_path):
 
 def test_figure_3_adds_the_best_step_where_it_differs():
     angle = 2 * np.pi * 3 * np.arange(31) / 31
-    network = figure3.Network(0, np.zeros((31, 2)), np.stack([np.cos(angle), np.sin(angle)], axis=1), 0.0)
+    network = figure3.Network(0, Moment(None, 100, 1.0, 1.0), np.zeros((31, 2)), np.stack([np.cos(angle), np.sin(angle)], axis=1), 0.0)
     assert figure3.kinds(structure("Z31"), network) == [8, 10]  # 3 x 10 = -1 mod 31
     assert figure3.kinds(structure("S3"), network) == [None]
 

@@ -86,8 +86,8 @@ def test_random_matrices_have_no_key_frequencies(d):
 
 def scores_of(W) -> dict[str, float]:
     """The scores of rows on a cyclic axis, by name, with the step of the best number line and how much the rows' lengths vary."""
-    spectrum = dict(zip(scoring.SPECTRUM, scoring.spectrum_values(W, fourier.key_threshold(W))))
-    [norm_cv] = [score.value for score in scoring.dimension_parts(W)[0]()]
+    spectrum = dict(zip(scoring.SPECTRUM, scoring.spectrum_values(scoring.Cyclic.of(W))))
+    [norm_cv] = [score.value for score in scoring.dimension_parts(W, 0)[0]()]
     return spectrum | {"step": fourier.number_line_step(W)[0], "norm_cv": norm_cv}
 
 

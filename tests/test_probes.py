@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsClassifier
 
 from grok.analysis import probes
@@ -41,6 +42,34 @@ def test_the_fast_probes_are_the_estimators_they_stand_for(probe, k):
         expected = KNeighborsClassifier(probes.NEIGHBOURS, weights="distance").fit(x[train], labels[train]).predict(x[test])
         weights = probes.neighbour_weights(x[train], x[test])
     np.testing.assert_array_equal((weights @ np.eye(k)[labels[train]]).argmax(1), expected)
+
+
+def test_the_best_modulus_is_read_by_the_librarys_own_estimators_too():
+    test = probes.residue_test(circle(12), draws=99)
+    excess_R, best_R = test.best()
+    k = test.table.k[best_R[0]]
+    x, labels, predicted = test.features_TC, np.arange(97) % k, np.empty(97)
+    for train, held_out in KFold(3, shuffle=True, random_state=0).split(x):
+        predicted[held_out] = LogisticRegression(tol=1e-2, max_iter=300).fit(x[train], labels[train]).predict(x[held_out])
+    found = test.library_probes(draws=9)
+    accuracy, library_R = found["logistic"]
+    assert accuracy == pytest.approx((predicted == labels).mean()) and len(library_R) == 10
+    assert library_R[0] == pytest.approx(accuracy - test.table.null_mean[best_R[0]]) and library_R[0] > library_R[1:].max() + 0.2
+    nearest = test.accuracies_KR[best_R[0], 0] if test.table.probe[best_R[0]] == "knn" else None
+    assert nearest is None or found["knn"][0] == pytest.approx(nearest, abs=0.03)
+    assert excess_R[0] > excess_R[1:].max()
+
+
+def test_permuted_labellings_hardly_ever_read_a_modulus():
+    """Each is judged by the others as the real one is: a false finding in at most 5% of them."""
+    test = probes.residue_test(gaussian(), moduli=(2, 3, 5, 50), draws=400)
+    null = test.null_readable(0.05)
+    assert len(null) == 400 and 0 < (null > 0).mean() < 0.07
+    clear = probes.residue_test(circle(12), moduli=(2, 3, 5, 8), draws=400)
+    assert (clear.table.holm < 0.05).sum() > np.quantile(clear.null_readable(0.05), 0.95)
+    row = test.accuracies_KR[1]
+    p = [np.mean(row[1:] >= accuracy) for accuracy in row[1:]]  # of modulus 3 alone
+    assert probes.residue_test(gaussian(), moduli=(3,), draws=400).null_readable(0.05).sum() == np.count_nonzero(np.array(p) < 0.05)
 
 
 def test_no_token_votes_on_its_own_fold():

@@ -2,14 +2,17 @@
 
 import re
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
-from grok import scores
+from grok import results, scores, skipgram
 from grok.__main__ import main
-from grok.analysis import groups, projection, scoring
+from grok.analysis import fourier, geometry, groups, projection, scoring
 from grok.experiment import GrokError, Run
+from grok.moments import Moment
 from grok.operations import structure
 
 N = 31
@@ -41,13 +44,15 @@ def cosets_of_order_10(noise=0.3):
 
 def table_of(W, group):
     found, _ = scoring.matrix_scores(W, group)
-    return pd.DataFrame([scores.as_row(0, "output", score, np.nan) for score in found]).set_index("score")
+    return pd.DataFrame([scores.as_row(0, "output", Moment(None, 10, 1.0, 1.0), score, np.nan) for score in found]).set_index("score")
 
 
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch):
     monkeypatch.setattr(scoring, "DRAWS", 119)
     monkeypatch.setattr(scoring, "SLOW_DRAWS", 19)
+    with threadpool_limits(1):  # as the command does
+        yield
 
 
 # --- Z/n ---
@@ -96,6 +101,43 @@ def test_the_circle_appears_only_where_number_line_and_angles_agree():
     assert shown[0] and not shown[1] and not shown[3]
     assert projection.picture_circle(ring).order == pytest.approx(1) and projection.picture_circle(ring).turns in (8, N - 8)
     assert projection.picture_circle(row).order < 0.9
+
+
+def test_every_score_of_a_ring_stands_beside_a_null():
+    found = table_of(circle(8), structure(f"Z{N}"))
+    assert found.null_mean.notna().all() and (found.null != "").all()
+    assert found.p["effective_rank"] == found.p["norm_cv"] == 0.05, "the least that 19 draws can give"
+    assert found.p["axis"] == pytest.approx(1 / 120) and found.value["axis"] < found.null_low["axis"], "far below its null: the residues"
+    assert found.p["residues"] < 0.05 and found.p["best_residue"] < 0.05 and found.value["residue_knn"] > found.null_high["residue_knn"]
+
+
+def test_key_planes_are_round_and_parallelograms_close_plane_by_plane():
+    W = circle(8, noise=0.02)
+    found = table_of(W, structure(f"Z{N}"))
+    z_T = fourier.frequency_plane(W, 8) @ [1, 1j]
+    assert found.value["plane_radius_cv"] == pytest.approx(np.abs(z_T).std() / np.abs(z_T).mean()) and found.detail["plane_angle_error"] == "degrees; k = 8"
+    assert found.value["plane_angle_error"] < 5 and found.null_low["plane_angle_error"] > 50 and found.p["plane_angle_error"] == pytest.approx(1 / 120)
+    planes = geometry.parallelogram_scores(W)
+    assert found.value["parallelogram"] == planes.max() and found.value[[f"parallelogram_plane{i}" for i in (1, 2, 3)]].tolist() == planes[:3].tolist()
+    assert found.value["parallelogram_key1"] > found.null_high["parallelogram_key1"] and "parallelogram_key2" not in found.index
+    assert "plane_radius_cv" not in table_of(gaussian(seed=5), structure(f"Z{N}")).index, "noise has no key plane"
+
+
+def test_the_nulls_of_dimensions_keep_lengths_or_the_spectrum():
+    W = circle(8) * np.linspace(1, 3, N)[:, None]
+    centred_lengths = np.linalg.norm(W - W.mean(0), axis=1)
+    for rows in scoring.gaussian_rows(W, 3):
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), centred_lengths)
+    spectrum = np.linalg.svd(W - W.mean(0), compute_uv=False)
+    for rows in scoring.permuted_components(W, 3):
+        np.testing.assert_allclose(np.sqrt((rows**2).sum(axis=0)), spectrum, atol=1e-9)
+        assert np.abs(rows.T @ rows - np.diag((rows**2).sum(axis=0))).max() > 0.1, "the rows are not those of W turned"
+
+
+def test_small_and_large_values_may_both_mean_structure():
+    null = np.arange(-9.0, 10)
+    assert [scoring.null_summary(scoring.Score("s", value, null, "", smaller))[-1] for smaller in (False, True, None) for value in (-9.5, 9.5)] == [1, 0.05, 0.05, 1, 0.05, 0.05]
+    assert scoring.null_summary(scoring.Score("s", 0.0, null, "", None))[-1] == 1
 
 
 # --- Groups ---
@@ -150,6 +192,47 @@ def test_a_folder_of_mixed_tasks(write_results, capsys, monkeypatch, quick_sweep
     gini = found[(found.score == "gini") & (found.matrix == "output")].set_index("run")
     assert gini.memorised[0] == gini.value[1] and np.isnan(gini.memorised[1]), "run 1 alone learned the training rows only"
     assert (gini.untrained < gini.value[0] / 2).all() and not (folder / "equivariance.parquet").exists()
+
+
+def test_only_networks_that_fail_on_rows_without_a_mirror_have_memorised(write_results):
+    """Without decay x+y stands at 57% through mirrored rows; a network that knows the others has generalised."""
+    folder = write_results([TINY.replace(seed=seed) for seed in range(3)], [with_specials(gaussian(seed=seed)) for seed in range(3)], val=lambda number: 0.4)
+    loaded = results.load(folder)
+    loaded.curves["val_accuracy"] = [0.57, 0.57, 0.4]
+    loaded.curves["val_fresh_accuracy"] = [0.1, 0.6, 0.2]
+    loaded.curves["train_accuracy"] = [1.0, 1.0, 0.9]
+    assert list(scores.memorised_runs(loaded)) == [0]
+
+
+def test_runs_that_are_not_scored_keep_their_rows(write_results, monkeypatch, quick_sweeps, capsys):
+    for name in ("DRAWS", "SLOW_DRAWS", "LARGE_DRAWS"):
+        monkeypatch.setattr(scoring, name, 5)
+    monkeypatch.setattr(projection, "coordinates", lambda W: projection.plane_points(W, 1)[0])
+    folder = write_results([TINY.replace(operation="xy", structure="S3", seed=seed) for seed in range(2)], [with_specials(gaussian(6, 4, seed)) for seed in range(2)])
+    first = scores.measure(folder).scores
+    results.write_arrays(folder, results.arrays_name(1), with_specials(gaussian(6, 4, 7)))
+    assert main(["scores", str(folder), "--run", "1"]) == 0
+    again = pd.read_parquet(folder / "scores.parquet")
+    assert len(again) == len(first) and again["run"].is_monotonic_increasing
+    rank = [table[table.score == "effective_rank"].set_index(["run", "matrix"]).value for table in (first, again)]
+    assert rank[0][0].equals(rank[1][0]) and (rank[0][1] != rank[1][1]).all()
+    assert main(["scores", str(folder), "--run", "2"]) == 2 and "has no run 2" in capsys.readouterr().err
+    assert main(["scores", str(folder), "--step", "7"]) == 2 and "nothing is kept after 7 updates: choose 100000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("structure_name", ["Z7", "S3"])
+def test_skip_gram_vectors_stand_beside_those_they_began_with(tmp_path, monkeypatch, structure_name):
+    for name in ("DRAWS", "SLOW_DRAWS", "LARGE_DRAWS"):
+        monkeypatch.setattr(scoring, name, 5)
+    monkeypatch.setattr(projection, "coordinates", lambda W: projection.plane_points(W, 1)[0])
+    folder = skipgram.learn(tmp_path, "s", "x+y" if structure_name == "Z7" else "xy", structure_name, d_model=6, epochs=2)
+    measured = scores.measure(folder)
+    assert any("skip-gram learns vectors and no function" in note for note in measured.notes) and not any("keep_params" in note for note in measured.notes)
+    rank = measured.scores[measured.scores.score == "effective_rank"].set_index("matrix")
+    run = results.load(folder).experiment_run(0)
+    begun = skipgram.init_vectors(jax.random.split(jax.random.key(run.seed), 3)[0], structure(structure_name).order + 2, 6)
+    assert rank.untrained["input"] == pytest.approx(geometry.effective_rank(np.asarray(begun.input)[: structure(structure_name).order]))
+    assert np.isnan(rank.untrained["output"]), "context vectors begin at zero"
 
 
 def test_a_folder_without_a_single_score_is_one_line(write_results):

@@ -5,9 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grok import results, scores, sweep, symmetry
-from grok.analysis import precedence, projection, scoring
+from grok import moments, results, scores, sweep, symmetry
+from grok.analysis import geometry, precedence, progress, projection, scoring
 from grok.experiment import Experiment, GrokError
+from grok.operations import table
 
 pytestmark = pytest.mark.usefixtures("quick_sweeps")
 
@@ -73,10 +74,34 @@ def test_the_matrices_are_those_that_the_network_uses_however_elements_are_writt
     np.testing.assert_array_equal(tables["input"][-2:], params["embedding"][-2:])
     np.testing.assert_array_equal(tables["output"], tables["input"] if run.tied else params["unembedding"].T)
     written_as_usual = run.replace(tied=False, values="learned")
-    table = {"embedding": tables["input"], "unembedding": tables["output"].T}
-    usual = {name: leaf for name, leaf in params.items() if name != "value_map"} | table
+    written = {"embedding": tables["input"], "unembedding": tables["output"].T}
+    usual = {name: leaf for name, leaf in params.items() if name != "value_map"} | written
     np.testing.assert_allclose(symmetry.table_logits(run, params), symmetry.table_logits(written_as_usual, usual), atol=1e-5)
     assert symmetry.gradient_symmetricity(run, params, 5) == pytest.approx(symmetry.gradient_symmetricity(written_as_usual, usual, 5), abs=1e-5)
+
+
+@pytest.mark.parametrize("operation, structure", [("x+y", "Z7"), ("x/y", "Z7"), ("xy", "S3")])
+def test_the_null_of_equivariance_is_the_error_of_renamed_logits(operation, structure):
+    """Conjugating the moves, as the score does, comes to the same as renaming the elements of the logits, as done here."""
+    n = len(table(operation, structure).answers)
+    logits_NNC = np.random.default_rng(1).normal(size=(n, n, n))
+    logits_NNC[table(operation, structure).answers < 0] = np.nan
+    found, rng = progress.renamed_errors(logits_NNC, operation, structure, moves=3, draws=4), np.random.default_rng(0)
+    for draw in range(4):
+        order = rng.permutation(n)
+        profile = progress.equivariance_profile(logits_NNC[np.ix_(order, order, order)], operation, structure, moves=3)
+        for operand, null_R in found.items():
+            assert null_R[draw] == pytest.approx(np.mean([entry.error for entry in profile if entry.operand == operand]), rel=1e-4)
+    assert len(found["x"]) == 4
+
+
+def test_renamed_elements_hide_the_distance_and_other_seeds_are_other_networks(tiny, monkeypatch):
+    i = np.arange(7)
+    by_distance = np.cos(2 * np.pi * (i[:, None] - i) / 7)[:, :, None] * np.ones(7)
+    monkeypatch.setattr(symmetry, "table_logits", lambda run, params: by_distance)
+    assert progress.distance_irrelevance(by_distance) < 1e-12 and symmetry.renamed_irrelevance(tiny, {}, 5).min() > 0.3
+    null = symmetry.untrained_symmetricity(tiny, 3)
+    assert null[1] == symmetry.gradient_symmetricity(tiny, symmetry.initial_params(tiny.replace(seed=tiny.seed + 2))) and len({*null}) == 3
 
 
 def test_the_command_follows_the_symmetry_through_the_snapshots(trained, monkeypatch, tiny):
@@ -84,19 +109,41 @@ def test_the_command_follows_the_symmetry_through_the_snapshots(trained, monkeyp
         monkeypatch.setattr(scoring, name, 5)
     monkeypatch.setattr(projection, "coordinates", lambda W: projection.plane_points(W, 1)[0])
     measured = scores.measure(trained.folder)
-    table = pd.read_parquet(trained.folder / "equivariance.parquet")
-    assert table[["step", "operand"]].apply(tuple, axis=1).tolist() == [(step, operand) for step in (0, 1, 2, 5, 10, 20) for operand in "xy"]
-    assert table["run"].unique().tolist() == [0], "x^2+xy+y^2 has no symmetry in one operand"
-    assert table["error"].iloc[0] == symmetry.equivariance(tiny, symmetry.initial_params(trained.experiment_run(0)))["x"]
-    assert table["error"].iloc[-1] == symmetry.equivariance(tiny, trained.params(0))["y"]
-    assert table["error"][table.step == 5].tolist() == list(symmetry.equivariance(tiny, trained.params(0, 5)).values())
+    found = pd.read_parquet(trained.folder / "equivariance.parquet")
+    assert found[["step", "operand"]].apply(tuple, axis=1).tolist() == [(step, operand) for step in (0, 1, 2, 5, 10, 20) for operand in "xy"]
+    assert found["run"].unique().tolist() == [0], "x^2+xy+y^2 has no symmetry in one operand"
+    assert found["error"].iloc[0] == symmetry.equivariance(tiny, symmetry.initial_params(trained.experiment_run(0)))["x"]
+    assert found["error"].iloc[-1] == symmetry.equivariance(tiny, trained.params(0))["y"]
+    assert found["error"][found.step == 5].tolist() == list(symmetry.equivariance(tiny, trained.params(0, 5)).values())
     curve = trained.curve(0).set_index("step")["val_accuracy"]
-    np.testing.assert_allclose(table["val_accuracy"], [curve.get(step, np.nan) for step in table["step"]])
+    np.testing.assert_allclose(found["val_accuracy"], [curve.get(step, np.nan) for step in found["step"]])
     function = measured.scores[measured.scores["matrix"] == "function"].set_index(["run", "score"])
     assert {"equivariance_x", "equivariance_y", "distance_irrelevance", "gradient_symmetricity"} == {name for run, name in function.index if run == 0}
-    assert function.untrained[0, "equivariance_y"] == table["error"].iloc[1] and function.null_mean[0, "equivariance_x"] == pytest.approx(2, abs=0.5)
+    assert function.untrained[0, "equivariance_y"] == found["error"].iloc[1] and function.null_mean[0, "equivariance_x"] == pytest.approx(2, abs=0.5)
+    assert function.null[0, "equivariance_x"] == function.null[0, "distance_irrelevance"] == "elements renamed"
+    assert function.null[0, "gradient_symmetricity"] == "untrained networks of other seeds" and (function.step.loc[0] == moments.best(moments.moments(trained, 0)).update).all()
     assert [note for note in measured.notes if note.startswith("run 1") and "no shift, scaling or multiplication" in note]
     assert "operand x: the equivariance error halves" in scores.summary(measured)
+
+
+def test_the_function_is_scored_at_the_snapshot_that_is_asked_for_and_kept_where_parameters_are_not_at_hand(trained, monkeypatch, tiny):
+    for name in ("DRAWS", "SLOW_DRAWS", "LARGE_DRAWS"):
+        monkeypatch.setattr(scoring, name, 5)
+    monkeypatch.setattr(projection, "coordinates", lambda W: projection.plane_points(W, 1)[0])
+    scores.measure(trained.folder, [0], step=5)
+    at_5 = pd.read_parquet(trained.folder / "scores.parquet").query("run == 0")
+    value = at_5[at_5.matrix == "function"].set_index("score").value
+    assert (at_5.step == 5).all() and value["equivariance_x"] == symmetry.equivariance(tiny, trained.params(0, 5))["x"]
+    assert at_5[(at_5.matrix == "output") & (at_5.score == "effective_rank")].value.item() == pytest.approx(geometry.effective_rank(trained.arrays(0, 5)["unembedding"][:7]))
+    curve = pd.read_parquet(trained.folder / "equivariance.parquet")
+    for path in trained.folder.glob("arrays/*_params*"):
+        path.unlink()
+    again = scores.measure(trained.folder)
+    kept = again.scores[(again.scores.matrix == "function") & (again.scores.run == 0)]
+    assert kept.set_index("score").value.equals(value) and (kept.step == 5).all(), "a fresh clone has no parameters"
+    pd.testing.assert_frame_equal(again.equivariance, curve, check_dtype=False)
+    assert "run 0: the scores of its function are those of an earlier measurement" in again.notes
+    assert set(again.scores[(again.scores.run == 0) & (again.scores.matrix == "output")].step) == {moments.best(moments.moments(trained, 0)).update}
 
 
 def test_a_table_that_is_too_large_is_one_line(tiny):

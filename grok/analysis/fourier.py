@@ -114,10 +114,14 @@ def key_frequencies(W, draws: int = 200, seed: int = 0) -> np.ndarray:
     one time in a hundred, and (b) is at least twice the uniform share 1/(p//2), so that traces too
     weak to matter are not called key however significant. The draws depend on `seed` alone.
     """
+    return frequencies_above(W, key_threshold(W, draws, seed))
+
+
+def frequencies_above(W, threshold: float) -> np.ndarray:
+    """Frequencies whose power share exceeds a threshold, strongest first."""
     share = frequency_power_share(W)
-    above = share > key_threshold(W, draws, seed)
     strongest_first = np.argsort(-share, kind="stable")
-    return strongest_first[above[strongest_first]] + 1
+    return strongest_first[share[strongest_first] > threshold] + 1
 
 
 def key_threshold(W, draws: int = 200, seed: int = 0) -> float:
@@ -147,8 +151,17 @@ def circularity(W) -> float:
     At least 0.995 is called circular (Zhong et al., The Clock and the Pizza). A component without
     variance has no direction: it is left out, so that a single circle scores 1.
     """
+    return circularity_of(leading_components(W))
+
+
+def leading_components(W) -> np.ndarray:
+    """The first four principal components of the rows that have variance, unit vectors [p, at most 4]."""
     U, S, _ = np.linalg.svd(centred(W), full_matrices=False)
-    v_TC = U[:, :4][:, S[:4] > SINGULAR_CUTOFF * S[0]]
+    return U[:, :4][:, S[:4] > SINGULAR_CUTOFF * S[0]]
+
+
+def circularity_of(v_TC: np.ndarray) -> float:
+    """`circularity` of unit vectors [p, C]."""
     power_KC = 2 * np.abs(np.fft.rfft(v_TC, axis=0)[1:]) ** 2 / len(v_TC)
     return float(np.minimum(power_KC.max(axis=0), 1).mean())
 
@@ -245,15 +258,16 @@ def number_line_step(W) -> tuple[int, np.ndarray]:
     better than chance). Steps m and p - m draw the same tour. The best step is sought among those
     that visit every token, gcd(m, p) = 1. Also fits a drawing's coordinates [p, 2].
     """
-    W = token_matrix(W)
-    p = len(W)
-    distances = pdist(W)
-    if distances.max() == 0:
+    return number_line_of(squareform(pdist(token_matrix(W))))
+
+
+def number_line_of(distance_TT: np.ndarray) -> tuple[int, np.ndarray]:
+    """`number_line_step` of tokens with the given distances [p, p]."""
+    p = len(distance_TT)
+    if distance_TT.max() == 0:
         raise GrokError("all rows of the matrix are equal: there is no structure to score")
-    distance_TT = squareform(distances)
-    steps = np.arange(1, p // 2 + 1)
-    token = np.arange(p)
-    scores = np.array([distance_TT[token, (token + m) % p].mean() for m in steps]) / distances.mean()
+    steps, token = np.arange(1, p // 2 + 1), np.arange(p)
+    scores = distance_TT[token, (token + steps[:, None]) % p].mean(axis=1) * (p - 1) * p / distance_TT.sum()
     best = np.argmin(np.where(np.gcd(steps, p) == 1, scores, np.inf))
     return int(steps[best]), scores
 

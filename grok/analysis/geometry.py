@@ -2,8 +2,10 @@
 
 As in `fourier`, `W` [p, d] holds token t in row t and is centred first. Permuting the rows
 (`fourier.null_distribution`) is the null model of analogies and parallelograms; ranks, dimensions
-and loops do not see the order of the rows, so compare them with an untrained network.
+and loops do not see the order of the rows, so compare them with Gaussian rows or an untrained network.
 """
+
+import functools
 
 import numpy as np
 import pandas as pd
@@ -109,26 +111,27 @@ def parallelogram_scores(W, n_planes: int = 5, tolerance: float = 0.01) -> np.nd
     dimensions of (E_a + E_d - E_b - E_c)^2 below `tolerance`, each dimension having unit variance?
     (Liu et al., Towards Understanding Grokking, the representation quality index.)
     """
-    z_TK = principal_planes(W)[:, :n_planes]
+    return parallelograms(principal_planes(W)[:, :n_planes], tolerance)
+
+
+def parallelograms(z_TK: np.ndarray, tolerance: float = 0.01) -> np.ndarray:
+    """Share of parallelograms that close in each of the given planes, complex [p, K]; see `parallelogram_scores`."""
     flat = (z_TK.imag == 0).all(axis=0)
-    x_2TK = np.stack([z_TK.real / z_TK.real.std(axis=0), z_TK.imag / np.where(flat, 1, z_TK.imag.std(axis=0))])
-    n_dimensions_K = np.where(flat, 1, 2)
-    closed_K, total = np.zeros(z_TK.shape[1]), 0
+    x_KT2 = np.stack([z_TK.real / z_TK.real.std(axis=0), z_TK.imag / np.where(flat, 1, z_TK.imag.std(axis=0))]).transpose(2, 1, 0)
+    limit_K = tolerance * np.where(flat, 1, 2)
+    closed_K, total = np.zeros(len(x_KT2), int), 0
     for low, high in pairs_of_equal_sum(len(z_TK)):
-        sums_2PK = x_2TK[:, low] + x_2TK[:, high]
-        first, second = np.triu_indices(len(low), k=1)
-        gap_QK = ((sums_2PK[:, first] - sums_2PK[:, second]) ** 2).sum(axis=0) / n_dimensions_K
-        closed_K += (gap_QK < tolerance).sum(axis=0)
-        total += len(first)
+        gap_KQ = [pdist(x_T2[low] + x_T2[high], "sqeuclidean") for x_T2 in x_KT2]
+        closed_K += [np.count_nonzero(gap_Q < limit) for gap_Q, limit in zip(gap_KQ, limit_K)]
+        total += len(gap_KQ[0])
     return closed_K / total
 
 
-def pairs_of_equal_sum(p: int):
+@functools.lru_cache(maxsize=2)
+def pairs_of_equal_sum(p: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """For every residue s the pairs low <= high with low + high = s mod p, as two index arrays."""
     low, high = np.triu_indices(p)
-    for s in range(p):
-        here = (low + high) % p == s
-        yield low[here], high[here]
+    return [(low[here], high[here]) for here in ((low + high) % p == s for s in range(p))]
 
 
 # --- Dimension and loops ---
@@ -182,7 +185,13 @@ def persistent_loops(W) -> np.ndarray:
     try:
         import ripser
     except ImportError:
-        raise GrokError("persistent homology needs the package ripser: install it with 'pip install ripser'") from None
+        raise GrokError("persistent homology needs the package ripser: install it with 'pip install -r requirements-homology.txt'") from None
     distances = pdist(centred(W))
     bars_M2 = ripser.ripser(squareform(distances / distances.mean()), distance_matrix=True, maxdim=1)["dgms"][1]
     return bars_M2[np.argsort(bars_M2[:, 0] - bars_M2[:, 1], kind="stable")]
+
+
+def longest_loop(W) -> float:
+    """Lifetime of the longest-lived loop of `persistent_loops`; 0 where there is none."""
+    bars_M2 = persistent_loops(W)
+    return float(np.ptp(bars_M2[0])) if len(bars_M2) else 0.0

@@ -236,6 +236,57 @@ def equivariance_profile(logits, operation: str, structure: str, moves: int = 8)
     ]
 
 
+def renamed_errors(logits, operation: str, structure: str, moves: int, draws: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """The null of `equivariance_profile`: its mean for each operand once the elements are renamed at random, [draws].
+
+    To rename the elements of a function, z'(a, b, c) = z(o(a), o(b), o(c)), comes to the same as conjugating the moves, which is
+    cheaper: z' under (sigma, tau) has the error that z has under (o sigma o^-1, o tau o^-1).
+    """
+    z_NNC = centre_outputs(logits)
+    variance, chosen = input_variance(z_NNC), spread(symmetries(operation, structure), moves)
+    by_operand = {operand: MovedLogits.of(z_NNC, operand) for operand in sorted({s.operand for s in chosen})}
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(len(z_NNC)) for _ in range(draws)]
+    return {
+        operand: np.array([np.mean([moved.distance(conjugated(s.sigma, order), conjugated(s.tau, order)) for s in chosen if s.operand == operand]) for order in orders]) / variance
+        for operand, moved in by_operand.items()
+    }
+
+
+def conjugated(permutation: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The permutation [N] once the elements are renamed: o(t) goes to o(permutation(t))."""
+    renamed = np.empty_like(permutation)
+    renamed[order] = order[permutation]
+    return renamed
+
+
+class MovedLogits(NamedTuple):
+    """Centred logits laid out to be moved often: output first, the operand that is moved second; 0 where undefined.
+
+    z_CAB (float32: half the memory to move, and a null needs no more digits), square_AB: the sum of squares over the outputs,
+    defined_AB: where the operation is defined.
+    """
+
+    z_CAB: np.ndarray
+    square_AB: np.ndarray
+    defined_AB: np.ndarray
+
+    @classmethod
+    def of(cls, z_NNC: np.ndarray, operand: str) -> "MovedLogits":
+        z_CAB = np.ascontiguousarray(z_NNC.transpose(2, 0, 1) if operand == "x" else z_NNC.transpose(2, 1, 0))
+        defined_AB = ~np.isnan(z_CAB[0])
+        z_CAB = np.nan_to_num(z_CAB)
+        return cls(z_CAB.astype(np.float32), (z_CAB**2).sum(axis=0), defined_AB)
+
+    def distance(self, sigma: np.ndarray, tau: np.ndarray) -> float:
+        """Mean |z(sigma(a), b) - P_tau z(a, b)|^2 over the pairs that are defined before and after; NaN without any."""
+        pairs_AB = self.defined_AB[sigma] & self.defined_AB
+        if not pairs_AB.any():
+            return np.nan
+        squares = (self.square_AB[sigma] + self.square_AB)[pairs_AB].sum()
+        return float((squares - 2 * np.vdot(self.z_CAB[tau[:, None], sigma], self.z_CAB)) / pairs_AB.sum())
+
+
 def symmetries(operation: str, structure: str) -> list[Symmetry]:
     """All moves of one operand that the table of an operation turns into a permutation of its answers.
 

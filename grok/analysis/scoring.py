@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import pdist, squareform
 from sklearn.metrics import silhouette_score
 
 from grok.analysis import fourier, geometry, groups, probes, projection
@@ -17,20 +18,34 @@ from grok.experiment import GrokError
 from grok.operations import Structure, is_prime
 
 PERMUTED, PARTITIONS = "tokens permuted", "tokens permuted, best of as many partitions"
+GAUSSIAN = "Gaussian rows of the same lengths"
 SPECTRUM = ("key_frequencies", "top_share", "gini", "ipr", "circularity", "circulant_cosine", "circulant_dot", "norm_effect", "number_line")
 DRAWS, SLOW_DRAWS, LARGE_DRAWS = 199, 39, 999
 SIGNIFICANT = 0.05
+PLANES = 3  # of parallelograms, each a score of its own
 
 
 class Score(NamedTuple):
-    """A number, and what it would be by chance: `null` [R] draws of what `null_name` says. smaller: small values mean structure."""
+    """A number, and what it would be by chance: `null` [R] draws of what `null_name` says.
+
+    smaller: small values mean structure; None: small and large ones do.
+    """
 
     name: str
     value: float
     null: np.ndarray = np.empty(0)
     null_name: str = ""
-    smaller: bool = False
+    smaller: bool | None = False
     detail: str = ""
+
+
+def null_summary(score: Score) -> tuple[float, float, float, float]:
+    """`fourier.null_summary` of a score's null: mean, 95% range, and the p-value on the side that means structure."""
+    sign = -1 if score.smaller else 1
+    mean, low, high, p = fourier.null_summary(sign * score.value, sign * score.null)
+    if score.smaller is None and len(score.null):
+        p = fourier.p_value(abs(score.value - mean), np.abs(score.null - mean))
+    return sign * mean, *sorted((sign * low, sign * high)), p
 
 
 def null_draws(values: Callable[[np.ndarray], np.ndarray], W, draws: int, count: int) -> np.ndarray:
@@ -41,23 +56,56 @@ def null_draws(values: Callable[[np.ndarray], np.ndarray], W, draws: int, count:
 # --- Z/n ---
 
 
-def spectrum_values(W, threshold: float) -> np.ndarray:
-    """The scores of SPECTRUM for rows on one cyclic axis; `threshold` is `fourier.key_threshold`."""
-    share_K, norms_K = fourier.frequency_power_share(W), fourier.frequency_norms(W)
-    cosine, dot = (fourier.circulant_score(similarity(W)) for similarity in (fourier.cosine_similarity, fourier.dot_similarity))
-    step, lengths = fourier.number_line_step(W)
-    return np.array([np.count_nonzero(share_K > threshold), share_K.max(), fourier.gini(norms_K), fourier.ipr(norms_K), fourier.circularity(W),
-                     cosine, dot, dot - cosine, lengths[step - 1]])
+class Cyclic(NamedTuple):
+    """Rows [n, D] on a cyclic axis, with what permuting them merely permutes: so a null need not compute it anew.
+
+    components_TC: `fourier.leading_components`; cosine_TT, dot_TT, distance_TT: of all pairs of rows; threshold: `fourier.key_threshold`.
+    """
+
+    W: np.ndarray
+    components_TC: np.ndarray
+    cosine_TT: np.ndarray
+    dot_TT: np.ndarray
+    distance_TT: np.ndarray
+    threshold: float
+
+    @classmethod
+    def of(cls, W) -> "Cyclic":
+        return cls(W, fourier.leading_components(W), fourier.cosine_similarity(W), fourier.dot_similarity(W), squareform(pdist(W)), fourier.key_threshold(W))
+
+    def permuted(self, order: np.ndarray) -> "Cyclic":
+        both = np.ix_(order, order)
+        return Cyclic(self.W[order], self.components_TC[order], self.cosine_TT[both], self.dot_TT[both], self.distance_TT[both], self.threshold)
+
+    @property
+    def keys(self) -> list[int]:
+        """The key frequencies, strongest first."""
+        return fourier.frequencies_above(self.W, self.threshold).tolist()
+
+    @property
+    def planes(self) -> list[int]:
+        """The key frequencies that have a plane: without half of an even number of rows."""
+        return [k for k in self.keys if 2 * k < len(self.W)]
 
 
-def spectrum_scores(W, draws: int, prefix: str = "") -> list[Score]:
-    """Scores of rows [n, D] in the order of a cyclic axis, beside permuted rows."""
-    threshold, keys = fourier.key_threshold(W), fourier.key_frequencies(W)
-    null_SR = null_draws(lambda rows: spectrum_values(rows, threshold), W, draws, len(SPECTRUM))
-    details = {"key_frequencies": " ".join(map(str, keys)), "top_share": f"k={1 + fourier.frequency_power_share(W).argmax()}",
-               "norm_effect": "circulant score of dots less that of cosines", "number_line": f"step {fourier.number_line_step(W)[0]}"}
+def spectrum_values(rows: Cyclic) -> np.ndarray:
+    """The scores of SPECTRUM."""
+    norms_K = fourier.frequency_norms(rows.W)
+    share_K = norms_K**2 / (norms_K**2).sum()
+    cosine, dot = (fourier.circulant_score(similarity_TT) for similarity_TT in (rows.cosine_TT, rows.dot_TT))
+    step, lengths = fourier.number_line_of(rows.distance_TT)
+    return np.array([np.count_nonzero(share_K > rows.threshold), share_K.max(), fourier.gini(norms_K), fourier.ipr(norms_K),
+                     fourier.circularity_of(rows.components_TC), cosine, dot, dot - cosine, lengths[step - 1]])
+
+
+def spectrum_scores(rows: Cyclic, draws: int, prefix: str = "") -> list[Score]:
+    """Scores of rows in the order of a cyclic axis, beside permuted rows."""
+    rng = np.random.default_rng(0)
+    null_RS = np.array([spectrum_values(rows.permuted(rng.permutation(len(rows.W)))) for _ in range(draws)]).reshape(draws, len(SPECTRUM))
+    details = {"key_frequencies": " ".join(map(str, rows.keys)), "top_share": f"k={1 + fourier.frequency_power_share(rows.W).argmax()}",
+               "norm_effect": "circulant score of dots less that of cosines", "number_line": f"step {fourier.number_line_of(rows.distance_TT)[0]}"}
     return [Score(prefix + name, value, null_R, PERMUTED, name == "number_line", details.get(name, ""))
-            for name, value, null_R in zip(SPECTRUM, spectrum_values(W, threshold), null_SR)]
+            for name, value, null_R in zip(SPECTRUM, spectrum_values(rows), null_RS.T)]
 
 
 def picture_scores(points, prefix: str = "") -> list[Score]:
@@ -73,47 +121,95 @@ def picture_scores(points, prefix: str = "") -> list[Score]:
     ]
 
 
-def axis_score(scores: Iterable[Score]) -> Iterator[Score]:
-    """Which axis orders the tokens, from the Gini coefficients on both."""
+def plane_scores(W, keys: list[int], draws: int, prefix: str = "") -> list[Score]:
+    """How round each key frequency's own plane is, mean over the key frequencies, beside permuted rows; nothing where no plane is key."""
+    if not keys:
+        return []
+
+    def statistics(rows):
+        found = [fourier.circle_statistics(fourier.frequency_plane(rows, k), k) for k in keys]
+        return np.array([np.mean([circle[name] for circle in found]) for name in ("radius_cv", "angle_error")])
+
+    details = ["standard deviation of the radius over its mean", "degrees"]
+    return [Score(f"{prefix}plane_{name}", value, null_R, PERMUTED, True, f"{detail}; k = {' '.join(map(str, keys))}")
+            for name, detail, value, null_R in zip(("radius_cv", "angle_error"), details, statistics(W), null_draws(statistics, W, draws, 2))]
+
+
+def axis_scores(W, found: Iterable[Score], draws: int) -> Iterator[Score]:
+    """Which axis orders the tokens, from the Gini coefficients on both: above the null the logarithms, below it the residues."""
     axes = {"gini": "additive", "log_gini": "multiplicative"}
-    gini = {axes[score.name]: score for score in scores if score.name in axes}
-    if len(gini) == 2:
-        best = fourier.better_axis({axis: (score.value, fourier.p_value(score.value, score.null) if len(score.null) else 1.0) for axis, score in gini.items()})
-        yield Score("axis", gini["multiplicative"].value - gini["additive"].value, detail=f"{best} (Gini on discrete logarithms less Gini)")
+    gini = {axes[score.name]: score for score in found if score.name in axes}
+    if len(gini) < 2:
+        return
+    order = fourier.discrete_log_order(len(W))
+
+    def difference(rows):
+        return np.array([fourier.gini(fourier.frequency_norms(rows[order])) - fourier.gini(fourier.frequency_norms(rows))])
+
+    best = fourier.better_axis({axis: (score.value, fourier.p_value(score.value, score.null) if len(score.null) else 1.0) for axis, score in gini.items()})
+    [null_R] = null_draws(difference, W, draws, 1)
+    yield Score("axis", float(difference(W)[0]), null_R, PERMUTED, None, f"{best} (Gini on discrete logarithms less Gini)")
 
 
 def residue_scores(W, draws: int) -> Iterator[Score]:
-    """How many moduli k = 2..29 can be read from the rows after Holm's correction, and the k read best."""
-    found = probes.residue_probes(W, draws=LARGE_DRAWS if draws else 0)
-    known = found[found.scored]
-    if draws and len(known):
-        readable = known[known.holm < SIGNIFICANT]
-        yield Score("residues", float(len(readable)), detail="k = " + " ".join(map(str, readable.k)) if len(readable) else f"of {len(known)} moduli none")
-        best = known.assign(excess=known.accuracy - known.null_mean).sort_values("excess").iloc[-1]
-        yield Score("best_residue", best.excess, detail=f"k={best.k} by {best.probe}: accuracy {best.accuracy:.2f}, Holm's p {best.holm:.3f}")
+    """How many moduli k = 2..29 can be read from the rows after Holm's correction, and the k read best, also by scikit-learn's own estimators.
+
+    Each permuted labelling goes the same way, with the modulus that is read best from *it*, so that the choice flatters neither.
+    """
+    if not draws:
+        return
+    test = probes.residue_test(W, draws=LARGE_DRAWS)
+    known = test.table[test.table.scored]
+    if known.empty:
+        return
+    readable = known[known.holm < SIGNIFICANT]
+    words = "k = " + " ".join(map(str, readable.k)) if len(readable) else f"of {len(known)} moduli none"
+    yield Score("residues", float(len(readable)), test.null_readable(SIGNIFICANT), PERMUTED, detail=words)
+    excess_R, best_R = test.best()
+    best = test.table.loc[best_R[0]]
+    yield Score("best_residue", excess_R[0], excess_R[1:], PERMUTED, detail=f"k={best.k} by {best.probe}: accuracy {best.accuracy:.2f}, Holm's p {best.holm:.3f}")
+    for name, (accuracy, excess_R) in test.library_probes(SLOW_DRAWS).items():
+        yield Score(f"residue_{name}", excess_R[0], excess_R[1:], PERMUTED, detail=f"k={best.k}: accuracy {accuracy:.2f}")
 
 
-def analogy_scores(W, draws: int) -> list[Score]:
-    """Accuracies of analogies and closed parallelograms of the best plane, beside permuted rows."""
-    keys = [int(k) for k in fourier.key_frequencies(W) if 2 * k < len(W)]
+def analogy_scores(W, keys: list[int], draws: int) -> list[Score]:
+    """Accuracies of analogies, beside permuted rows."""
 
     def accuracies(rows):
-        return np.append(geometry.analogies(rows, keys, count=300)["accuracy"], geometry.parallelogram_scores(rows).max())
+        return geometry.analogies(rows, keys, count=300)["accuracy"].to_numpy()
 
-    values = accuracies(W)
-    names = [f"analogy_{row.space}_{row.rule}_{row.measure}" for row in geometry.analogies(W, keys, count=1).itertuples()] + ["parallelogram"]
-    return [Score(name, value, null_R, PERMUTED) for name, value, null_R in zip(names, values, null_draws(accuracies, W, draws, len(names)))]
+    names = [f"analogy_{row.space}_{row.rule}_{row.measure}" for row in geometry.analogies(W, keys, count=1).itertuples()]
+    return [Score(name, value, null_R, PERMUTED) for name, value, null_R in zip(names, accuracies(W), null_draws(accuracies, W, draws, len(names)))]
+
+
+def parallelogram_scores(W, keys: list[int], draws: int) -> list[Score]:
+    """Parallelograms that close in the best of five principal planes, in the first of these, and in the planes of the strongest key frequencies, beside permuted rows."""
+    keys = keys[:PLANES]
+    n_principal = min(PLANES, geometry.principal_planes(W).shape[1])
+
+    def shares(rows):
+        principal_K, key_K = geometry.parallelogram_scores(rows), geometry.parallelograms(geometry.frequency_coefficients(rows, keys)) if keys else []
+        return np.array([principal_K.max(), *principal_K[:n_principal], *key_K])
+
+    names = ["parallelogram", *(f"parallelogram_plane{i + 1}" for i in range(n_principal)), *(f"parallelogram_key{i + 1}" for i in range(len(keys)))]
+    details = ["the best of five principal planes", *[""] * n_principal, *(f"k={k}" for k in keys)]
+    return [Score(name, value, null_R, PERMUTED, detail=detail) for name, value, null_R, detail in zip(names, shares(W), null_draws(shares, W, draws, len(names)), details)]
 
 
 def cyclic_parts(W, group: Structure, draws: int) -> list[Callable[[], Iterable[Score]]]:
     """The scores of a matrix over Z<n>, each group of scores a call; GrokError for any other structure."""
     n = fourier.require_cyclic(group)
-    points = projection.coordinates(W)
-    parts = [lambda: spectrum_scores(W, draws), lambda: picture_scores(points)]
+    points, few, rows = projection.coordinates(W), min(draws, SLOW_DRAWS), Cyclic.of(W)
+    parts = axis_parts(rows, points, draws)
     if n > 3 and is_prime(n):
         order = fourier.discrete_log_order(n)
-        parts += [lambda: spectrum_scores(W[order], draws, "log_"), lambda: picture_scores(points[order], "log_")]
-    return [*parts, lambda: residue_scores(W, draws), lambda: analogy_scores(W, min(draws, SLOW_DRAWS))]
+        parts += axis_parts(Cyclic.of(W[order]), points[order], draws, "log_")
+    return [*parts, lambda: residue_scores(W, draws), lambda: analogy_scores(W, rows.planes, few), lambda: parallelogram_scores(W, rows.planes, few)]
+
+
+def axis_parts(rows: Cyclic, points, draws: int, prefix: str = "") -> list[Callable[[], Iterable[Score]]]:
+    """The scores that depend on the order of the rows along a cyclic axis, and of their points in a picture."""
+    return [lambda: spectrum_scores(rows, draws, prefix), lambda: plane_scores(rows.W, rows.planes, draws, prefix), lambda: picture_scores(points, prefix)]
 
 
 # --- Groups ---
@@ -163,17 +259,24 @@ def best_coset_score(name: str, scores: pd.DataFrame, null_z: np.ndarray, group:
 
 
 def silhouette_scores(W, group: Structure, test: groups.CosetTest, draws: int) -> Iterator[Score]:
-    """Silhouettes of the best subgroup's cosets in t-SNE and in the first principal planes."""
+    """Silhouettes of the best subgroup's cosets in t-SNE and in the first two principal planes (plane1: PCA's usual picture)."""
     pictures = {"tsne_silhouette": projection.coordinates(W)} | {f"plane{i}_silhouette": points for i, points in enumerate(projection.plane_points(W), 1)}
+    for name, points in pictures.items():
+        yield silhouette_score_of(name, points, group, test, draws)
 
-    def labels(row):
+
+def silhouette_score_of(name: str, points, group: Structure, test: groups.CosetTest, draws: int) -> Score:
+    """Silhouette of the best subgroup's cosets in a picture [n, 2], beside relabelled elements."""
+    distance_NN = squareform(pdist(points))
+
+    def silhouette(row, order_N) -> float:
         found = test.scores.loc[row]
-        return groups.cosets(group, groups.subgroups(group)[found.subgroup], found.side)
+        labels = groups.cosets(group, groups.subgroups(group)[found.subgroup], found.side)
+        return float(silhouette_score(distance_NN[np.ix_(order_N, order_N)], labels, metric="precomputed"))
 
     best_R = np.nanargmin(test.null_z[:, : min(draws, DRAWS)], axis=0)
-    for name, points in pictures.items():
-        null = [silhouette_score(points[order_N], labels(row)) for row, order_N in zip(best_R, test.relabellings)]
-        yield Score(name, float(silhouette_score(points, labels(test.scores.z.idxmin()))), np.array(null), PARTITIONS)
+    null = [silhouette(row, order_N) for row, order_N in zip(best_R, test.relabellings)]
+    return Score(name, silhouette(test.scores.z.idxmin(), np.arange(group.order)), np.array(null), PARTITIONS)
 
 
 def group_parts(W, group: Structure, draws: int) -> list[Callable[[], Iterable[Score]]]:
@@ -185,15 +288,50 @@ def group_parts(W, group: Structure, draws: int) -> list[Callable[[], Iterable[S
 # --- Any matrix ---
 
 
-def dimension_parts(W) -> list[Callable[[], Iterable[Score]]]:
-    """Scores that do not see the order of the rows: only an untrained network is a null for them."""
+def gaussian_rows(W, draws: int) -> Iterator[np.ndarray]:
+    """Matrices [n, d] with Gaussian directions and the lengths of the centred rows of `W`: permuting tokens changes no rank, dimension or loop."""
+    length_T, rng = np.linalg.norm(fourier.centred(W), axis=1), np.random.default_rng(0)
+    for _ in range(draws):
+        rows = rng.normal(size=W.shape)
+        yield rows * (length_T / np.linalg.norm(rows, axis=1))[:, None]
+
+
+def permuted_components(W, draws: int) -> Iterator[np.ndarray]:
+    """The principal components of `W`, each permuted on its own: the spectrum stays, what joins the components is gone."""
+    U, S, _ = np.linalg.svd(fourier.centred(W), full_matrices=False)
+    rng = np.random.default_rng(0)
+    for _ in range(draws):
+        yield rng.permuted(U * S, axis=0)
+
+
+def norm_cv(W) -> float:
+    """Standard deviation of the lengths of the centred rows over their mean."""
     length_T = np.linalg.norm(fourier.centred(W), axis=1)
+    return float(length_T.std() / length_T.mean())
+
+
+def dimension_parts(W, draws: int) -> list[Callable[[], Iterable[Score]]]:
+    """Scores that do not see the order of the rows, beside Gaussian rows."""
+    def beside_gaussian(name, measure, smaller=True, detail=""):
+        return [Score(name, measure(W), np.array([measure(rows) for rows in gaussian_rows(W, draws)]), GAUSSIAN, smaller, detail)]
+
+    def norms():
+        rng = np.random.default_rng(0)
+        null = np.array([norm_cv(rng.normal(size=W.shape)) for _ in range(draws)])
+        return [Score("norm_cv", norm_cv(W), null, "Gaussian matrix", True, "standard deviation of the rows' lengths over their mean")]
+
+    def loops():
+        words = "lifetime over the mean distance of two rows"
+        [score] = beside_gaussian("longest_loop", geometry.longest_loop, False, words)
+        null = np.array([geometry.longest_loop(rows) for rows in permuted_components(W, draws)])
+        return [score, score._replace(name="longest_loop_components", null=null, null_name="principal components permuted, each on its own")]
+
     return [
-        lambda: [Score("norm_cv", float(length_T.std() / length_T.mean()), detail="standard deviation of the rows' lengths over their mean")],
-        lambda: [Score("effective_rank", geometry.effective_rank(W))],
-        lambda: [Score("intrinsic_dimension_mle", geometry.intrinsic_dimension_mle(W))],
-        lambda: [Score("intrinsic_dimension_twonn", geometry.intrinsic_dimension_twonn(W))],
-        lambda: [Score("longest_loop", float(np.ptp(geometry.persistent_loops(W)[:1], axis=1).sum()), detail="lifetime over the mean distance of two rows")],
+        norms,
+        lambda: beside_gaussian("effective_rank", geometry.effective_rank),
+        lambda: beside_gaussian("intrinsic_dimension_mle", geometry.intrinsic_dimension_mle, None),
+        lambda: beside_gaussian("intrinsic_dimension_twonn", geometry.intrinsic_dimension_twonn, None),
+        loops,
     ]
 
 
@@ -205,9 +343,9 @@ def matrix_scores(W, group: Structure, with_null: bool = True) -> tuple[list[Sco
     draws = DRAWS if with_null else 0
     W = fourier.token_matrix(W, group.order)
     found, notes = [], []
-    for part in (cyclic_parts if group.is_ring else group_parts)(W, group, draws) + dimension_parts(W):
+    for part in (cyclic_parts if group.is_ring else group_parts)(W, group, draws) + dimension_parts(W, min(draws, SLOW_DRAWS)):
         try:
             found += part()
         except GrokError as error:
             notes.append(str(error))
-    return found + list(axis_score(found)), notes
+    return found + list(axis_scores(W, found, draws)), notes

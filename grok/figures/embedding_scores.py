@@ -1,29 +1,31 @@
-"""Findings about learned embeddings: scores with and without decay, how common the circle is, and what comes first.
+"""Findings about learned embeddings: scores with and without decay, how common the circle and the cosets are, and what comes first.
 
-All three are drawn from the tables that `python -m grok scores` leaves in a results folder.
+All are drawn from the tables that `python -m grok scores` leaves in a results folder.
 """
 
 import numpy as np
 import pandas as pd
 
 from grok.analysis import precedence, survival
+from grok.analysis.scoring import SIGNIFICANT
 from grok.figures import data, style
 from grok.figures.gallery import figure
 from grok.results import THRESHOLD
 
 SCORES, EQUIVARIANCE = "scores.parquet", "equivariance.parquet"
-SCORE_COLUMNS = ("run", "matrix", "score", "value", "null_mean", "null_low", "null_high", "untrained")
+SCORE_COLUMNS = ("run", "matrix", "score", "val_accuracy", "value", "null_mean", "null_low", "null_high", "p", "untrained", "memorised")
 PANELS = {  # score -> what it is, in words
     "gini": "Gini, additive axis", "log_gini": "Gini, discrete logarithm", "key_frequencies": "key frequencies, additive",
     "log_key_frequencies": "key frequencies, logarithm", "circulant_cosine": "circulant share of cosines", "tsne_number_line": "number line in t-SNE",
     "residues": "moduli k ≤ 29 readable", "effective_rank": "effective rank", "equivariance_x": "equivariance error, x",
     "irrep_top": "share of the top irrep", "coset_z": "z of the best cosets", "tsne_silhouette": "coset silhouette, t-SNE"}
 LOOKS = {False: ("no weight decay", style.WITHOUT_DECAY, "s", -0.16), True: ("weight decay", style.WITH_DECAY, "o", 0.16)}
+COSET_SCORES = {"coset_z": "z of the best cosets", "tsne_silhouette": "clusters in t-SNE", "plane1_silhouette": "clusters in PCA"}
 CIRCLE, KEYS = "tsne_circle", "key_frequencies"
 
 
 def scored(results) -> pd.DataFrame:
-    """Scores of output layers and of the function, a row a run and score, with what the run was."""
+    """Scores of output layers and of the function, a row a run and score, with what the run was and val_accuracy where it was scored."""
     scores = data.beside(results, SCORES, *SCORE_COLUMNS)
     runs = data.runs_with(results, "label", "operation", "structure", "weight_decay", "seed")
     found = scores[scores["matrix"] != "input"].merge(runs, on="run")
@@ -73,12 +75,12 @@ def draw_score(axes, found: pd.DataFrame) -> None:
 
 
 def score_table(results) -> pd.DataFrame:
-    """The numbers of the figure: mean of each score by task and decay with its 95% interval, networks, null range, untrained."""
+    """The numbers of the figure: mean of each score by task and decay with its 95% interval, networks, null range, untrained, memorised."""
     found = scored(results)
     rows = []
     for key, here in found[found["label"] == ""].groupby(["task", "decays", "matrix", "score"], sort=False):
-        rows.append((*key, len(here), *survival.mean_interval(here["value"]), here["null_low"].mean(), here["null_high"].mean(), here["untrained"].mean()))
-    table = pd.DataFrame(rows, columns=["task", "decays", "matrix", "score", "networks", "mean", "low", "high", "null_low", "null_high", "untrained"])
+        rows.append((*key, len(here), *survival.mean_interval(here["value"]), here["null_low"].mean(), here["null_high"].mean(), here["untrained"].mean(), here["memorised"].mean()))
+    table = pd.DataFrame(rows, columns=["task", "decays", "matrix", "score", "networks", "mean", "low", "high", "null_low", "null_high", "untrained", "memorised"])
     return table.assign(task=table["task"].str.replace("\n", " "))
 
 
@@ -110,13 +112,12 @@ def circles(results):
 
 
 def circle_table(results) -> pd.DataFrame:
-    """The networks that were trained to count circles: run, label, whether they show one, key frequencies, whether they generalised, null share."""
+    """The networks that were trained to count circles: run, label, whether they show one, key frequencies, whether they had generalised where scored, null share."""
     found = scored(results)
     output = found[(found["matrix"] == "output") & (found["label"] != "")]
     circle, keys = (output[output["score"] == name].set_index("run") for name in (CIRCLE, KEYS))
-    final = results.runs.set_index("run")["best_val_accuracy"].reindex(circle.index)
     return pd.DataFrame({"label": circle["label"], "circle": circle["value"] > 0, "keys": keys["value"].reindex(circle.index).astype(int),
-                         "generalised": final >= THRESHOLD, "null": circle["null_mean"]}).reset_index()
+                         "generalised": circle["val_accuracy"] >= THRESHOLD, "null": circle["null_mean"]}).reset_index()
 
 
 def draw_share(axes, at: float, happened: pd.Series, across: bool) -> None:
@@ -126,6 +127,36 @@ def draw_share(axes, at: float, happened: pd.Series, across: bool) -> None:
     line, point = (axes.hlines, (middle, at)) if across else (axes.vlines, (at, middle))
     line(at, low, high, color=style.VALIDATION, linewidth=1)
     axes.plot(*point, marker="o", color=style.VALIDATION, markersize=4)
+
+
+# --- How common are the cosets? ---
+
+
+@figure("cosets", "embeddings", caption="How common are coset clusters? The share of networks of a group in which the best subgroup's cosets stand out from those that are "
+        "best for relabelled elements (p < 0.05): in the rows themselves (their z), and as clusters (silhouette) in t-SNE and in the first two principal components, "
+        "with Wilson's 95% interval; behind each task how many of its networks had generalised.")
+def cosets(results):
+    found = coset_table(results)
+    tasks = list(found.groupby(["task", "decays"], sort=False))
+    picture, [axes] = style.panels(1, len(COSET_SCORES), width=style.DOUBLE, height=0.8 + 0.3 * len(tasks), sharey=True)
+    if not tasks:
+        style.say(axes[0], "no network of a group scored yet")
+    for ax, (name, words) in zip(axes, COSET_SCORES.items()):
+        for y, (_, here) in enumerate(tasks):
+            draw_share(ax, y, here[here["score"] == name]["appear"], across=True)
+        ax.set_title(words, fontsize=7, pad=3)
+        ax.set(ylim=(max(len(tasks), 1) - 0.5, -0.5), xlim=(-3, 103), xlabel="Networks (%)")
+    names = [f"{task}, {LOOKS[decays][0]} ({here.groupby('run')['generalised'].first().sum()}/{here['run'].nunique()})" for (task, decays), here in tasks]
+    style.name_ticks(axes[0].yaxis, range(len(tasks)), names)
+    return picture, ""
+
+
+def coset_table(results) -> pd.DataFrame:
+    """Of the networks of a group, a row a run and score of COSET_SCORES: task, decays, whether the cosets appear (p < 0.05), whether the network had generalised."""
+    found = scored(results)
+    found = found[(found["matrix"] == "output") & found["score"].isin(COSET_SCORES)]
+    return pd.DataFrame({"run": found["run"], "task": [task.replace("\n", " ") for task in found["task"]], "decays": found["decays"], "score": found["score"],
+                         "appear": found["p"] < SIGNIFICANT, "generalised": found["val_accuracy"] >= THRESHOLD}).sort_values(["task", "decays", "run"], kind="stable")
 
 
 # --- What comes first? ---

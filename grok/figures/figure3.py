@@ -1,31 +1,41 @@
 """Figure 3: t-SNE of the output layer, the number line of x+y and the cosets of S5.
 
-How clear the structure is differs from network to network, so the clearest and a typical one are drawn.
+How clear the structure is differs from network to network, so the clearest and a typical one are drawn, and the caption says in what
+share of them it appears. A network may collapse after it has grokked: each is shown where its validation accuracy was highest.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from grok.analysis import fourier, groups
+from grok.analysis import fourier, groups, scoring, survival
 from grok.figures import data, style, tsne
 from grok.figures.gallery import figure
+from grok.moments import Moment, best, moments
 from grok.operations import Structure
 
 PAPER_STEP = 8
 LEAST_FOR_TYPICAL = 3
+SHOWN = {  # is the structure a ring? -> what its networks may show
+    True: ("the circle appears in t-SNE",),
+    False: ("the best cosets cluster in t-SNE (silhouette beyond its null, p < 0.05)", "their subgroup is the paper's ⟨(0,3)(1,4), (1,2)(3,4)⟩ or a conjugate")}
 
 
 class Network(NamedTuple):
-    """A trained network: its run, output rows [n, d], t-SNE points [n, 2], and a score that is lower where clearer."""
+    """A trained network at its best moment: output rows [n, d], t-SNE points [n, 2], a clarity that is lower where clearer, and what it shows.
+
+    shown: for the words of SHOWN[is_ring], whether this network shows it.
+    """
 
     run: int
+    moment: Moment
     W: np.ndarray
     points: np.ndarray
-    score: float
+    clarity: float
+    shown: tuple[bool, ...] = ()
 
 
-@figure("figure3", "figure3", caption="Figure 3: t-SNE of the output layer's rows (PCA init, seed 0).")
+@figure("figure3", "figure3", caption="Figure 3: t-SNE of the output layer's rows (PCA init, seed 0), each network where its validation accuracy was highest.")
 def figure3(results):
     runs = data.runs_with(results, "operation", "structure")
     tasks = list(runs.groupby(["structure", "operation"], sort=False))
@@ -34,29 +44,50 @@ def figure3(results):
         group, networks, left_out = ranked(results, of_task)
         chosen = choose(networks)
         drawn += [(rank, group, operation, network, panel) for rank, network in chosen for panel in kinds(group, network)]
-        notes.append(f"{style.pretty(operation)} over {name}: {len(networks)} of {len(of_task)} networks scored{left_out}, perplexity {tsne.perplexity(group.order)}.")
+        notes.append(f"{style.pretty(operation)} over {name}: {len(networks)} of {len(of_task)} networks scored{left_out}, perplexity {tsne.perplexity(group.order)}{shares(networks, group)}.")
     return arrange(drawn), " ".join(notes)
 
 
 def ranked(results, runs) -> tuple[Structure, list[Network], str]:
-    """The structure of a task and its networks, clearest first: those that generalised, or if none did, all that ended."""
-    generalised = runs[runs["status"] == "grokked"]
-    numbers = (generalised if len(generalised) else runs[runs["status"].isin(data.TRAINED)])["run"]
-    networks = []
-    for run in numbers:
-        W, group = tsne.element_rows(results, run)
-        points = tsne.coordinates(W)
-        networks.append(Network(run, W, points, clarity(W, points, group)))
-    words = "" if len(generalised) else " (none generalised)"
-    return tsne.structure_of(results, runs["run"].iloc[0]), sorted(networks, key=lambda network: network.score), words
+    """The structure of a task and its networks, clearest first: those that generalised at a moment that is kept, or if none did, all that ended."""
+    found = {int(run): best(moments(results, run)) for run in runs[runs["status"].isin(data.TRAINED)]["run"]}
+    generalised = {run: moment for run, moment in found.items() if moment.generalised}
+    networks = [network_of(results, run, moment) for run, moment in (generalised or found).items()]
+    words = "" if generalised else " (none generalised)"
+    return tsne.structure_of(results, runs["run"].iloc[0]), sorted(networks, key=lambda network: network.clarity), words
 
 
-def clarity(W, points, group: Structure) -> float:
-    """Lower is clearer: the length of the best number line in the picture, or the coset score z of the rows."""
-    if group.is_ring:
-        step, scores = fourier.number_line_step(points)
-        return float(scores[step - 1])
-    return float(groups.best_subgroup(groups.coset_scores(W, group)).z)
+def network_of(results, run: int, moment: Moment) -> Network:
+    W, group = tsne.element_rows(results, run, step=moment.step)
+    points = tsne.coordinates(W)
+    clarity, shown = (ring_findings if group.is_ring else coset_findings)(W, points, group)
+    return Network(run, moment, W, points, clarity, shown)
+
+
+def ring_findings(W, points, group: Structure) -> tuple[float, tuple[bool, ...]]:
+    """The length of the best number line in the picture, and whether the picture shows the circle."""
+    number_line, _, circle = scoring.picture_scores(points)
+    return number_line.value, (circle.value > 0,)
+
+
+def coset_findings(W, points, group: Structure) -> tuple[float, tuple[bool, ...]]:
+    """The z of the best cosets, whether they cluster in the picture, and, of S5, whether their subgroup is the paper's or a conjugate."""
+    test = groups.coset_test(W, group, scoring.DRAWS)
+    best_row = groups.best_subgroup(test.scores)
+    silhouette = scoring.silhouette_score_of("tsne_silhouette", points, group, test, scoring.DRAWS)
+    shown = (scoring.null_summary(silhouette)[-1] < scoring.SIGNIFICANT,)
+    if group.name == "S5":
+        shown += (groups.is_figure_3_subgroup(group, groups.subgroups(group)[int(best_row.subgroup)]),)
+    return float(best_row.z), shown
+
+
+def shares(networks: list[Network], group: Structure) -> str:
+    """In what share of the networks each finding appears, with Wilson's interval."""
+    parts = []
+    for words, shown in zip(SHOWN[group.is_ring], zip(*(network.shown for network in networks))):
+        share = survival.wilson_interval(sum(shown), len(shown))
+        parts.append(f"{words} in {sum(shown)} of {len(shown)} ({100 * share.value:.0f}%, 95%: {100 * share.low:.0f}–{100 * share.high:.0f}%)")
+    return "; " * bool(parts) + ", ".join(parts)
 
 
 def choose(networks: list[Network]) -> list[tuple[str, Network]]:
@@ -73,9 +104,9 @@ def kinds(group: Structure, network: Network) -> list[int | None]:
     """What to draw of a network: number lines by their steps, or (None) cosets."""
     if not group.is_ring:
         return [None]
-    best, _ = fourier.number_line_step(network.points)
+    shortest, _ = fourier.number_line_step(network.points)
     paper = PAPER_STEP % group.order
-    return [PAPER_STEP] if best in (paper, group.order - paper) else [PAPER_STEP, best]
+    return [PAPER_STEP] if shortest in (paper, group.order - paper) else [PAPER_STEP, shortest]
 
 
 def arrange(drawn: list):
@@ -88,7 +119,8 @@ def arrange(drawn: list):
     if not drawn:
         style.say(axes[0, 0], "no run has ended yet")
     for ax, (rank, group, operation, network, step) in zip(axes.flat, drawn):
-        title = f"{style.pretty(operation)} {group.name}, run {network.run}, {rank}"
+        when = f"update {network.moment.update:,}, {100 * network.moment.val_accuracy:.0f}% validation"
+        title = f"{style.pretty(operation)} {group.name}, run {network.run}, {rank}\n{when}"
         words = cosets(ax, network, group) if step is None else number_line(ax, network, group.order, step)
         ax.set_xlabel(f"{title}\n{words}", fontsize=7)
     return picture

@@ -1,45 +1,15 @@
-"""Which network of a task to look at, and at which saved updates."""
+"""Which network of a task to look at, at its best moment."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from grok.analysis import fourier, groups
 from grok.figures import data, style, tsne
+from grok.moments import best, moments
 from grok.operations import Structure, is_prime
-from grok.results import THRESHOLD
 
 MATRIX = "output"
-
-
-class Moment(NamedTuple):
-    """An update at which a run's matrices are kept. step: of the snapshot, None at the run's end; accuracies in [0, 1], NaN where not evaluated."""
-
-    step: int | None
-    update: int
-    train_accuracy: float
-    val_accuracy: float
-
-    @property
-    def words(self) -> str:
-        known = np.isfinite(self.val_accuracy)
-        accuracies = f"{100 * self.train_accuracy:.0f}% train, {100 * self.val_accuracy:.0f}% val" if known else "accuracy unknown"
-        return f"update {self.update:,}\n{accuracies}"
-
-
-def moments(results, run: int) -> list[Moment]:
-    """Every update at which a run's matrices are kept, the last one its end."""
-    curve = results.curve(run).set_index("step")
-    end = int(curve.index.max()) if len(curve) else 0
-    steps = [(step, step) for step in results.snapshot_steps(run) if step < end]
-    at = curve[["train_accuracy", "val_accuracy"]].reindex([update for _, update in steps] + [end]).to_numpy(float)
-    return [Moment(step, update, *accuracies) for (step, update), accuracies in zip([*steps, (None, end)], at)]
-
-
-def best(found: list[Moment]) -> Moment:
-    """The moment with the highest validation accuracy, the last of equals: a network may collapse after it has grokked."""
-    return max(found, key=lambda moment: (np.nan_to_num(moment.val_accuracy, nan=-1), moment.update))
 
 
 def clearest(results, followed: bool = False) -> Iterator[tuple[str, int, str]]:
@@ -52,7 +22,7 @@ def clearest(results, followed: bool = False) -> Iterator[tuple[str, int, str]]:
     runs = runs[runs["snapshots"]] if followed and runs["snapshots"].any() else runs
     for (name, operation), of_task in runs[runs["status"].isin(data.TRAINED)].groupby(["structure", "operation"], sort=False):
         numbers = [int(run) for run in of_task["run"]]
-        able = [run for run in numbers if best(moments(results, run)).val_accuracy >= THRESHOLD]
+        able = [run for run in numbers if best(moments(results, run)).generalised]
         ranked = sorted(able or numbers, key=lambda run: -clearness(results, run)) if len(able or numbers) > 1 else able or numbers
         rank = f"run {ranked[0]}, " + (f"clearest of {len(ranked)}" if len(ranked) > 1 else "the only one")
         yield f"{style.pretty(operation)} {name}", ranked[0], rank + ("" if able else " (none generalised)")
