@@ -46,7 +46,7 @@ SHARE_THEIR_CODE = ("figure1_left", "init_scale", "unheard_of")  # with quicksta
 DISTINCT = [(name, entry.name) for name in RUNS if name not in SHARE_THEIR_CODE for entry in gallery.entries_of(name)
             if name != "embeddings" or "figure3" not in entry.sources]  # those are drawn from figure3
 NO_RESULTS = ("figure1_right",)  # drawn from the operation alone
-NOTHING_MEASURED = {"figure7": "nothing measured yet", "embedding_scores": "no network scored yet", "circles": "no network scored yet", "symmetry_first": "no network followed yet"}
+NOTHING_MEASURED = {"figure7": "nothing measured yet", "embedding_scores": "no network scored yet", "circles": "no network scored yet", "symmetry_first": "no network followed yet", "cosets": "no network of a group scored yet"}
 DEUTERANOPIA = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]  # on linear RGB;
 PROTANOPIA = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]  # Machado et al. (2009)
 TO_XYZ = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
@@ -479,7 +479,7 @@ def test_precisions_are_compared_by_survival_and_seed_by_seed(tmp_path):
     assert "float32 1,500 (500 to beyond); tf32 3,500 (" in said
     assert "tf32 against float32, 4 seeds: median ratio of a seed's times 2.00 (95% interval 2.00 to 2.50), p = 0." in said
     assert "bf16 against float32, 4 seeds: median ratio of a seed's times 1.00 (95% interval 1.00 to 1.00), p = " in said
-    assert "Small scale, 12 runs, 4 seeds, 2 x cpu, float32." in said, "a CPU computes all precisions alike"
+    assert "12 runs, 4 seeds, 2 x cpu, float32." in said, "a CPU computes all precisions alike"
 
 
 def test_precisions_of_a_gpu_are_those_that_were_asked_for(tmp_path):

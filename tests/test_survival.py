@@ -173,13 +173,11 @@ def test_few_values_show_their_range_and_many_the_interval_of_their_mean():
     assert np.isnan(survival.mean_or_range([])).all()
 
 
-def test_rank_correlations_of_many_resamples_are_scipys():
+def test_rank_correlations_are_scipys():
     rng = np.random.default_rng(6)
     x, y = rng.integers(5, size=(2, 40, 12)).astype(float)  # with ties
-    x[0] = 3.0
-    found = survival.spearman(x, y)
-    assert np.isnan(found[0])
-    assert found[1:] == pytest.approx([stats.spearmanr(a, b).statistic for a, b in zip(x[1:], y[1:])])
+    assert np.isnan(survival.spearman(np.full(12, 3.0), y[0]))
+    assert [survival.spearman(a, b) for a, b in zip(x, y)] == pytest.approx([stats.spearmanr(a, b).statistic for a, b in zip(x, y)])
 
 
 def test_the_interval_of_a_rank_correlation_does_not_hang_on_the_seed():
