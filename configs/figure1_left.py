@@ -5,7 +5,7 @@ split and the same initial weights, once with Adam and once with AdamW, for the 
 
 Cost: paper scale 10^6 updates of two runs; small scale 2 10^5 updates of x/y mod 59 at 80% in one block of width 64 with
 learning rate 0.01, decay 0.1 in the place of 1, in batches of a tenth of the training rows, as 512 of 4,656 are in the paper
-(about 10 minutes on two cores). Smaller tables in the same proportion do not generalise without decay in 10^5 updates.
+(about 15 minutes on two cores).
 Expect: at paper scale validation near 100% only around 10^6 updates without decay.
 """
 

@@ -2,7 +2,7 @@
 
 Shows: the clearest and a typical network of each. Both scales use the paper's network and tables; they differ in seeds.
 
-Cost: small scale three runs each of x+y and S5 (about 20 minutes on two cores); paper scale 16 seeds of each.
+Cost: small scale three runs each of x+y and S5 (about 16 minutes on two cores); paper scale 16 seeds of each.
 """
 
 from grok.experiment import Experiment, Run, grid

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from grok.analysis import classical
 from grok.analysis.classical import accuracies, bilinear, compare, moment_matched, with_products
@@ -55,10 +56,12 @@ def test_elimination_guesses_among_the_answers_seen_beside_neither_operand(rows)
     assert classical.elimination(x, y, z, np.arange(P * P) > 0) == 1  # one blank in a Latin square
 
 
-def test_what_is_linear_in_products_does_not_depend_on_the_basis(rows):
+def test_what_is_linear_in_products_does_not_depend_on_the_basis(rows, monkeypatch):
+    """At the optimum: where a solver stops short of it hangs on the machine's arithmetic."""
+    monkeypatch.setitem(classical.MODELS, "logistic, bilinear", (bilinear, lambda seed: LogisticRegression(tol=1e-8, max_iter=10_000)))
     rotation, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(6, 6)))
     plain, turned = (compare({"c": W}, *rows, models=["logistic, bilinear"])["val_accuracy"].item() for W in (circles(P), circles(P) @ rotation))
-    assert abs(plain - turned) <= 0.1 < 0.3 < plain  # equal at the optimum; the solver stops short of it, at a place that hangs on the machine's arithmetic
+    assert abs(plain - turned) <= 2 / 212  # two of the 212 validation rows
     x, y = rows[:2]
     products = with_products(circles(P), x, y)[:, 12:]
     np.testing.assert_allclose(products[:, :3] - products[:, 3:], circles(P)[(x + y) % P, :3], atol=1e-12)  # cos x cos y - sin x sin y
