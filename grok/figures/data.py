@@ -17,11 +17,11 @@ NOT_A_DIFFERENCE = ("label", "seed", "split_seed", "num_steps", "eval_every", "s
 MOST_TASKS = 3
 
 
-def need(frame: pd.DataFrame, *columns: str, where) -> None:
+def need(frame: pd.DataFrame, *columns: str, where, advice: str = "Train them anew with --anew") -> None:
     """Raise GrokError for columns that a table lacks."""
     missing = [name for name in columns if name not in frame]
     if missing:
-        raise GrokError(f"the tables of {where} have no column {', '.join(missing)}: were they made by another version? Train them anew with --anew")
+        raise GrokError(f"the tables of {where} have no column {', '.join(missing)}: were they made by another version? {advice}")
 
 
 def runs_with(results: Results, *columns: str) -> pd.DataFrame:
@@ -131,5 +131,5 @@ def beside(results: Results, name: str, *columns: str) -> pd.DataFrame:
         table = read_table(path)
     except (OSError, ValueError) as error:
         raise GrokError(f"{path} cannot be read: {error}") from error
-    need(table, *columns, where=path)
+    need(table, *columns, where=path, advice="Measure again what left that table: python -m grok scores or flatness, with this folder")
     return table
