@@ -29,7 +29,7 @@ def experiment(scale):
         ring, group = Run(structure="Z97", num_steps=100_000), Run(operation="xy", structure="S5", train_fraction=0.6, num_steps=100_000)
         skipgram = "skipgram_x_plus_y"
     else:
-        ring = Run(structure="Z31", train_fraction=0.8, n_layers=1, d_model=32, learning_rate=0.01, weight_decay=0.15, batch_size=124, num_steps=5_000, eval_every=100, stop_after=3)
+        ring = Run(structure="Z31", train_fraction=0.8, n_layers=1, d_model=32, learning_rate=0.01, weight_decay=0.15, batch_size=124, num_steps=8_000, eval_every=100, stop_after=3)
         group = Run(operation="xy", structure="A5", train_fraction=0.8, n_layers=1, d_model=64, learning_rate=5e-3, weight_decay=1.0, batch_size=240, num_steps=3_000, eval_every=200, stop_after=3)
         skipgram = "skipgram_Z31"
     made, of_rings, of_groups = TABLES[scale]
