@@ -140,6 +140,12 @@ def effective_batch_size(run: Run, n_train: int) -> int:
     return min(run.batch_size or n_train, n_train)
 
 
+def last_batch_size(run: Run, n_train: int) -> int:
+    """Rows in the last batch of every epoch: what the full batches leave over, as in the paper."""
+    size = effective_batch_size(run, n_train)
+    return (n_train - 1) % size + 1
+
+
 def shuffled(key, position_B, n):
     """The images of `position_B` under a pseudo-random permutation of range(n), without building it.
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from grok import files, results
 from grok.checkpoint import Checkpoints
-from grok.dataset import effective_batch_size, make_dataset, token_labels
+from grok.dataset import effective_batch_size, last_batch_size, make_dataset, token_labels
 from grok.experiment import Experiment, GrokError, Run
 from grok.progress import Progress
 from grok.slots import Slots, choose_slots, device_facts, program_of
@@ -278,6 +278,21 @@ def due(step: int, run: Run) -> bool:
     return early or step % run.eval_every == 0 or step == run.num_steps
 
 
+def last_batch_note(experiment: Experiment, n_train: dict[int, int]) -> str | None:
+    """One line about runs whose epochs end in a batch of under a sixteenth of the others' rows, or None if there are none.
+
+    An update follows the mean over its own rows, so that a handful of rows moves the weights as far as a full batch does; at
+    a high learning rate small networks do not bear it (results/README.md).
+    """
+    rows = {i: (last_batch_size(experiment.runs[i], n), effective_batch_size(experiment.runs[i], n)) for i, n in n_train.items()}
+    tiny = {i: (left, size) for i, (left, size) in rows.items() if 16 * left < size}
+    if not tiny:
+        return None
+    first, (left, size) = min(tiny.items(), key=lambda item: item[1][0] / item[1][1])
+    return (f"note: in {len(tiny)} of {len(rows)} runs the last batch of an epoch is tiny (run {first}: {left} of {size} rows), "
+            "which small networks may not bear; another batch_size leaves more")
+
+
 def closing_line(number: int, run: Run, outcome: dict) -> str:
     """One line about a run that has ended."""
     crossed = outcome["steps_to_val_99"]
@@ -302,6 +317,8 @@ def train_experiment(experiment: Experiment, options: Options = Options()) -> Pa
     with files.claim(folder):
         if results.begin(folder, experiment, device_facts(n_processes), options.anew):
             sweep = Sweep(experiment, folder, options, n_train)
+            if note := last_batch_note(experiment, n_train):
+                print(note, file=sys.stderr, flush=True)
             with stop_at_chunk_end(sweep):
                 sweep.run()
             results.finish(folder, sweep.cost())

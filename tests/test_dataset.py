@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from grok.dataset import TRAIN, UNDEFINED, VAL, VAL_MIRRORED, Tokens, batch_rows, effective_batch_size, element_labels, make_dataset, shuffled
+from grok.dataset import TRAIN, UNDEFINED, VAL, VAL_MIRRORED, Tokens, batch_rows, effective_batch_size, element_labels, last_batch_size, make_dataset, shuffled
 from grok.experiment import GrokError, Run
 
 
@@ -209,7 +209,7 @@ def test_an_epoch_sees_every_training_row_exactly_once(jitted_batches, n_train, 
         rows, valid = map(np.asarray, jitted_batches(jax.random.key(3), epoch * n_batches, train_rows, n_train, batch_size))
         sizes = valid[:n_batches].sum(1)
         assert (sizes[:-1] == batch_size).all()
-        assert sizes[-1] == n_train - (n_batches - 1) * batch_size
+        assert sizes[-1] == n_train - (n_batches - 1) * batch_size == last_batch_size(Run(batch_size=batch_size), n_train)
         seen.append(rows[:n_batches][valid[:n_batches]])
         np.testing.assert_array_equal(np.sort(seen[-1]), np.sort(train_rows[:n_train]))
     if n_train > 20:

@@ -7,7 +7,7 @@ import pytest
 
 from grok import progress
 from grok.experiment import Experiment, Run
-from grok.sweep import Interrupted, Options, train_experiment
+from grok.sweep import Interrupted, Options, last_batch_note, train_experiment
 
 
 class Screen(io.StringIO):
@@ -119,3 +119,11 @@ def test_a_resumed_sweep_shows_what_earlier_sessions_did(tmp_path, tiny: Run, qu
     train_experiment(experiment, Options(tmp_path, slots=2))
     assert begun == [(2, 40, 0, 0), (2, 40, 1, 20)]
     assert ended == [(2, 40, 1, 20), (2, 40, 2, 40)]
+
+
+@pytest.mark.parametrize(("batch_size", "noted"), [(64, "run 1: 1 of 64 rows"), (62, None), (0, None), (None, None), (192, "run 1: 1 of 192 rows")])
+def test_a_tiny_last_batch_is_noted(batch_size, noted):
+    """769 rows are 12 x 64 + 1, 12 x 62 + 25, 4 x 192 + 1; 673 are 10 x 64 + 33, 10 x 62 + 53, 3 x 192 + 97."""
+    runs = [Run(operation="x+y", structure="Z31", train_fraction=share, batch_size=batch_size) for share in (0.7, 0.8)]
+    note = last_batch_note(Experiment(name="notes", runs=runs), {0: 673, 1: 769})
+    assert (note is None) if noted is None else (noted in note and "in 1 of 2 runs" in note)
