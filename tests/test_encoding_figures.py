@@ -72,6 +72,13 @@ def test_tables_are_named_by_the_runs_that_left_them(tmp_path):
     assert list(named.values()) == ["table of x/y", "table of x+y", "table of x²+y²", "skip-gram of x+y", "table made run_0004", "table made run_0005", "table made run_0006", "output table of x+y"]
 
 
+def test_a_table_of_a_network_that_did_not_generalise_says_so(tmp_path):
+    """Of `write`'s runs, number 3 decays and has generalised; number 2 does not decay and ends at 0%."""
+    folder = write(tmp_path, [BASE], time_of)
+    named = encoding_times.table_names([f"{folder}/arrays/run_0002.npz", f"{folder}/arrays/run_0003.npz"])
+    assert list(named.values()) == ["table of x+y at 0%", "table of x+y"]
+
+
 @pytest.mark.parametrize("text", [None, "torn {"])
 def test_tables_of_folders_that_are_not_at_hand_keep_their_short_path(tmp_path, text):
     if text:

@@ -11,7 +11,7 @@ from grok.encodings import element_features
 from grok.experiment import GrokError, Run
 from grok.figures import data, style
 from grok.operations import is_prime, structure, table
-from grok.results import read_description
+from grok.results import THRESHOLD, load, read_description
 
 TASK = ["operation", "structure"]
 COLUMNS = (*TASK, "weight_decay", "seed", "positions", "values", "bins", "base", "frequencies", "table", "train_table", "tied",
@@ -40,14 +40,17 @@ def table_names(paths) -> dict[str, str]:
 
 
 def described(path_and_matrix: str) -> str | None:
-    """What the vectors in a file of a results folder belong to, by that folder's experiment; None where it is not at hand."""
+    """What the vectors in a file of a results folder belong to, and that its network did not generalise where it did not; None where that is not at hand."""
     found = re.fullmatch(r"(.*)/arrays/run_(\d+)\.npz(?::(un)?embedding)?", path_and_matrix)
     runs = runs_of(found[1]) if found else []
     if not found or int(found[2]) >= len(runs):
         return None
     run = runs[int(found[2])]
-    of_what = "skip-gram" if run.get("label", "").startswith("skip-gram") else "output table" if found[3] else "table"
-    return f"{of_what} of {style.pretty(run.get('operation', Run().operation))}"
+    operation = style.pretty(run.get("operation", Run().operation))
+    if run.get("label", "").startswith("skip-gram"):
+        return f"skip-gram of {operation}"
+    accuracy = final_accuracy(found[1], int(found[2]))
+    return f"{'output table' if found[3] else 'table'} of {operation}" + (f" at {100 * accuracy:.0f}%" if accuracy < THRESHOLD else "")
 
 
 def runs_of(folder: str) -> list[dict]:
@@ -57,6 +60,14 @@ def runs_of(folder: str) -> list[dict]:
     except GrokError:
         return []
     return description["experiment"]["runs"] if description else []
+
+
+def final_accuracy(folder: str, run: int) -> float:
+    """The validation accuracy at the end of a run of a results folder, where its tables are from; NaN where that is not at hand."""
+    try:
+        return load(folder).runs.set_index("run")["final_val_accuracy"].astype(float).get(run, np.nan)
+    except GrokError:
+        return np.nan
 
 
 def short(table: str) -> str:
