@@ -2,7 +2,7 @@
 
 Shows: best training and validation accuracy within the budget against the training fraction, a panel a setting.
 
-Cost: paper scale (S5) 13 settings, 8 fractions, 3 seeds, 10^5 updates; small scale 4 fractions, 2 seeds, 3000 updates of
+Cost: paper scale (S5) 13 settings, 8 fractions, 3 seeds, 10^5 updates; small scale 4 fractions, 3 seeds, 3000 updates of
 x/y mod 31 in one block of width 32, with learning rate 0.01 and decay 0.3 in the place of 1e-3 and 1 (about 10 minutes).
 """
 
@@ -14,7 +14,7 @@ def experiment(scale):
         base, fractions, seeds = Run(operation="xy", structure="S5", num_steps=100_000), [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], range(3)
     else:
         base = Run(operation="x/y", structure="Z31", n_layers=1, d_model=32, learning_rate=0.01, weight_decay=0.3, num_steps=3_000, eval_every=100)
-        fractions, seeds = [0.5, 0.65, 0.8, 0.95], range(2)
+        fractions, seeds = [0.5, 0.65, 0.8, 0.95], range(3)
     rate, decay = base.learning_rate, f"decay {base.weight_decay:g}"
     adam = base.replace(optimizer="adam", weight_decay=0.0)
     settings = [
