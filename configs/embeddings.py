@@ -7,7 +7,7 @@ wider), in which to count t-SNE circles and key frequencies.
 
 Cost: paper scale mod 97 and S5 in the paper's network, 10^5 updates; small scale mod 43 at 60% in one block of width 32 with
 learning rate 7e-3, decay 0.3 and batches of a tenth of the training rows, and S5 at 60% in one block of width 64 with
-learning rate 2e-3, decay 1 (about 20 minutes on two cores).
+learning rate 2e-3, decay 1 (about 10 minutes on two cores).
 """
 
 from grok.experiment import Experiment, Run, grid

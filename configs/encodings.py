@@ -7,7 +7,7 @@ the same operation, of another over the same group, and of another group, and sk
 Residues have no meaning in A5 and S5, so there only the encodings that know nothing of numbers are run.
 
 Cost: paper scale x+y and x/y mod 97 and xy over S5, 3 seeds, 10^5 updates; small scale mod 31 at 80% in one block of width
-32 and A5 at 80% in one of width 64, about 45 minutes on two cores. Needs results/figure2_right (or _paper) and
+32 and A5 at 80% in one of width 64, about 30 minutes on two cores. Needs results/figure2_right (or _paper) and
 results/skipgram_Z31 (or skipgram_x_plus_y) for its tables.
 Expect: no network can tell the residues of one of the `bins` apart, so it stays below 99%: the null model.
 """

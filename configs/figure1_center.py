@@ -4,7 +4,7 @@ Shows: medians over 7 seeds (Kaplan-Meier; runs that never cross are censored), 
 per cent more updates each 1% less data costs (paper: 40 to 50%).
 
 Cost: paper scale 91 runs of up to 5 10^5 updates; small scale 49 runs of up to 15,000 updates of the same table in one block
-of width 64, learning rate 2e-3, batches of 480, which leave no tiny last batch (about 25 minutes on two cores).
+of width 64, learning rate 2e-3, batches of 480, which leave no tiny last batch (about 32 minutes on two cores).
 """
 
 from grok.experiment import Experiment, Run, grid

@@ -3,7 +3,7 @@
 Shows: best training and validation accuracy within the budget against the training fraction, a panel a setting.
 
 Cost: paper scale (S5) 13 settings, 8 fractions, 3 seeds, 10^5 updates; small scale 4 fractions, 3 seeds, 3000 updates of
-x/y mod 31 in one block of width 32, with learning rate 0.01 and decay 0.3 in the place of 1e-3 and 1 (about 10 minutes).
+x/y mod 31 in one block of width 32, with learning rate 0.01 and decay 0.3 in the place of 1e-3 and 1 (about 12 minutes).
 """
 
 from grok.experiment import Experiment, Run, grid
