@@ -245,7 +245,7 @@ def test_long_curves_are_drawn_by_windows_and_short_ones_as_they_are(tmp_path, n
     [axes] = picture.axes
     step, accuracy = line(axes, style.WITH_DECAY)
     bands = [drawn for drawn in axes.collections if isinstance(drawn, PolyCollection)]
-    assert ("lines are medians and bands ranges over" in texts(picture)) == summarised == bool(bands)
+    assert ("Lines are medians and bands ranges of a run over" in texts(picture)) == summarised == bool(bands)
     if summarised:
         assert len(step) < 60 and (accuracy[step > 1000] == 90).all()
         heights = np.concatenate([path.vertices for path in bands[-1].get_paths()])[:, 1]

@@ -9,7 +9,7 @@ from grok.figures.gallery import DEFAULT, figure
 
 MOST_NAMES = 8
 MANY_RUNS = 12
-MANY_POINTS = 150  # evaluations of a run; a longer curve that collapses and recovers would be a solid mass of ink
+MANY_POINTS = 150  # evaluations of a run; longer curves that collapse and recover would be a solid mass of ink
 WINDOWS = 15  # to a factor of ten in updates
 DASHES = {"train": (0, (3, 1.5)), "val": "solid"}
 
@@ -39,8 +39,12 @@ def curves_figure(results, metric: str):
     """A figure of one column with the accuracy or loss curves of all runs."""
     picture, [[axes]] = style.panels(height=2.5)
     draw_curves(axes, results, metric)
-    long = (results.curves[results.curves["step"] > 0].groupby("run").size() > MANY_POINTS).any()
-    return picture, f"Of runs with more than {MANY_POINTS} evaluations, lines are medians and bands ranges over {WINDOWS} windows to each factor of ten in updates." if long else ""
+    return picture, f"Lines are medians and bands ranges of a run over {WINDOWS} windows to each factor of ten in updates." if are_long(results.curves) else ""
+
+
+def are_long(curves: pd.DataFrame) -> bool:
+    """Whether a run has more than MANY_POINTS evaluations."""
+    return bool((curves[curves["step"] > 0].groupby("run").size() > MANY_POINTS).any())
 
 
 def draw_curves(axes, results, metric: str) -> None:
@@ -56,17 +60,17 @@ def draw_curves(axes, results, metric: str) -> None:
     groups = data.group_names(runs)
     colours = group_colours(runs, groups)
     width = 0.6 if len(runs) > MANY_RUNS else 1.2
-    draw_lines(axes, curves, runs["run"], [colours[group] for group in groups], metric, width, MANY_POINTS)
+    draw_lines(axes, curves, runs["run"], [colours[group] for group in groups], metric, width, by_windows=are_long(curves))
     style.legend_above(axes, legend_handles(colours), columns=1 if max(map(len, colours)) > 22 else 2)
 
 
-def draw_lines(axes, curves: pd.DataFrame, numbers, colours, metric: str, width: float, most_points: float = np.inf) -> None:
-    """Both curves of each of the runs `numbers`, each run in its colour; those of more than `most_points` by windows."""
+def draw_lines(axes, curves: pd.DataFrame, numbers, colours, metric: str, width: float, by_windows: bool = False) -> None:
+    """Both curves of each of the runs `numbers`, each run in its colour; evaluation by evaluation or by windows."""
     for number, colour in zip(numbers, colours):
         curve = curves[curves["run"] == number]
         for split, dashes in DASHES.items():
             column = f"{split}_{metric}"
-            shown = windows(curve, column) if len(curve) > most_points else curve.assign(median=values(curve, column))
+            shown = windows(curve, column) if by_windows else curve.assign(median=values(curve, column))
             if "low" in shown:
                 style.band(axes, shown["step"], shown["low"], shown["high"], colour)
             axes.plot(shown["step"], shown["median"], color=colour, linestyle=dashes, linewidth=width)
