@@ -254,6 +254,14 @@ def test_long_curves_are_drawn_by_windows_and_short_ones_as_they_are(tmp_path, n
         assert (step == whole["step"]).all() and np.allclose(accuracy, 100 * whole["val_accuracy"])
 
 
+def test_a_short_curve_beside_a_long_one_is_drawn_by_windows_too(tmp_path):
+    folder = write(tmp_path, "figure1_left")
+    results.write_table(folder, "curves", pd.concat([long_curve(n).assign(run=run, train_accuracy=1.0, val_loss=1.0) for run, n in ((0, 100), (1, 1000))]))
+    [axes] = picture_of("figure1_left", folder).axes
+    step, accuracy = line(axes, style.WITH_DECAY)
+    assert step[-1] > 900 and len(step) < 45 and (accuracy[step > 300] == 90).all()
+
+
 def test_runs_are_named_by_their_labels_or_by_what_differs(tmp_path):
     runs = results.load(write(tmp_path, "unheard_of")).runs
     assert list(data.group_names(runs)) == ["learning rate 0.001"] * 2 + ["learning rate 0.01"] * 2
