@@ -5,7 +5,8 @@ split and the same initial weights, once with Adam and once with AdamW; neither 
 
 Cost: paper scale 10^6 updates with Adam, and 20,000 with AdamW, which generalises within 10^4; small scale three seeds of
 2 10^5 and 20,000 updates of x/y mod 59 at 65% in one block of width 64 with learning rate 0.01, decay 0.1 in the place
-of 1, in batches of a tenth of the training rows, as 512 of 4,656 are in the paper (about 25 minutes on two cores).
+of 1, in batches of a tenth of the training rows, as 512 of 4,656 are in the paper (29 minutes on two cores, one of them
+busy with another training).
 Expect: at paper scale validation near 100% only around 10^6 updates without decay. Less data than 65% mod 59 makes the
 small network wait longer and climb more slowly (39% validation after 60,000 updates at 60%), more lets it climb from the start.
 """

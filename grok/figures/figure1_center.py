@@ -40,7 +40,7 @@ def draw_growth(axes, runs) -> str:
     ends = 100 * np.array([fractions[chosen].min(), fractions[chosen].max()])
     axes.plot(ends, np.exp(law.intercept + law.slope * ends), color=style.BLACK, linestyle="dashed", linewidth=1.2, label="fit", zorder=4)
     return (f"Each 1% less data between {ends[1]:.3g}% and {ends[0]:.3g}% costs {law.value:+.0f}% updates "
-            f"(95% interval {law.low:+.0f} to {law.high:+.0f}; {PAPER} near 25 to 30% data).").replace("-", "−")
+            f"(95% interval {law.low:+.0f} to {law.high:+.0f}; {PAPER} on S5 near 25 to 30% data).").replace("-", "−")
 
 
 def steep_end(fractions: np.ndarray, crossed: np.ndarray) -> np.ndarray:
