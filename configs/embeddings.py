@@ -20,11 +20,35 @@ def experiment(scale):
         ring = Run(structure="Z97", num_steps=100_000)
         group = Run(operation="xy", structure="S5", train_fraction=0.6, num_steps=100_000)
     else:
-        ring = Run(structure="Z43", train_fraction=0.6, n_layers=1, d_model=32, learning_rate=7e-3, weight_decay=0.3, batch_size=112, num_steps=5_000, eval_every=100)
-        group = Run(operation="xy", structure="S5", train_fraction=0.6, n_layers=1, d_model=64, learning_rate=2e-3, num_steps=12_000)
+        ring = Run(
+            structure="Z43",
+            train_fraction=0.6,
+            n_layers=1,
+            d_model=32,
+            learning_rate=7e-3,
+            weight_decay=0.3,
+            batch_size=112,
+            num_steps=5_000,
+            eval_every=100,
+        )
+        group = Run(
+            operation="xy",
+            structure="S5",
+            train_fraction=0.6,
+            n_layers=1,
+            d_model=64,
+            learning_rate=2e-3,
+            num_steps=12_000,
+        )
     decay, width = ring.weight_decay, ring.d_model
-    tasks = [ring.replace(operation=operation) for operation in ("x+y", "x-y", "x/y", "x*y")] + [group]
-    runs = [run.replace(snapshots=run.weight_decay > 0) for task in tasks for run in grid(task, weight_decay=[0.0, task.weight_decay], seed=range(3))]
+    tasks = [ring.replace(operation=operation) for operation in ("x+y", "x-y", "x/y", "x*y")] + [
+        group
+    ]
+    runs = [
+        run.replace(snapshots=run.weight_decay > 0)
+        for task in tasks
+        for run in grid(task, weight_decay=[0.0, task.weight_decay], seed=range(3))
+    ]
     runs += grid(group, seed=range(3, 8))
     addition = ring.replace(operation="x+y")
     ways = [

@@ -16,7 +16,14 @@ from grok.experiment import Experiment, Run, grid
 
 POSITIONS = ("sinusoidal", "learned", "rotary", "none")
 ELEMENTS = [dict(), dict(values="onehot"), dict(values="random")]
-RESIDUES = [dict(values="scalar"), dict(values="bins"), dict(values="digits", base=2), dict(values="digits"), dict(values="fourier", frequencies=1), dict(values="fourier")]
+RESIDUES = [
+    dict(values="scalar"),
+    dict(values="bins"),
+    dict(values="digits", base=2),
+    dict(values="digits"),
+    dict(values="fourier", frequencies=1),
+    dict(values="fourier"),
+]
 TIED = [dict(tied=True)]
 TABLES = {  # scale -> runs of Figure 2 right with the training rows of the runs below: x+y, x-y, x/y; xy, xyx^-1
     "small": ("figure2_right", (12, 30, 48), (174, 192)),  # at 80%
@@ -26,20 +33,54 @@ TABLES = {  # scale -> runs of Figure 2 right with the training rows of the runs
 
 def experiment(scale):
     if scale == "paper":
-        ring, group = Run(structure="Z97", num_steps=100_000), Run(operation="xy", structure="S5", train_fraction=0.6, num_steps=100_000)
+        ring, group = (
+            Run(structure="Z97", num_steps=100_000),
+            Run(operation="xy", structure="S5", train_fraction=0.6, num_steps=100_000),
+        )
         skipgram = "skipgram_x_plus_y"
     else:
-        ring = Run(structure="Z31", train_fraction=0.8, n_layers=1, d_model=32, learning_rate=0.01, weight_decay=0.15, batch_size=124, num_steps=8_000, eval_every=100, stop_after=3)
-        group = Run(operation="xy", structure="A5", train_fraction=0.8, n_layers=1, d_model=64, learning_rate=5e-3, weight_decay=1.0, batch_size=240, num_steps=3_000, eval_every=200, stop_after=3)
+        ring = Run(
+            structure="Z31",
+            train_fraction=0.8,
+            n_layers=1,
+            d_model=32,
+            learning_rate=0.01,
+            weight_decay=0.15,
+            batch_size=124,
+            num_steps=8_000,
+            eval_every=100,
+            stop_after=3,
+        )
+        group = Run(
+            operation="xy",
+            structure="A5",
+            train_fraction=0.8,
+            n_layers=1,
+            d_model=64,
+            learning_rate=5e-3,
+            weight_decay=1.0,
+            batch_size=240,
+            num_steps=3_000,
+            eval_every=200,
+            stop_after=3,
+        )
         skipgram = "skipgram_Z31"
     made, of_rings, of_groups = TABLES[scale]
-    numbers = crossed(ELEMENTS + RESIDUES + TIED) + tables([(made, n) for n in of_rings] + [(skipgram, 0)])
+    numbers = crossed(ELEMENTS + RESIDUES + TIED) + tables(
+        [(made, n) for n in of_rings] + [(skipgram, 0)]
+    )
     elements = crossed(ELEMENTS + TIED) + tables([(made, n) for n in of_groups])
-    plan = [(ring.replace(operation="x+y"), numbers), (ring.replace(operation="x/y"), numbers), (group, elements)]
+    plan = [
+        (ring.replace(operation="x+y"), numbers),
+        (ring.replace(operation="x/y"), numbers),
+        (group, elements),
+    ]
     runs = []
     for task, encodings in plan:
         for encoding in encodings:
-            runs += grid(task.replace(**encoding), weight_decay=[0.0, task.weight_decay], seed=range(10, 13))  # no seed of a table
+            runs += grid(
+                task.replace(**encoding), weight_decay=[0.0, task.weight_decay], seed=range(10, 13)
+            )  # no seed of a table
     return Experiment(name="encodings", scale=scale, runs=runs)
 
 
@@ -50,4 +91,8 @@ def crossed(values):
 
 def tables(made):
     """Tables of runs of other experiments, fixed and trained on."""
-    return [dict(values="file", table=f"results/{name}/arrays/run_{n:04d}.npz", train_table=further) for name, n in made for further in (False, True)]
+    return [
+        dict(values="file", table=f"results/{name}/arrays/run_{n:04d}.npz", train_table=further)
+        for name, n in made
+        for further in (False, True)
+    ]

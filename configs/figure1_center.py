@@ -17,6 +17,18 @@ def experiment(scale):
         base = Run(operation="xy", structure="S5", num_steps=500_000, eval_every=500)
         fractions = [0.25, 0.27, 0.29, 0.31, 0.33, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8]
     else:
-        base = Run(operation="x/y", structure="Z43", n_layers=1, d_model=32, learning_rate=0.01, weight_decay=0.3, batch_size=124, num_steps=100_000, stop_after=1)
+        base = Run(
+            operation="x/y",
+            structure="Z43",
+            n_layers=1,
+            d_model=32,
+            learning_rate=0.01,
+            weight_decay=0.3,
+            batch_size=124,
+            num_steps=100_000,
+            stop_after=1,
+        )
         fractions = [0.28, 0.29, 0.3, 0.31, 0.32, 0.33, 0.34, 0.36, 0.38, 0.4, 0.45, 0.5, 0.6, 0.7]
-    return Experiment(name="figure1_center", scale=scale, runs=grid(base, train_fraction=fractions, seed=range(7)))
+    return Experiment(
+        name="figure1_center", scale=scale, runs=grid(base, train_fraction=fractions, seed=range(7))
+    )

@@ -18,9 +18,21 @@ def experiment(scale):
     if scale == "paper":
         base, seeds = Run(operation="x/y", structure="Z97", num_steps=1_000_000), [0]
     else:
-        base = Run(operation="x/y", structure="Z59", train_fraction=0.65, n_layers=1, d_model=64, learning_rate=0.01, weight_decay=0.1, batch_size=223, num_steps=200_000)
+        base = Run(
+            operation="x/y",
+            structure="Z59",
+            train_fraction=0.65,
+            n_layers=1,
+            d_model=64,
+            learning_rate=0.01,
+            weight_decay=0.1,
+            batch_size=223,
+            num_steps=200_000,
+        )
         seeds = [0, 1, 2]
     base = base.replace(eval_every=500, stop_after=0)
     decayed = base.replace(label=f"AdamW, decay {base.weight_decay:g}", num_steps=20_000)
     plain = base.replace(label="Adam, no decay", optimizer="adam", weight_decay=0.0)
-    return Experiment(name="figure1_left", scale=scale, runs=grid(decayed, seed=seeds) + grid(plain, seed=seeds))
+    return Experiment(
+        name="figure1_left", scale=scale, runs=grid(decayed, seed=seeds) + grid(plain, seed=seeds)
+    )

@@ -11,9 +11,22 @@ from grok.experiment import Experiment, Run, grid
 
 def experiment(scale):
     if scale == "paper":
-        base, fractions, seeds = Run(operation="xy", structure="S5", num_steps=100_000), [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], range(3)
+        base, fractions, seeds = (
+            Run(operation="xy", structure="S5", num_steps=100_000),
+            [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+            range(3),
+        )
     else:
-        base = Run(operation="x/y", structure="Z31", n_layers=1, d_model=32, learning_rate=0.01, weight_decay=0.3, num_steps=3_000, eval_every=100)
+        base = Run(
+            operation="x/y",
+            structure="Z31",
+            n_layers=1,
+            d_model=32,
+            learning_rate=0.01,
+            weight_decay=0.3,
+            num_steps=3_000,
+            eval_every=100,
+        )
         fractions, seeds = [0.5, 0.65, 0.8, 0.95], range(3)
     rate, decay = base.learning_rate, f"decay {base.weight_decay:g}"
     adam = base.replace(optimizer="adam", weight_decay=0.0)
@@ -27,10 +40,17 @@ def experiment(scale):
         adam.replace(label=f"Adam, learning rate {0.3 * rate:g}", learning_rate=0.3 * rate),
         adam.replace(label=f"Adam, learning rate {3 * rate:g}", learning_rate=3 * rate),
         adam.replace(label="Adam, weight noise 0.01", weight_noise=0.01),
-        base.replace(label="SGD with momentum, decay 1e-3", optimizer="sgd", learning_rate=0.1, weight_decay=1e-3),
+        base.replace(
+            label="SGD with momentum, decay 1e-3",
+            optimizer="sgd",
+            learning_rate=0.1,
+            weight_decay=1e-3,
+        ),
         base.replace(label=f"SAM, {decay}", optimizer="sam"),
         base.replace(label=f"Muon, {decay}", optimizer="muon"),
         base.replace(label=f"AdamW, {decay}, cosine", schedule="cosine"),
     ]
-    runs = [run for setting in settings for run in grid(setting, train_fraction=fractions, seed=seeds)]
+    runs = [
+        run for setting in settings for run in grid(setting, train_fraction=fractions, seed=seeds)
+    ]
     return Experiment(name="figure2_left", scale=scale, runs=runs)

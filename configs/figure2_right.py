@@ -13,17 +13,50 @@ Expect: symmetric operations need less data; x-y and x/y need alike; x^3+xy^2+y 
 
 from grok.experiment import Experiment, Run, grid
 
-RING = ["x+y", "x-y", "x/y", "x/y if y odd else x-y", "x^2+y^2", "x^2+xy+y^2", "x^2+xy+y^2+x", "x^3+xy", "x^3+xy^2+y"]
+RING = [
+    "x+y",
+    "x-y",
+    "x/y",
+    "x/y if y odd else x-y",
+    "x^2+y^2",
+    "x^2+xy+y^2",
+    "x^2+xy+y^2+x",
+    "x^3+xy",
+    "x^3+xy^2+y",
+]
 GROUP = ["xy", "xyx^-1", "xyx"]
 
 
 def experiment(scale):
     if scale == "paper":
-        ring, group = Run(structure="Z97", num_steps=100_000), Run(structure="S5", num_steps=100_000)
+        ring, group = (
+            Run(structure="Z97", num_steps=100_000),
+            Run(structure="S5", num_steps=100_000),
+        )
         fractions, seeds = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95], range(3)
     else:
-        ring = Run(structure="Z31", n_layers=1, d_model=32, learning_rate=0.01, weight_decay=0.15, batch_size=124, num_steps=12_000, eval_every=100, stop_after=3)
-        group = Run(structure="A5", n_layers=1, d_model=64, learning_rate=5e-3, weight_decay=1.0, batch_size=240, num_steps=7_000, eval_every=200, stop_after=3)
+        ring = Run(
+            structure="Z31",
+            n_layers=1,
+            d_model=32,
+            learning_rate=0.01,
+            weight_decay=0.15,
+            batch_size=124,
+            num_steps=12_000,
+            eval_every=100,
+            stop_after=3,
+        )
+        group = Run(
+            structure="A5",
+            n_layers=1,
+            d_model=64,
+            learning_rate=5e-3,
+            weight_decay=1.0,
+            batch_size=240,
+            num_steps=7_000,
+            eval_every=200,
+            stop_after=3,
+        )
         fractions, seeds = [0.3, 0.5, 0.6, 0.7, 0.8, 0.9], range(3)
     runs = grid(ring, operation=RING, train_fraction=fractions, seed=seeds)
     runs += grid(group, operation=GROUP, train_fraction=fractions, seed=seeds)

@@ -11,6 +11,14 @@ from grok.experiment import Experiment, Run, grid
 def experiment(scale):
     seeds = range(16) if scale == "paper" else range(3)
     num_steps = 100_000 if scale == "paper" else 9_000
-    addition = Run(operation="x+y", structure="Z97", train_fraction=0.5, num_steps=num_steps, snapshots=True)
-    permutations = Run(operation="xy", structure="S5", train_fraction=0.6, num_steps=num_steps, snapshots=True)
-    return Experiment(name="figure3", scale=scale, runs=grid(addition, seed=seeds) + grid(permutations, seed=seeds))
+    addition = Run(
+        operation="x+y", structure="Z97", train_fraction=0.5, num_steps=num_steps, snapshots=True
+    )
+    permutations = Run(
+        operation="xy", structure="S5", train_fraction=0.6, num_steps=num_steps, snapshots=True
+    )
+    return Experiment(
+        name="figure3",
+        scale=scale,
+        runs=grid(addition, seed=seeds) + grid(permutations, seed=seeds),
+    )

@@ -11,7 +11,29 @@ from grok.experiment import Experiment, Run, grid
 
 def experiment(scale):
     if scale == "paper":
-        base, counts, seeds = Run(operation="xy", structure="S5", train_fraction=0.5, num_steps=100_000), [0, 10, 100, 1000, 2000, 3000], range(3)
+        base, counts, seeds = (
+            Run(operation="xy", structure="S5", train_fraction=0.5, num_steps=100_000),
+            [0, 10, 100, 1000, 2000, 3000],
+            range(3),
+        )
     else:
-        base, counts, seeds = Run(operation="x+y", structure="Z31", train_fraction=0.7, n_layers=1, d_model=32, learning_rate=5e-3, weight_decay=0.5, num_steps=8_000, eval_every=100), [0, 1, 10, 50, 150, 300], range(3)
-    return Experiment(name="figure6", scale=scale, runs=grid(base.replace(stop_after=0), corrupted_labels=counts, seed=seeds))
+        base, counts, seeds = (
+            Run(
+                operation="x+y",
+                structure="Z31",
+                train_fraction=0.7,
+                n_layers=1,
+                d_model=32,
+                learning_rate=5e-3,
+                weight_decay=0.5,
+                num_steps=8_000,
+                eval_every=100,
+            ),
+            [0, 1, 10, 50, 150, 300],
+            range(3),
+        )
+    return Experiment(
+        name="figure6",
+        scale=scale,
+        runs=grid(base.replace(stop_after=0), corrupted_labels=counts, seed=seeds),
+    )

@@ -14,7 +14,28 @@ from grok.experiment import Experiment, Run, grid
 
 def experiment(scale):
     if scale == "paper":
-        base, seeds = Run(operation="xy", structure="S5", train_fraction=0.7, num_steps=10_000), range(20)
+        base, seeds = (
+            Run(operation="xy", structure="S5", train_fraction=0.7, num_steps=10_000),
+            range(20),
+        )
     else:
-        base, seeds = Run(operation="x+y", structure="Z31", train_fraction=0.6, n_layers=1, d_model=32, learning_rate=5e-3, weight_decay=0.5, num_steps=3_000, eval_every=100), range(20)
-    return Experiment(name="figure7", scale=scale, runs=grid(base.replace(stop_after=0), seed=seeds), keep_params=True)
+        base, seeds = (
+            Run(
+                operation="x+y",
+                structure="Z31",
+                train_fraction=0.6,
+                n_layers=1,
+                d_model=32,
+                learning_rate=5e-3,
+                weight_decay=0.5,
+                num_steps=3_000,
+                eval_every=100,
+            ),
+            range(20),
+        )
+    return Experiment(
+        name="figure7",
+        scale=scale,
+        runs=grid(base.replace(stop_after=0), seed=seeds),
+        keep_params=True,
+    )

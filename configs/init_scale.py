@@ -11,7 +11,27 @@ from grok.experiment import Experiment, Run, grid
 
 def experiment(scale):
     if scale == "paper":
-        base, factors, seeds = Run(operation="x/y", num_steps=100_000), [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0], range(5)
+        base, factors, seeds = (
+            Run(operation="x/y", num_steps=100_000),
+            [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0],
+            range(5),
+        )
     else:
-        base, factors, seeds = Run(operation="x+y", structure="Z31", train_fraction=0.7, n_layers=1, d_model=32, learning_rate=5e-3, weight_decay=0.5, num_steps=10_000, eval_every=100), [0.25, 0.5, 1.0, 2.0, 4.0, 8.0], range(5)
-    return Experiment(name="init_scale", scale=scale, runs=grid(base, init_scale=factors, seed=seeds))
+        base, factors, seeds = (
+            Run(
+                operation="x+y",
+                structure="Z31",
+                train_fraction=0.7,
+                n_layers=1,
+                d_model=32,
+                learning_rate=5e-3,
+                weight_decay=0.5,
+                num_steps=10_000,
+                eval_every=100,
+            ),
+            [0.25, 0.5, 1.0, 2.0, 4.0, 8.0],
+            range(5),
+        )
+    return Experiment(
+        name="init_scale", scale=scale, runs=grid(base, init_scale=factors, seed=seeds)
+    )

@@ -12,8 +12,26 @@ from grok.experiment import Experiment, Run, grid
 def experiment(scale):
     if scale == "paper":
         base, seeds = Run(operation="x/y", num_steps=50_000), range(3)
-        rates, decays = [1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2, 3e-2], [0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0]
+        rates, decays = (
+            [1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2, 3e-2],
+            [0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0],
+        )
     else:
-        base, seeds = Run(operation="x+y", structure="Z31", train_fraction=0.7, n_layers=1, d_model=32, num_steps=3_000, eval_every=100), range(3)
+        base, seeds = (
+            Run(
+                operation="x+y",
+                structure="Z31",
+                train_fraction=0.7,
+                n_layers=1,
+                d_model=32,
+                num_steps=3_000,
+                eval_every=100,
+            ),
+            range(3),
+        )
         rates, decays = [5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2], [0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]
-    return Experiment(name="phase_map", scale=scale, runs=grid(base, learning_rate=rates, weight_decay=decays, seed=seeds))
+    return Experiment(
+        name="phase_map",
+        scale=scale,
+        runs=grid(base, learning_rate=rates, weight_decay=decays, seed=seeds),
+    )

@@ -15,5 +15,19 @@ def experiment(scale):
     if scale == "paper":
         base = Run(operation="x/y", num_steps=20_000)
     else:
-        base = Run(operation="x/y", structure="Z31", train_fraction=0.7, n_layers=1, d_model=32, learning_rate=0.01, weight_decay=0.3, num_steps=4_000, eval_every=100)
-    return Experiment(name="precision", scale=scale, runs=grid(base, precision=["float32", "tf32", "bf16"], seed=range(16)))
+        base = Run(
+            operation="x/y",
+            structure="Z31",
+            train_fraction=0.7,
+            n_layers=1,
+            d_model=32,
+            learning_rate=0.01,
+            weight_decay=0.3,
+            num_steps=4_000,
+            eval_every=100,
+        )
+    return Experiment(
+        name="precision",
+        scale=scale,
+        runs=grid(base, precision=["float32", "tf32", "bf16"], seed=range(16)),
+    )

@@ -11,13 +11,45 @@ import sys
 from pathlib import Path
 
 LEFT_OUT = ("quickstart",)  # make train
-ORDER = ("figure1_left", "figure2_right", "figure1_center", "figure2_left", "figure3", "figure6", "figure7",
-         "weight_decay", "init_scale", "phase_map", "encodings", "embeddings")  # encodings reads tables of figure2_right
-AFTER = {"figure3": ("scores", "scores"), "figure7": ("flatness", "sharpness"), "embeddings": ("scores", "scores")}  # config -> command, the table it leaves
+ORDER = (
+    "figure1_left",
+    "figure2_right",
+    "figure1_center",
+    "figure2_left",
+    "figure3",
+    "figure6",
+    "figure7",
+    "weight_decay",
+    "init_scale",
+    "phase_map",
+    "encodings",
+    "embeddings",
+)  # encodings reads tables of figure2_right
+AFTER = {
+    "figure3": ("scores", "scores"),
+    "figure7": ("flatness", "sharpness"),
+    "embeddings": ("scores", "scores"),
+}  # config -> command, the table it leaves
 SKIPGRAM = {  # scale -> how the skip-gram table is made that configs/encodings.py reads
-    "small": ("x+y", "--structure", "Z31", "--train-fraction", "0.8", "--d-model", "32", "--name", "skipgram_Z31"),
-    "paper": ("x+y", "--structure", "Z97", "--name", "skipgram_x_plus_y")}
-STOPPED = (130, 75, -signal.SIGINT, -signal.SIGTERM)  # exit status of a command that was asked to stop
+    "small": (
+        "x+y",
+        "--structure",
+        "Z31",
+        "--train-fraction",
+        "0.8",
+        "--d-model",
+        "32",
+        "--name",
+        "skipgram_Z31",
+    ),
+    "paper": ("x+y", "--structure", "Z97", "--name", "skipgram_x_plus_y"),
+}
+STOPPED = (
+    130,
+    75,
+    -signal.SIGINT,
+    -signal.SIGTERM,
+)  # exit status of a command that was asked to stop
 
 
 class Stopped(Exception):
@@ -40,7 +72,9 @@ def make_all(scale: str, root: Path, arguments: list[str], configs: Path = Path(
     try:
         for name in in_order(configs):
             failed += make(name, scale, root, arguments, configs)
-        succeeds(["figures", "--results", str(root)])  # some show what was measured after their training
+        succeeds(
+            ["figures", "--results", str(root)]
+        )  # some show what was measured after their training
     except Stopped as stop:
         print("grok: stopped; the same command goes on from there", file=sys.stderr)
         return stop.code
@@ -53,13 +87,23 @@ def make(name: str, scale: str, root: Path, arguments: list[str], configs: Path)
     """The steps of one config; returns those that failed. What follows a failed training is left out."""
     before = [["skipgram", *SKIPGRAM[scale], "--results", str(root)]] if name == "encodings" else []
     failed = [shlex.join(step) for step in before if not succeeds(step)]
-    training = ["train", str(configs / f"{name}.py"), "--scale", scale, "--results", str(root), *arguments]
+    training = [
+        "train",
+        str(configs / f"{name}.py"),
+        "--scale",
+        scale,
+        "--results",
+        str(root),
+        *arguments,
+    ]
     if not succeeds(training):
         return [*failed, shlex.join(training)]
     folder = root / (name + "_paper" * (scale == "paper"))
     command, table = AFTER.get(name, ("", ""))
     measuring = [command, str(folder)]
-    if command and not (folder / f"{table}.parquet").exists() and not succeeds(measuring):  # a table from before went with its networks
+    if (
+        command and not (folder / f"{table}.parquet").exists() and not succeeds(measuring)
+    ):  # a table from before went with its networks
         failed.append(shlex.join(measuring))
     return failed
 
@@ -78,7 +122,10 @@ def run(step: list[str]) -> int:
     Ctrl-C reaches both; this process waits for the step to save.
     """
     process = None
-    asked = {signal.SIGINT: lambda *_: None, signal.SIGTERM: lambda *_: process and process.terminate()}
+    asked = {
+        signal.SIGINT: lambda *_: None,
+        signal.SIGTERM: lambda *_: process and process.terminate(),
+    }
     before = {number: signal.signal(number, handler) for number, handler in asked.items()}
     try:
         process = subprocess.Popen([sys.executable, "-m", "grok", *step])

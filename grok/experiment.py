@@ -55,49 +55,113 @@ class Run:
     label: str = field("", "free text that names the run in tables and figures")
     # The task.
     operation: str = field("x/y", "expression in x and y, such as x^2+xy+y^2 or xyx^-1")
-    structure: str = field("Z97", "where x and y live: Z<n>, S<n>, A<n>, D<n> or a product such as Z2xS3")
-    train_fraction: float = field(0.5, "share of the table's rows that are trained on", lambda v: 0 < v < 1, "must lie in (0, 1)")
+    structure: str = field(
+        "Z97", "where x and y live: Z<n>, S<n>, A<n>, D<n> or a product such as Z2xS3"
+    )
+    train_fraction: float = field(
+        0.5,
+        "share of the table's rows that are trained on",
+        lambda v: 0 < v < 1,
+        "must lie in (0, 1)",
+    )
     split_seed: int = amount(0, "seed of the split into training and validation rows")
-    corrupted_labels: int = amount(0, "training rows whose answer is replaced by another training row's")
-    token_format: Literal["answer", "eos"] = field("answer", "'answer': x o y = -> c (paper); 'eos': <eos> x o y = c <eos>, loss on c and <eos> (released code)")
+    corrupted_labels: int = amount(
+        0, "training rows whose answer is replaced by another training row's"
+    )
+    token_format: Literal["answer", "eos"] = field(
+        "answer",
+        "'answer': x o y = -> c (paper); 'eos': <eos> x o y = c <eos>, loss on c and <eos> (released code)",
+    )
     # The network.
     n_layers: int = number(2, "Transformer blocks")
     n_heads: int = number(4, "attention heads a block")
     d_model: int = number(128, "width of the residual stream")
-    d_ff: int | None = field(None, "width of the hidden FFN layer (default: 4 d_model)", lambda v: v is None or v > 0, "must be above 0")
+    d_ff: int | None = field(
+        None,
+        "width of the hidden FFN layer (default: 4 d_model)",
+        lambda v: v is None or v > 0,
+        "must be above 0",
+    )
     norm: Literal["post", "pre", "none"] = field("post", "where LayerNorm stands")
     activation: Literal["relu", "gelu"] = field("relu", "FFN non-linearity")
-    positions: Literal["sinusoidal", "learned", "rotary", "none"] = field("sinusoidal", "how positions are written: fixed sinusoids (paper), a trained table, rotated queries and keys, or not at all")
-    values: Literal["learned", "onehot", "random", "scalar", "bins", "digits", "fourier", "file"] = field("learned", "how elements are written: a trained table (paper), or fixed vectors or features (see grok/encodings.py)")
-    bins: int = field(8, "contiguous bins of residues that values=bins tells apart", lambda v: v >= 2, "must be at least 2")
-    base: int = field(10, "base of the digits of values=digits", lambda v: v >= 2, "must be at least 2")
-    frequencies: int = number(4, "frequencies k = 1, 2, ... of values=fourier, each as a cosine and a sine")
-    table: str = field("", "file of values=file: an .npz such as results/figure3/arrays/run_0000.npz; ':unembedding' at its end takes that matrix")
-    train_table: bool = field(False, "train on from the table of values=file, instead of keeping it as it is")
+    positions: Literal["sinusoidal", "learned", "rotary", "none"] = field(
+        "sinusoidal",
+        "how positions are written: fixed sinusoids (paper), a trained table, rotated queries and keys, or not at all",
+    )
+    values: Literal[
+        "learned", "onehot", "random", "scalar", "bins", "digits", "fourier", "file"
+    ] = field(
+        "learned",
+        "how elements are written: a trained table (paper), or fixed vectors or features (see grok/task/encodings.py)",
+    )
+    bins: int = field(
+        8,
+        "contiguous bins of residues that values=bins tells apart",
+        lambda v: v >= 2,
+        "must be at least 2",
+    )
+    base: int = field(
+        10, "base of the digits of values=digits", lambda v: v >= 2, "must be at least 2"
+    )
+    frequencies: int = number(
+        4, "frequencies k = 1, 2, ... of values=fourier, each as a cosine and a sine"
+    )
+    table: str = field(
+        "",
+        "file of values=file: an .npz such as results/figure3/arrays/run_0000.npz; ':unembedding' at its end takes that matrix",
+    )
+    train_table: bool = field(
+        False, "train on from the table of values=file, instead of keeping it as it is"
+    )
     tied: bool = field(False, "use the transpose of the input table as the output layer")
     seed: int = amount(0, "seed of the initial weights, the batches and all noise")
     init_scale: float = number(1.0, "factor on every initial weight matrix and embedding")
     dropout: float = share(0.0, "dropout rate on the FFN output")
-    weight_noise: float = amount(0.0, "standard deviation of fresh Gaussian noise on every weight at each training forward pass")
+    weight_noise: float = amount(
+        0.0,
+        "standard deviation of fresh Gaussian noise on every weight at each training forward pass",
+    )
     # The optimiser.
-    optimizer: Literal["adamw", "adam", "sgd", "sam", "muon"] = field("adamw", "update rule; adam is adamw without decay")
+    optimizer: Literal["adamw", "adam", "sgd", "sam", "muon"] = field(
+        "adamw", "update rule; adam is adamw without decay"
+    )
     learning_rate: float = number(1e-3, "peak learning rate")
-    weight_decay: float = amount(1.0, "decay coefficient; a weight shrinks by learning_rate x weight_decay an update")
-    decay_form: Literal["to_zero", "to_init", "honest", "jiggle"] = field("to_zero", "what weight decay does: shrink to zero, to the initial weights, L2 in the gradient, or multiply by random factors")
+    weight_decay: float = amount(
+        1.0, "decay coefficient; a weight shrinks by learning_rate x weight_decay an update"
+    )
+    decay_form: Literal["to_zero", "to_init", "honest", "jiggle"] = field(
+        "to_zero",
+        "what weight decay does: shrink to zero, to the initial weights, L2 in the gradient, or multiply by random factors",
+    )
     b1: float = share(0.9, "decay rate of the first moment (momentum for sgd)")
     b2: float = share(0.98, "decay rate of the second moment")
     eps: float = number(1e-8, "added to the root of the second moment")
     warmup_steps: int = amount(10, "updates over which the learning rate rises from 0")
-    schedule: Literal["constant", "cosine"] = field("constant", "learning rate after the warm-up; cosine falls to 0 at num_steps")
-    update_noise: float = amount(0.0, "standard deviation of Gaussian noise added to the normalised update")
+    schedule: Literal["constant", "cosine"] = field(
+        "constant", "learning rate after the warm-up; cosine falls to 0 at num_steps"
+    )
+    update_noise: float = amount(
+        0.0, "standard deviation of Gaussian noise added to the normalised update"
+    )
     sam_radius: float = amount(0.05, "radius of the ascent step of sam")
-    batch_size: int | None = field(None, "training rows an update sees; 0 means all (default: min(512, ceil(n_train / 2)))", lambda v: v is None or v >= 0, "must not be negative")
+    batch_size: int | None = field(
+        None,
+        "training rows an update sees; 0 means all (default: min(512, ceil(n_train / 2)))",
+        lambda v: v is None or v >= 0,
+        "must not be negative",
+    )
     # The length of training and what is written down.
     num_steps: int = number(100_000, "most updates the run may take")
-    eval_every: int = number(200, "updates between evaluations of the full tables, after 1, 2, 5, 10, 20, 50, ...")
-    stop_after: int = amount(10, "stop once this many evaluations in a row have 99% validation accuracy; 0 means never")
+    eval_every: int = number(
+        200, "updates between evaluations of the full tables, after 1, 2, 5, 10, 20, 50, ..."
+    )
+    stop_after: int = amount(
+        10, "stop once this many evaluations in a row have 99% validation accuracy; 0 means never"
+    )
     snapshots: bool = field(False, "keep the embedding and output matrices at log-spaced updates")
-    precision: Literal["float32", "tf32", "bf16"] = field("float32", "precision of matrix products where the device has a choice")
+    precision: Literal["float32", "tf32", "bf16"] = field(
+        "float32", "precision of matrix products where the device has a choice"
+    )
 
     def __post_init__(self):
         for spec in dataclasses.fields(self):
@@ -105,11 +169,19 @@ class Run:
         if self.d_model % self.n_heads:
             raise GrokError(f"n_heads={self.n_heads} does not divide d_model={self.d_model}")
         if self.positions == "rotary" and self.d_model // self.n_heads % 2:
-            raise GrokError(f"positions=rotary turns pairs of coordinates, but a head is d_model / n_heads = {self.d_model // self.n_heads} wide: choose an even width")
+            raise GrokError(
+                f"positions=rotary turns pairs of coordinates, but a head is d_model / n_heads = {self.d_model // self.n_heads} wide: choose an even width"
+            )
         if (self.values == "file") != bool(self.table):
-            raise GrokError("values=file needs its file: give table=PATH.npz" if self.values == "file" else f"table={self.table!r} is read by values=file alone, but values={self.values}")
+            raise GrokError(
+                "values=file needs its file: give table=PATH.npz"
+                if self.values == "file"
+                else f"table={self.table!r} is read by values=file alone, but values={self.values}"
+            )
         if self.optimizer == "adam" and self.weight_decay:
-            raise GrokError(f"optimizer=adam has no weight decay, but weight_decay={self.weight_decay:g}: choose adamw, or weight_decay=0")
+            raise GrokError(
+                f"optimizer=adam has no weight decay, but weight_decay={self.weight_decay:g}: choose adamw, or weight_decay=0"
+            )
 
     @property
     def ff_width(self) -> int:
@@ -121,12 +193,15 @@ class Run:
         known = {spec.name for spec in dataclasses.fields(self)}
         for name in changes:
             if name not in known:
-                raise GrokError(f"a run has no field '{name}'; its fields are {', '.join(sorted(known))}")
+                raise GrokError(
+                    f"a run has no field '{name}'; its fields are {', '.join(sorted(known))}"
+                )
         return dataclasses.replace(self, **changes)
 
 
 def typed(spec: dataclasses.Field, value: Any) -> Any:
     """`value` checked against the type and the rule of a field of `Run`; whole floats become ints where ints are due."""
+
     def wrong(what):
         return GrokError(f"{spec.name}={value!r} {what}")
 
@@ -166,9 +241,13 @@ class Experiment:
     def __post_init__(self):
         object.__setattr__(self, "runs", tuple(self.runs))
         if not re.fullmatch(r"(?!\.)[\w.=+^-]+", self.name):
-            raise GrokError(f"experiment name '{self.name[:LONGEST_NAME]}' must be letters, digits and . _ = + ^ - and not begin with a dot")
+            raise GrokError(
+                f"experiment name '{self.name[:LONGEST_NAME]}' must be letters, digits and . _ = + ^ - and not begin with a dot"
+            )
         if len(self.name.encode()) > LONGEST_NAME:
-            raise GrokError(f"experiment name '{self.name[:40]}...' is longer than {LONGEST_NAME} bytes: choose a shorter one with --name")
+            raise GrokError(
+                f"experiment name '{self.name[:40]}...' is longer than {LONGEST_NAME} bytes: choose a shorter one with --name"
+            )
         if not self.runs:
             raise GrokError(f"experiment '{self.name}' has no runs")
 
@@ -177,20 +256,48 @@ class Experiment:
 
         A label that spoke of a field whose value has changed is dropped.
         """
-        words = "-".join(f"{key}={value}" for key, value in changes.items()).replace("*", ".times.").replace("/", ".over.")
+        words = (
+            "-".join(f"{key}={value}" for key, value in changes.items())
+            .replace("*", ".times.")
+            .replace("/", ".over.")
+        )
         suffix = f"-{words}" if changes else ""
-        runs = tuple(relabelled(run, run.replace(**changes), "label" in changes) for run in self.runs)
-        return dataclasses.replace(self, name=name or self.name + re.sub(r"[^\w.=+^-]", "_", suffix), runs=runs)
+        runs = tuple(
+            relabelled(run, run.replace(**changes), "label" in changes) for run in self.runs
+        )
+        return dataclasses.replace(
+            self, name=name or self.name + re.sub(r"[^\w.=+^-]", "_", suffix), runs=runs
+        )
 
 
 def relabelled(before: Run, after: Run, given: bool) -> Run:
     """A run after an override, without its label if that may no longer be true."""
-    told = ("optimizer", "weight_decay", "decay_form", "learning_rate", "batch_size", "dropout", "weight_noise", "update_noise", "schedule",
-            "positions", "values", "bins", "base", "frequencies", "table", "train_table", "tied")
+    told = (
+        "optimizer",
+        "weight_decay",
+        "decay_form",
+        "learning_rate",
+        "batch_size",
+        "dropout",
+        "weight_noise",
+        "update_noise",
+        "schedule",
+        "positions",
+        "values",
+        "bins",
+        "base",
+        "frequencies",
+        "table",
+        "train_table",
+        "tied",
+    )
     changed = any(getattr(before, name) != getattr(after, name) for name in told)
     return after.replace(label="") if changed and not given else after
 
 
 def grid(base: Run, **values: Iterable[Any]) -> list[Run]:
     """Every combination of the listed field values, in the order of a nested loop (last field fastest)."""
-    return [base.replace(**dict(zip(values, combination))) for combination in itertools.product(*values.values())]
+    return [
+        base.replace(**dict(zip(values, combination)))
+        for combination in itertools.product(*values.values())
+    ]

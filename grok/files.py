@@ -11,7 +11,15 @@ from pathlib import Path
 from grok.experiment import GrokError
 
 FULL_DISK = "the disk that holds {folder} is full; what was saved before is intact: free some space and run the same command again"
-NOT_ARRAYS = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)  # what NumPy raises for an .npz file that is none, or torn
+NOT_ARRAYS = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)  # what NumPy raises for an .npz file that is none, or torn
 
 
 @contextlib.contextmanager
@@ -22,8 +30,19 @@ def disk_errors(folder: Path, option: str = "--results DIR"):
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise GrokError(FULL_DISK.format(folder=folder)) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.ENOENT, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG):
-            raise GrokError(f"cannot write to {folder} ({error.strerror}): choose another place with {option}") from error
+        if error.errno in (
+            errno.EACCES,
+            errno.EPERM,
+            errno.ENOENT,
+            errno.EROFS,
+            errno.ENOTDIR,
+            errno.EEXIST,
+            errno.EISDIR,
+            errno.ENAMETOOLONG,
+        ):
+            raise GrokError(
+                f"cannot write to {folder} ({error.strerror}): choose another place with {option}"
+            ) from error
         raise
     except ValueError as error:  # Orbax reports a full disk in words.
         if "RESOURCE_EXHAUSTED" in str(error) or "No space left" in str(error):
@@ -53,5 +72,7 @@ def claim(folder: Path):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise GrokError(f"another process is training into {folder}: wait for it, or choose another place with --results DIR") from None
+            raise GrokError(
+                f"another process is training into {folder}: wait for it, or choose another place with --results DIR"
+            ) from None
         yield

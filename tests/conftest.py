@@ -14,18 +14,23 @@ import pandas as pd
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from grok import provenance, results
-from grok.dataset import effective_batch_size, make_dataset
 from grok.experiment import Experiment, Run
-from grok.train import TRACED, Data, init_state, make_program
+from grok.store import provenance, results
+from grok.task.dataset import effective_batch_size, make_dataset
+from grok.training.program import TRACED, Data, make_program
+from grok.training.update import init_state
 
-jitted_init = jax.jit(init_state, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
+jitted_init = jax.jit(
+    init_state, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0}
+)
 
 
 @pytest.fixture(scope="session")
 def tiny():
     """A run that compiles and trains in no time: x+y over Z7, one narrow block."""
-    return Run(operation="x+y", structure="Z7", n_layers=1, n_heads=2, d_model=8, d_ff=16, num_steps=100)
+    return Run(
+        operation="x+y", structure="Z7", n_layers=1, n_heads=2, d_model=8, d_ff=16, num_steps=100
+    )
 
 
 @pytest.fixture(scope="session")
@@ -36,10 +41,24 @@ def on_device():
         dataset = make_dataset(run)
         train_rows_N = np.zeros(len(dataset.answer_N), np.int32)
         train_rows_N[: dataset.n_train] = dataset.train_rows
-        data = Data(dataset.answer_N, dataset.kind_N, train_rows_N, dataset.n_train, effective_batch_size(run, dataset.n_train), dataset.features)
+        data = Data(
+            dataset.answer_N,
+            dataset.kind_N,
+            train_rows_N,
+            dataset.n_train,
+            effective_batch_size(run, dataset.n_train),
+            dataset.features,
+        )
         numbers = {name: jnp.asarray(getattr(run, name)) for name in TRACED}
         program = make_program(run, dataset)
-        return SimpleNamespace(run=run, dataset=dataset, program=program, numbers=numbers, data=jax.tree.map(jnp.asarray, data), state=jitted_init(program, numbers, dataset.features))
+        return SimpleNamespace(
+            run=run,
+            dataset=dataset,
+            program=program,
+            numbers=numbers,
+            data=jax.tree.map(jnp.asarray, data),
+            state=jitted_init(program, numbers, dataset.features),
+        )
 
     return build
 
@@ -51,12 +70,37 @@ def write_results(tmp_path, monkeypatch):
 
     def write(runs, arrays, val=lambda number: 1.0, keep_params=False):
         folder = tmp_path / "written"
-        results.begin(folder, Experiment(name="written", runs=tuple(runs), keep_params=keep_params), {"processes": 1})
+        results.begin(
+            folder,
+            Experiment(name="written", runs=tuple(runs), keep_params=keep_params),
+            {"processes": 1},
+        )
         rows, curves = [], []
         for number, (run, kept) in enumerate(zip(runs, arrays)):
-            metrics = np.array([[{"train_accuracy": 1.0, "val_accuracy": val(number), "val_fresh_accuracy": val(number)}.get(name, 0.0) for name in results.METRICS]])
-            curves.append(results.curves_table(np.array([number]), np.array([run.num_steps]), metrics).head(int(kept is not None)))
-            rows.append({"run": number, **dataclasses.asdict(run), **results.outcome(curves[-1], run, False, kept is not None)})
+            metrics = np.array(
+                [
+                    [
+                        {
+                            "train_accuracy": 1.0,
+                            "val_accuracy": val(number),
+                            "val_fresh_accuracy": val(number),
+                        }.get(name, 0.0)
+                        for name in results.METRICS
+                    ]
+                ]
+            )
+            curves.append(
+                results.curves_table(np.array([number]), np.array([run.num_steps]), metrics).head(
+                    int(kept is not None)
+                )
+            )
+            rows.append(
+                {
+                    "run": number,
+                    **dataclasses.asdict(run),
+                    **results.outcome(curves[-1], run, False, kept is not None),
+                }
+            )
             if kept is not None:
                 results.write_arrays(folder, results.arrays_name(number), kept)
         results.write_tables(folder, results.runs_table(rows), pd.concat(curves, ignore_index=True))
@@ -69,8 +113,12 @@ def write_results(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def quick_compilation(tmp_path_factory):
     """JAX's settings, by name, with which the same tiny program is compiled once, and fast rather than well."""
-    return {"jax_disable_most_optimizations": True, "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-            "jax_persistent_cache_min_compile_time_secs": 0.0, "jax_persistent_cache_min_entry_size_bytes": 0}
+    return {
+        "jax_disable_most_optimizations": True,
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_persistent_cache_min_entry_size_bytes": 0,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -89,12 +137,23 @@ def quick_sweeps(quick_compilation):
 def start_grok(quick_compilation):
     """(arguments of python -m grok) -> a running process with its output in pipes; whatever still runs is killed at the end."""
     started = []
-    environment = os.environ | {name.upper(): str(value) for name, value in quick_compilation.items()}
+    environment = os.environ | {
+        name.upper(): str(value) for name, value in quick_compilation.items()
+    }
 
     def start(*arguments) -> subprocess.Popen:
         command = [sys.executable, "-m", "grok", *map(str, arguments)]
         root = Path(__file__).parent.parent
-        started.append(subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        started.append(
+            subprocess.Popen(
+                command,
+                cwd=root,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
         return started[-1]
 
     yield start
@@ -112,14 +171,28 @@ def numpy_logits():
 
 def reference_logits(params, tokens_BT, arch):
     params = jax.tree.map(lambda p: np.asarray(p, np.float64), params)
-    return np.stack([reference_sequence(params, tokens_T, arch)[-arch.n_answers:] for tokens_T in np.asarray(tokens_BT)])
+    return np.stack(
+        [
+            reference_sequence(params, tokens_T, arch)[-arch.n_answers :]
+            for tokens_T in np.asarray(tokens_BT)
+        ]
+    )
 
 
 def reference_sequence(params, tokens_T, arch):
     """Logits [T, V] of one sequence, from the equations of the paper (section A.1.2)."""
     d = arch.d_model
-    position_TD = [[np.sin(t / 10000 ** (i / d)) if i % 2 == 0 else np.cos(t / 10000 ** ((i - 1) / d)) for i in range(d)] for t in range(len(tokens_T))]
-    added = {"sinusoidal": np.array(position_TD), "learned": params.get("positions", {}).get("table")}
+    position_TD = [
+        [
+            np.sin(t / 10000 ** (i / d)) if i % 2 == 0 else np.cos(t / 10000 ** ((i - 1) / d))
+            for i in range(d)
+        ]
+        for t in range(len(tokens_T))
+    ]
+    added = {
+        "sinusoidal": np.array(position_TD),
+        "learned": params.get("positions", {}).get("table"),
+    }
     x_TD = params["embedding"][tokens_T] + added.get(arch.positions, 0)
     for layer in range(arch.n_layers):
         x_TD = reference_block(params[f"block{layer}"], x_TD, arch)
@@ -132,7 +205,9 @@ def reference_block(block, x_TD, arch):
     attention_in = layer_norm(x_TD, block["ln1"]) if arch.norm == "pre" else x_TD
     h_TD = x_TD + reference_attention(block, attention_in, arch)
     h_TD = layer_norm(h_TD, block["ln1"]) if arch.norm == "post" else h_TD
-    hidden_TF = (layer_norm(h_TD, block["ln2"]) if arch.norm == "pre" else h_TD) @ block["w_in"]["kernel"]
+    hidden_TF = (layer_norm(h_TD, block["ln2"]) if arch.norm == "pre" else h_TD) @ block["w_in"][
+        "kernel"
+    ]
     out_TD = h_TD + ACTIVATIONS[arch.activation](hidden_TF) @ block["w_out"]["kernel"]
     return layer_norm(out_TD, block["ln2"]) if arch.norm == "post" else out_TD
 
@@ -142,7 +217,10 @@ def reference_attention(block, x_TD, arch):
     attended_TD = np.zeros_like(x_TD)
     for h in range(arch.n_heads):
         head = slice(h * arch.d_head, (h + 1) * arch.d_head)
-        q_TK, k_TK = (turned(m_TD[:, head]) if arch.positions == "rotary" else m_TD[:, head] for m_TD in (q_TD, k_TD))
+        q_TK, k_TK = (
+            turned(m_TD[:, head]) if arch.positions == "rotary" else m_TD[:, head]
+            for m_TD in (q_TD, k_TD)
+        )
         for t in range(len(x_TD)):
             scores = k_TK[: t + 1] @ q_TK[t] / np.sqrt(arch.d_head)
             weights = np.exp(scores - scores.max())
@@ -160,7 +238,10 @@ def turned(x_TK):
 
 def layer_norm(x_TD, ln):
     centred_TD = x_TD - x_TD.mean(-1, keepdims=True)
-    return centred_TD / np.sqrt((centred_TD**2).mean(-1, keepdims=True) + 1e-5) * ln["scale"] + ln["bias"]
+    return (
+        centred_TD / np.sqrt((centred_TD**2).mean(-1, keepdims=True) + 1e-5) * ln["scale"]
+        + ln["bias"]
+    )
 
 
 def gelu(x):

@@ -1,6 +1,6 @@
 """Write requirements.lock: the exact packages each tested Python gets, with markers where they differ (`make lock`).
 
-    python tests/lock.py python3.11 python3.12 python3.13
+python tests/lock.py python3.11 python3.12 python3.13
 """
 
 import subprocess
@@ -16,9 +16,18 @@ def resolved(python: str) -> tuple[str, set[str]]:
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([python, "-m", "venv", folder], check=True)
         inside = f"{folder}/bin/python"
-        subprocess.run([inside, "-m", "pip", "install", "-q", "-r", str(ROOT / "requirements.txt")], check=True)
-        version = subprocess.run([inside, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], check=True, capture_output=True, text=True)
-        frozen = subprocess.run([inside, "-m", "pip", "freeze", "-q"], check=True, capture_output=True, text=True)
+        subprocess.run(
+            [inside, "-m", "pip", "install", "-q", "-r", str(ROOT / "requirements.txt")], check=True
+        )
+        version = subprocess.run(
+            [inside, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        frozen = subprocess.run(
+            [inside, "-m", "pip", "freeze", "-q"], check=True, capture_output=True, text=True
+        )
     return version.stdout.strip(), set(frozen.stdout.split())
 
 
@@ -27,7 +36,11 @@ def main(pythons: list[str]) -> None:
     lines = {}
     for pin in sorted(set().union(*pins.values()), key=str.lower):
         having = [version for version, found in pins.items() if pin in found]
-        marker = "" if len(having) == len(pins) else " ; " + " or ".join(f"python_version == '{version}'" for version in having)
+        marker = (
+            ""
+            if len(having) == len(pins)
+            else " ; " + " or ".join(f"python_version == '{version}'" for version in having)
+        )
         lines[pin] = pin + marker
     header = "# Made by `make lock` from requirements.txt; not edited by hand.\n"
     (ROOT / "requirements.lock").write_text(header + "\n".join(lines.values()) + "\n")

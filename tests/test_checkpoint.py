@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grok import results
-from grok.checkpoint import Checkpoints
 from grok.experiment import Experiment, GrokError, Run
-from grok.sweep import Interrupted, Options, train_experiment
+from grok.store import results
+from grok.training.checkpoint import Checkpoints
+from grok.training.sweep import Interrupted, Options, train_experiment
 
 KILLS = 10
 # After a failed read Orbax closes its event loop while TensorStore's threads still answer into it.
@@ -24,24 +24,45 @@ experiment = Experiment(name="tiny", runs=[base.replace(seed=seed, num_steps=ste
 """
 DATA = "**/d/*"
 DAMAGES = {  # what may be wrong with a checkpoint: the files, and what happened to them
-    "truncated data": (f"arrays/{DATA}", lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])),
-    "flipped byte": (f"arrays/{DATA}", lambda path: path.write_bytes(path.read_bytes()[:-9] + bytes([path.read_bytes()[-9] ^ 1]) + path.read_bytes()[-8:])),
+    "truncated data": (
+        f"arrays/{DATA}",
+        lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    ),
+    "flipped byte": (
+        f"arrays/{DATA}",
+        lambda path: path.write_bytes(
+            path.read_bytes()[:-9] + bytes([path.read_bytes()[-9] ^ 1]) + path.read_bytes()[-8:]
+        ),
+    ),
     "missing data": (f"arrays/{DATA}", lambda path: path.unlink()),
     "empty manifest": ("arrays/manifest.ocdbt", lambda path: path.write_bytes(b"")),
     "truncated facts": ("facts/metadata", lambda path: path.write_text(path.read_text()[:-20])),
-    "changed facts": ("facts/metadata", lambda path: path.write_text(path.read_text().replace('"group": 1', '"group": 0'))),
+    "changed facts": (
+        "facts/metadata",
+        lambda path: path.write_text(path.read_text().replace('"group": 1', '"group": 0')),
+    ),
     "missing facts": ("facts/metadata", lambda path: path.unlink()),
 }
 
 
 def state(number):
     rng = np.random.default_rng(number)
-    return {"state_000": rng.normal(size=(2, 40)).astype(np.float32), "state_001": np.array([number, 7], np.int32), "curve_run": np.zeros(0, np.int32),
-            "curve_metrics": np.array([[np.nan, np.inf, -0.0]], np.float32)}
+    return {
+        "state_000": rng.normal(size=(2, 40)).astype(np.float32),
+        "state_001": np.array([number, 7], np.int32),
+        "curve_run": np.zeros(0, np.int32),
+        "curve_metrics": np.array([[np.nan, np.inf, -0.0]], np.float32),
+    }
 
 
 def facts(number):
-    return {"group": 1, "lanes": [3, -1], "queue": [4, 5], "run_updates": number, "outcomes": {"0": {"status": "grokked", "steps_to_val_99": None, "final_val_loss": 0.1}}}
+    return {
+        "group": 1,
+        "lanes": [3, -1],
+        "queue": [4, 5],
+        "run_updates": number,
+        "outcomes": {"0": {"status": "grokked", "steps_to_val_99": None, "final_val_loss": 0.1}},
+    }
 
 
 @pytest.fixture
@@ -67,7 +88,9 @@ def assert_is(checkpoint, number):
     assert found == facts(number)
     assert arrays.keys() == state(number).keys()
     for name, array in state(number).items():
-        assert arrays[name].shape == array.shape and (arrays[name].dtype == array.dtype or not array.size)
+        assert arrays[name].shape == array.shape and (
+            arrays[name].dtype == array.dtype or not array.size
+        )
         assert np.asarray(arrays[name]).tobytes() == array.tobytes(), name
 
 
@@ -109,7 +132,12 @@ def test_damaged_checkpoints_only_are_refused_in_one_line(folder):
     damage(folder / "3", "truncated data")
     damage(folder / "2", "truncated facts")
     for _ in range(2):  # the same command again must not find an empty folder and begin anew
-        with pytest.warns(UserWarning), pytest.raises(GrokError, match="no checkpoint in .* can be read: move the results folder away") as refusal:
+        with (
+            pytest.warns(UserWarning),
+            pytest.raises(
+                GrokError, match="no checkpoint in .* can be read: move the results folder away"
+            ) as refusal,
+        ):
             restored(folder)
         assert "\n" not in str(refusal.value)
 
@@ -121,7 +149,9 @@ def test_a_checkpoint_that_was_being_written_is_ignored(folder):
 
 def test_a_full_disk_gives_one_line_and_keeps_the_last_checkpoint(folder, monkeypatch):
     """TensorStore reports a full disk with a ValueError of its own, from a thread, at the next save or at the end."""
-    full = ValueError("RESOURCE_EXHAUSTED: Error writing \"state_037/0\" in OCDBT database: Failed to write 389524 bytes to file 5: No space left on device [os_error_code='28']")
+    full = ValueError(
+        "RESOURCE_EXHAUSTED: Error writing \"state_037/0\" in OCDBT database: Failed to write 389524 bytes to file 5: No space left on device [os_error_code='28']"
+    )
 
     def fail(*_arguments, **_options):
         raise full
@@ -142,9 +172,21 @@ def test_a_full_disk_gives_one_line_and_keeps_the_last_checkpoint(folder, monkey
 
 @pytest.mark.usefixtures("quick_sweeps")
 def test_a_sweep_goes_on_exactly_from_the_checkpoint_before_a_torn_one(tmp_path):
-    base = Run(operation="x+y", structure="Z7", n_layers=1, n_heads=2, d_model=8, d_ff=16, batch_size=8, num_steps=30, eval_every=10)
+    base = Run(
+        operation="x+y",
+        structure="Z7",
+        n_layers=1,
+        n_heads=2,
+        d_model=8,
+        d_ff=16,
+        batch_size=8,
+        num_steps=30,
+        eval_every=10,
+    )
     experiment = Experiment(name="tiny", runs=(base, base.replace(seed=1)))
-    undisturbed = results.load(train_experiment(experiment, Options(tmp_path / "undisturbed", slots=1)))
+    undisturbed = results.load(
+        train_experiment(experiment, Options(tmp_path / "undisturbed", slots=1))
+    )
     for _ in range(2):
         with pytest.raises(Interrupted):
             train_experiment(experiment, Options(tmp_path / "torn", slots=1, time_limit=0))
@@ -153,7 +195,11 @@ def test_a_sweep_goes_on_exactly_from_the_checkpoint_before_a_torn_one(tmp_path)
     damage(checkpoints / "2", "truncated data")
     with pytest.warns(UserWarning, match="checkpoint 2 in .* is damaged"):
         found = results.load(train_experiment(experiment, Options(tmp_path / "torn", slots=1)))
-    assert [session["run_updates_before"] for session in found.description["sessions"]] == [0, 10, 10], "it went on from the first"
+    assert [session["run_updates_before"] for session in found.description["sessions"]] == [
+        0,
+        10,
+        10,
+    ], "it went on from the first"
     pd.testing.assert_frame_equal(found.runs, undisturbed.runs, check_exact=True)
     pd.testing.assert_frame_equal(found.curves, undisturbed.curves, check_exact=True)
 
@@ -175,12 +221,16 @@ def kill_after(process, checkpoints, saved, seconds):
     time.sleep(seconds)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL, "it ended before it could be killed: train for longer"
+    assert process.returncode == -signal.SIGKILL, (
+        "it ended before it could be killed: train for longer"
+    )
 
 
 def run_updates_of_newest(checkpoints):
     """The updates that were done when the newest checkpoint was saved, from its file."""
-    return json.loads((checkpoints / str(newest(checkpoints)) / "facts" / "metadata").read_text())["run_updates"]
+    return json.loads((checkpoints / str(newest(checkpoints)) / "facts" / "metadata").read_text())[
+        "run_updates"
+    ]
 
 
 @pytest.mark.slow
@@ -188,7 +238,17 @@ def test_killed_ten_times_gives_the_files_of_an_undisturbed_run(tmp_path, start_
     (tmp_path / "tiny.py").write_text(CONFIG)
 
     def start(name):
-        return start_grok("train", tmp_path / "tiny.py", "--results", tmp_path / name, "--checkpoint-every", "0", "--slots", "2", "--no-figures")
+        return start_grok(
+            "train",
+            tmp_path / "tiny.py",
+            "--results",
+            tmp_path / name,
+            "--checkpoint-every",
+            "0",
+            "--slots",
+            "2",
+            "--no-figures",
+        )
 
     undisturbed = start("undisturbed")
     assert undisturbed.wait(timeout=100) == 0
@@ -204,7 +264,13 @@ def test_killed_ten_times_gives_the_files_of_an_undisturbed_run(tmp_path, start_
     pd.testing.assert_frame_equal(found.runs, expected.runs, check_exact=True)
     pd.testing.assert_frame_equal(found.curves, expected.curves, check_exact=True)
     for number in range(4):
-        np.testing.assert_array_equal(found.arrays(number)["unembedding"], expected.arrays(number)["unembedding"])
+        np.testing.assert_array_equal(
+            found.arrays(number)["unembedding"], expected.arrays(number)["unembedding"]
+        )
     assert KILLS - 2 <= len(found.description["sessions"]) <= KILLS + 1
-    assert found.description["sessions"][-1]["run_updates_before"] == saved > 0, "it went on from the newest checkpoint"
-    assert {path.name for path in found.folder.iterdir()} == {path.name for path in expected.folder.iterdir()}, "nothing half-written is left"
+    assert found.description["sessions"][-1]["run_updates_before"] == saved > 0, (
+        "it went on from the newest checkpoint"
+    )
+    assert {path.name for path in found.folder.iterdir()} == {
+        path.name for path in expected.folder.iterdir()
+    }, "nothing half-written is left"

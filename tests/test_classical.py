@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from grok.analysis import classical
 from grok.analysis.classical import accuracies, bilinear, compare, moment_matched, with_products
 from grok.experiment import GrokError
-from grok.operations import table
+from grok.task.operations import table
 
 P = 23
 
@@ -32,18 +32,25 @@ def test_circles_generalise_through_products_and_nothing_else_does(rows):
     found = compare(vectors, *rows, models=models).set_index(["features", "model"])
     accuracy, x, y, z, train = found["val_accuracy"], *rows
     assert len(found) == 3 * 4 and found["converged"].all()
-    assert found["chance"].unique() == pytest.approx(sum((z[train] == c).mean() * (z[~train] == c).mean() for c in range(P)))
+    assert found["chance"].unique() == pytest.approx(
+        sum((z[train] == c).mean() * (z[~train] == c).mean() for c in range(P))
+    )
     assert accuracy["circles", "logistic, bilinear"] > 2 * found["elimination"].iloc[0]
     assert accuracy["circles", "logistic, products"] > 0.2
     assert accuracy[["random", "one_hot"]].max() < 0.1
-    assert accuracy.xs("logistic", level="model").max() < 0.1  # a sum of a term of x and one of y cannot say x + y
+    assert (
+        accuracy.xs("logistic", level="model").max() < 0.1
+    )  # a sum of a term of x and one of y cannot say x + y
 
 
 def test_every_model_learns_its_training_rows():
     found = table("x^2+y^2", "Z13")
     train_N = np.arange(169) % 5 > 0
     frame = compare({"circles": circles(13)}, found.x_N, found.y_N, found.z_N, train_N)
-    assert frame["model"].tolist() == list(classical.MODELS) and (frame["train_accuracy"] > frame["chance"] + 0.1).all()
+    assert (
+        frame["model"].tolist() == list(classical.MODELS)
+        and (frame["train_accuracy"] > frame["chance"] + 0.1).all()
+    )
 
 
 def test_elimination_guesses_among_the_answers_seen_beside_neither_operand(rows):
@@ -58,13 +65,22 @@ def test_elimination_guesses_among_the_answers_seen_beside_neither_operand(rows)
 
 def test_what_is_linear_in_products_does_not_depend_on_the_basis(rows, monkeypatch):
     """At the optimum: where a solver stops short of it hangs on the machine's arithmetic."""
-    monkeypatch.setitem(classical.MODELS, "logistic, bilinear", (bilinear, lambda seed: LogisticRegression(tol=1e-8, max_iter=10_000)))
+    monkeypatch.setitem(
+        classical.MODELS,
+        "logistic, bilinear",
+        (bilinear, lambda seed: LogisticRegression(tol=1e-8, max_iter=10_000)),
+    )
     rotation, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(6, 6)))
-    plain, turned = (compare({"c": W}, *rows, models=["logistic, bilinear"])["val_accuracy"].item() for W in (circles(P), circles(P) @ rotation))
+    plain, turned = (
+        compare({"c": W}, *rows, models=["logistic, bilinear"])["val_accuracy"].item()
+        for W in (circles(P), circles(P) @ rotation)
+    )
     assert abs(plain - turned) <= 2 / 212  # two of the 212 validation rows
     x, y = rows[:2]
     products = with_products(circles(P), x, y)[:, 12:]
-    np.testing.assert_allclose(products[:, :3] - products[:, 3:], circles(P)[(x + y) % P, :3], atol=1e-12)  # cos x cos y - sin x sin y
+    np.testing.assert_allclose(
+        products[:, :3] - products[:, 3:], circles(P)[(x + y) % P, :3], atol=1e-12
+    )  # cos x cos y - sin x sin y
     outer = bilinear(circles(P), x, y)[:, 12:]
     sine, *_ = np.linalg.lstsq(outer, circles(P)[(x + y) % P], rcond=None)
     np.testing.assert_allclose(outer @ sine, circles(P)[(x + y) % P], atol=1e-10)  # the sines too
@@ -72,7 +88,11 @@ def test_what_is_linear_in_products_does_not_depend_on_the_basis(rows, monkeypat
 
 @pytest.mark.parametrize("shape", [(30, 6), (13, 20)])
 def test_random_vectors_have_the_moments_of_the_originals(shape):
-    W = np.random.default_rng(3).normal(size=shape) @ np.random.default_rng(4).normal(size=(shape[1],) * 2) + 2
+    W = (
+        np.random.default_rng(3).normal(size=shape)
+        @ np.random.default_rng(4).normal(size=(shape[1],) * 2)
+        + 2
+    )
     first, other = moment_matched(W, 0), moment_matched(W, 1)
     np.testing.assert_allclose(first.mean(axis=0), W.mean(axis=0), atol=1e-10)
     np.testing.assert_allclose(np.cov(first.T), np.cov(W.T), atol=1e-9)
@@ -92,7 +112,10 @@ def test_validation_rows_are_never_fitted(rows):
 
     found = accuracies(Spy(), np.arange(len(z), dtype=float)[:, None], z, train)
     assert seen == {"rows": np.flatnonzero(train).tolist(), "answers": z[train].tolist()}
-    assert (found["train_accuracy"], found["val_accuracy"]) == ((z[train] == 3).mean(), (z[~train] == 3).mean())
+    assert (found["train_accuracy"], found["val_accuracy"]) == (
+        (z[train] == 3).mean(),
+        (z[~train] == 3).mean(),
+    )
 
 
 def test_a_fit_that_stops_short_says_so(rows, monkeypatch):

@@ -13,9 +13,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from grok import results, slots, sweep
 from grok.__main__ import main
 from grok.experiment import Experiment, Run
+from grok.store import results
+from grok.training import slots, sweep
 
 ROOT = Path(__file__).parent.parent
 CONFIG = """
@@ -70,7 +71,13 @@ def test_operations_lists_all_seventeen_with_domain_and_rows(capsys):
     assert re.split(r"\s{2,}|\s(?=rows)", lines[0].strip())[:3] == ["operation", "domain", "rows"]
     found = {re.search(r"^\s*(.*?)\s+x, y in", line)[1]: line for line in lines[1:]}
     assert len(found) == 17
-    for name, rows, structure in (("x+y", 9409, "Z97"), ("x/y", 9312, "Z97"), ("x/y if y odd else x-y", 9409, "Z97"), ("xyx^-1", 14400, "S5"), ("x^3+xy^2+y", 9409, "Z97")):
+    for name, rows, structure in (
+        ("x+y", 9409, "Z97"),
+        ("x/y", 9312, "Z97"),
+        ("x/y if y odd else x-y", 9409, "Z97"),
+        ("xyx^-1", 14400, "S5"),
+        ("x^3+xy^2+y", 9409, "Z97"),
+    ):
         assert re.search(rf"in {structure}\b.* {rows} ", found[name]), found[name]
 
 
@@ -78,13 +85,18 @@ def test_a_table_is_csv_of_element_indices(capsys):
     assert main(["table", "x/y", "--structure", "Z7"]) == 0
     rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
     assert rows[0] == ["x", "y", "z"]
-    assert {tuple(map(int, row)) for row in rows[1:]} == {(z * y % 7, y, z) for y in range(1, 7) for z in range(7)}
+    assert {tuple(map(int, row)) for row in rows[1:]} == {
+        (z * y % 7, y, z) for y in range(1, 7) for z in range(7)
+    }
     assert len(rows) == 1 + 7 * 6
 
 
 def test_the_table_of_a_group_is_not_that_of_a_ring(capsys):
     assert main(["table", "xy", "--structure", "S3"]) == 0
-    rows = [tuple(map(int, row)) for row in itertools.islice(csv.reader(io.StringIO(capsys.readouterr().out)), 1, None)]
+    rows = [
+        tuple(map(int, row))
+        for row in itertools.islice(csv.reader(io.StringIO(capsys.readouterr().out)), 1, None)
+    ]
     z = {(x, y): z for x, y, z in rows}
     assert len(z) == 36 and all(len({z[x, y] for y in range(6)}) == 6 for x in range(6))
     assert any(z[x, y] != z[y, x] for x, y in z), "S3 does not commute"
@@ -112,9 +124,19 @@ def test_help_shows_every_field_with_its_unit_and_default(capsys, monkeypatch):
         text = re.search(rf" {flag}[ ,](.*?)(?= --[a-z]|$)", said)
         assert text, f"{flag} is missing"
         assert " ".join(spec.metadata["help"].split())[:60] in said, flag
-    for flag, default in (("--num-steps N most updates the run may take", "100000"), ("--learning-rate X peak learning rate", "0.001"), ("--operation TEXT expression", "'x/y'")):
+    for flag, default in (
+        ("--num-steps N most updates the run may take", "100000"),
+        ("--learning-rate X peak learning rate", "0.001"),
+        ("--operation TEXT expression", "'x/y'"),
+    ):
         assert flag in said and f"(default: {default})" in said[said.index(flag) :][:200]
-    for flag in ("--results DIR", "--time-limit SECONDS", "--coordinator HOST:PORT", "--modulus N", "--slots N"):
+    for flag in (
+        "--results DIR",
+        "--time-limit SECONDS",
+        "--coordinator HOST:PORT",
+        "--modulus N",
+        "--slots N",
+    ):
         assert flag in said
 
 
@@ -123,21 +145,66 @@ def test_help_lists_the_commands(capsys):
         main(["--help"])
     assert end.value.code == 0
     said = capsys.readouterr().out
-    assert all(re.search(rf"^\s+{command}\s+\w", said, re.MULTILINE) for command in ("operations", "table", "train", "figures", "bench"))
+    assert all(
+        re.search(rf"^\s+{command}\s+\w", said, re.MULTILINE)
+        for command in ("operations", "table", "train", "figures", "bench")
+    )
 
 
 # --- Overrides ---
 
 
 def test_overrides_are_typed_and_name_the_folder(config, asked, capsys):
-    status = main(["train", str(config), *"--modulus 31 --num-steps 200 --weight-decay 1 --d-ff 24 --snapshots --norm pre --label long".split()])
+    status = main(
+        [
+            "train",
+            str(config),
+            *[
+                "--modulus",
+                "31",
+                "--num-steps",
+                "200",
+                "--weight-decay",
+                "1",
+                "--d-ff",
+                "24",
+                "--snapshots",
+                "--norm",
+                "pre",
+                "--label",
+                "long",
+            ],
+        ]
+    )
     [(experiment, _)] = asked
     assert status == 75
     for run, seed in zip(experiment.runs, (0, 1), strict=True):
-        expected = Run(operation="x+y", structure="Z31", n_layers=1, n_heads=2, d_model=8, num_steps=200, eval_every=10, weight_decay=1.0, d_ff=24, snapshots=True, norm="pre", label="long", seed=seed)
+        expected = Run(
+            operation="x+y",
+            structure="Z31",
+            n_layers=1,
+            n_heads=2,
+            d_model=8,
+            num_steps=200,
+            eval_every=10,
+            weight_decay=1.0,
+            d_ff=24,
+            snapshots=True,
+            norm="pre",
+            label="long",
+            seed=seed,
+        )
         assert run == expected and type(run.weight_decay) is float and type(run.num_steps) is int
     assert experiment.name.startswith("tiny-")
-    assert set(experiment.name.removeprefix("tiny-").split("-")) == {"structure=Z31", "num_steps=200", "weight_decay=1.0", "d_ff=24", "snapshots=True", "norm=pre", "label=long"}
+    assert set(experiment.name.removeprefix("tiny-").split("-")) == {
+        "structure=Z31",
+        "num_steps=200",
+        "weight_decay=1.0",
+        "d_ff=24",
+        "snapshots=True",
+        "norm=pre",
+        "label=long",
+    }
     assert "stopped by the test; all is saved. To go on: python -m grok" in capsys.readouterr().err
 
 
@@ -146,15 +213,37 @@ def test_no_override_keeps_the_name_and_scale_reaches_the_config(config, asked):
     main(["train", str(config), "--scale", "paper", "--name", "other", "--seed", "7"])
     (small, _), (paper, _) = asked
     assert (small.name, small.scale, [run.seed for run in small.runs]) == ("tiny", "small", [0, 1])
-    assert (paper.name, paper.scale, [run.seed for run in paper.runs]) == ("other", "paper", [7] * 5)
+    assert (paper.name, paper.scale, [run.seed for run in paper.runs]) == (
+        "other",
+        "paper",
+        [7] * 5,
+    )
 
 
 def test_how_to_train_reaches_the_sweep(config, asked):
-    main(["train", str(config), "--slots", "3", "--time-limit", "90", "--checkpoint-every", "5", "--anew", "--results", "elsewhere"])
+    main(
+        [
+            "train",
+            str(config),
+            "--slots",
+            "3",
+            "--time-limit",
+            "90",
+            "--checkpoint-every",
+            "5",
+            "--anew",
+            "--results",
+            "elsewhere",
+        ]
+    )
     main(["train", str(config)])
     (_, given), (_, default) = asked
-    assert given == sweep.Options(Path("elsewhere"), slots=3, time_limit=90.0, checkpoint_every=5.0, anew=True)
-    assert default == sweep.Options(Path("results"), slots=None, time_limit=None, checkpoint_every=60.0, anew=False)
+    assert given == sweep.Options(
+        Path("elsewhere"), slots=3, time_limit=90.0, checkpoint_every=5.0, anew=True
+    )
+    assert default == sweep.Options(
+        Path("results"), slots=None, time_limit=None, checkpoint_every=60.0, anew=False
+    )
 
 
 # --- Mistakes ---
@@ -190,7 +279,9 @@ def test_how_to_train_reaches_the_sweep(config, asked):
         ("--time-limit", "--time-limit"),
     ],
 )
-def test_a_mistake_in_an_override_gives_one_line_and_leaves_nothing(config, capsys, tmp_path, flags, said):
+def test_a_mistake_in_an_override_gives_one_line_and_leaves_nothing(
+    config, capsys, tmp_path, flags, said
+):
     err = refused(capsys, "train", config, "--results", tmp_path / "results", *flags.split())
     assert said in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.py"], "nothing half-written"
@@ -203,9 +294,18 @@ def test_a_mistake_in_an_override_gives_one_line_and_leaves_nothing(config, caps
         ("experiment = 3", "does not define an experiment"),
         ("def experiment(:\n    pass", "line 1: SyntaxError"),
         ("import numpy\n\nexperiment = numpy.missing", "line 3: AttributeError"),
-        ("from grok.experiment import Run\nexperiment = Run(n_heads=3)", "n_heads=3 does not divide d_model=128"),
-        ("from grok.experiment import Experiment\nexperiment = Experiment(name='none', runs=[])", "'none' has no runs"),
-        ("from grok.experiment import Run\ndef experiment(scale):\n    return [Run()]", "does not define an experiment"),
+        (
+            "from grok.experiment import Run\nexperiment = Run(n_heads=3)",
+            "n_heads=3 does not divide d_model=128",
+        ),
+        (
+            "from grok.experiment import Experiment\nexperiment = Experiment(name='none', runs=[])",
+            "'none' has no runs",
+        ),
+        (
+            "from grok.experiment import Run\ndef experiment(scale):\n    return [Run()]",
+            "does not define an experiment",
+        ),
     ],
 )
 def test_a_config_that_defines_no_experiment_gives_one_line(config, capsys, tmp_path, text, said):
@@ -217,7 +317,9 @@ def test_a_config_that_defines_no_experiment_gives_one_line(config, capsys, tmp_
 
 def test_a_missing_config_gives_one_line_and_the_nearest_name(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert "did you mean configs/quickstart.py?" in refused(capsys, "train", "configs/quikstart.py", "--results", tmp_path / "results")
+    assert "did you mean configs/quickstart.py?" in refused(
+        capsys, "train", "configs/quikstart.py", "--results", tmp_path / "results"
+    )
     assert "there is no config" in refused(capsys, "train", tmp_path / "none.py")
     assert "there is no config" in refused(capsys, "train", tmp_path)
     (tmp_path / "notes.txt").write_text("not Python")
@@ -264,7 +366,9 @@ def test_ctrl_c_before_training_gives_one_line(config, capsys, monkeypatch):
 
     monkeypatch.setattr(sweep, "train_experiment", interrupted)
     assert main(["train", str(config)]) == 130
-    assert re.fullmatch(r"\n?grok: stopped; what was saved is intact[^\n]*\n", capsys.readouterr().err)
+    assert re.fullmatch(
+        r"\n?grok: stopped; what was saved is intact[^\n]*\n", capsys.readouterr().err
+    )
 
 
 def test_a_mistake_of_our_own_is_not_hidden(config, monkeypatch):
@@ -274,7 +378,9 @@ def test_a_mistake_of_our_own_is_not_hidden(config, monkeypatch):
 
 
 def test_a_real_process_ends_with_status_2_and_one_line(start_grok, tmp_path):
-    process = start_grok("train", "configs/quickstart.py", "--operation", "x+*y", "--results", tmp_path / "results")
+    process = start_grok(
+        "train", "configs/quickstart.py", "--operation", "x+*y", "--results", tmp_path / "results"
+    )
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (2, "")
     assert err == "grok: operation 'x+*y', position 3: expected x, y, a number or '(', found '*'\n"
@@ -286,26 +392,59 @@ def test_a_real_process_ends_with_status_2_and_one_line(start_grok, tmp_path):
 
 def test_make_train_trains_draws_and_says_where(tmp_path, quick_compilation):
     """With this interpreter for .venv, and .venv taken as made, so that nothing is installed."""
-    arguments = f"--modulus 7 --d-model 8 --n-heads 2 --num-steps 30 --eval-every 10 --results {tmp_path}"
-    environment = os.environ | {name.upper(): str(value) for name, value in quick_compilation.items()}
-    command = ["make", "--no-print-directory", "-o", ".venv/.done", "train", f"IN={sys.executable}", f"ARGS={arguments}"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200)
+    arguments = (
+        f"--modulus 7 --d-model 8 --n-heads 2 --num-steps 30 --eval-every 10 --results {tmp_path}"
+    )
+    environment = os.environ | {
+        name.upper(): str(value) for name, value in quick_compilation.items()
+    }
+    command = [
+        "make",
+        "--no-print-directory",
+        "-o",
+        ".venv/.done",
+        "train",
+        f"IN={sys.executable}",
+        f"ARGS={arguments}",
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200
+    )
     assert done.returncode == 0, done.stderr
     [folder] = tmp_path.iterdir()
     assert folder.name == "quickstart-d_model=8-n_heads=2-num_steps=30-eval_every=10-structure=Z7"
     table, places = done.stdout.splitlines()[:3], list(map(Path, done.stdout.splitlines()[3:]))
-    assert "AdamW, decay 1" in table[1] and "Adam, no decay" in table[2] and table[1].endswith("30 budget")
+    assert (
+        "AdamW, decay 1" in table[1]
+        and "Adam, no decay" in table[2]
+        and table[1].endswith("30 budget")
+    )
     assert all(place.exists() and folder in (place, *place.parents) for place in places)
     names = {place.name for place in places}
     assert {"runs.parquet", "curves.parquet", "arrays"} <= names
-    assert {f"quickstart{kind}.{suffix}" for kind in ("", "_loss", "_tsne") for suffix in ("png", "pdf")} <= names
-    assert (folder / "quickstart.png").read_bytes().startswith(b"\x89PNG") and (folder / "quickstart.pdf").read_bytes().startswith(b"%PDF")
+    assert {
+        f"quickstart{kind}.{suffix}" for kind in ("", "_loss", "_tsne") for suffix in ("png", "pdf")
+    } <= names
+    assert (folder / "quickstart.png").read_bytes().startswith(b"\x89PNG") and (
+        folder / "quickstart.pdf"
+    ).read_bytes().startswith(b"%PDF")
     loaded = results.load(folder)
-    assert loaded.complete and loaded.runs["optimizer"].tolist() == ["adamw", "adam"] and set(loaded.runs["structure"]) == {"Z7"}
+    assert (
+        loaded.complete
+        and loaded.runs["optimizer"].tolist() == ["adamw", "adam"]
+        and set(loaded.runs["structure"]) == {"Z7"}
+    )
     first = loaded.curves[loaded.curves["step"] == 1].reset_index(drop=True)
-    pd.testing.assert_frame_equal(first.iloc[[0]].drop(columns="run"), first.iloc[[1]].drop(columns="run").set_index(pd.Index([0])), rtol=1e-3)
+    pd.testing.assert_frame_equal(
+        first.iloc[[0]].drop(columns="run"),
+        first.iloc[[1]].drop(columns="run").set_index(pd.Index([0])),
+        rtol=1e-3,
+    )
 
 
 def test_make_alone_lists_the_targets():
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert all(f"make {target} " in listed for target in ("setup", "train", "test", "figures", "results", "bench"))
+    assert all(
+        f"make {target} " in listed
+        for target in ("setup", "train", "test", "figures", "results", "bench")
+    )

@@ -6,14 +6,27 @@ from pathlib import Path
 import pytest
 
 from grok.__main__ import load_config
-from grok.dataset import make_dataset
 from grok.experiment import GrokError, Run
-from grok.operations import table
+from grok.task.dataset import make_dataset
+from grok.task.operations import table
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
-OF_DATA = ("operation", "structure", "train_fraction", "split_seed", "corrupted_labels", "token_format", "d_model",
-           "values", "bins", "base", "frequencies", "table", "train_table")  # fields that a data set depends on
+OF_DATA = (
+    "operation",
+    "structure",
+    "train_fraction",
+    "split_seed",
+    "corrupted_labels",
+    "token_format",
+    "d_model",
+    "values",
+    "bins",
+    "base",
+    "frequencies",
+    "table",
+    "train_table",
+)  # fields that a data set depends on
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +44,9 @@ def data_of(run: Run) -> Run:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_config_loads_and_its_data_can_be_made(name, scale):
     experiment = load_config(f"configs/{name}.py", scale)
-    assert experiment.name == name + "_paper" * (experiment.scale == "paper") and len(set(experiment.runs)) == len(experiment.runs)
+    assert experiment.name == name + "_paper" * (experiment.scale == "paper") and len(
+        set(experiment.runs)
+    ) == len(experiment.runs)
     for run in dict.fromkeys(map(data_of, experiment.runs)):
         if run.values == "file" and not Path(run.table.removesuffix(":unembedding")).exists():
             check_missing_table(run, scale)
@@ -43,6 +58,8 @@ def test_a_config_loads_and_its_data_can_be_made(name, scale):
 
 def check_missing_table(run: Run, scale: str) -> None:
     """Tables of the paper scale are there only where its networks were trained; a line says which one is missing."""
-    assert scale == "paper" and "_paper/" in run.table, f"{run.table} belongs to the committed results"
+    assert scale == "paper" and "_paper/" in run.table, (
+        f"{run.table} belongs to the committed results"
+    )
     with pytest.raises(GrokError, match=f"^there is no table {re.escape(run.table)}$"):
         make_dataset(run)

@@ -6,21 +6,41 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from grok.dataset import TRAIN, UNDEFINED, VAL, VAL_MIRRORED, Tokens, batch_rows, effective_batch_size, element_labels, last_batch_size, make_dataset, shuffled
 from grok.experiment import GrokError, Run
+from grok.task.dataset import (
+    TRAIN,
+    UNDEFINED,
+    VAL,
+    VAL_MIRRORED,
+    Tokens,
+    batch_rows,
+    effective_batch_size,
+    element_labels,
+    last_batch_size,
+    make_dataset,
+    shuffled,
+)
 
 
 def rows_by_kind(dataset):
-    return {kind: np.flatnonzero(dataset.kind_N == kind) for kind in (UNDEFINED, TRAIN, VAL_MIRRORED, VAL)}
+    return {
+        kind: np.flatnonzero(dataset.kind_N == kind)
+        for kind in (UNDEFINED, TRAIN, VAL_MIRRORED, VAL)
+    }
 
 
 # --- Splits ---
 
 
-@pytest.mark.parametrize(("operation", "structure", "n", "n_rows"), [("x/y", "Z97", 97, 9312), ("x+y", "Z97", 97, 9409), ("xy", "S5", 120, 14400)])
+@pytest.mark.parametrize(
+    ("operation", "structure", "n", "n_rows"),
+    [("x/y", "Z97", 97, 9312), ("x+y", "Z97", 97, 9409), ("xy", "S5", 120, 14400)],
+)
 @pytest.mark.parametrize("train_fraction", [0.05, 0.5, 0.9])
 def test_split_is_disjoint_and_complete(operation, structure, n, n_rows, train_fraction):
-    dataset = make_dataset(Run(operation=operation, structure=structure, train_fraction=train_fraction))
+    dataset = make_dataset(
+        Run(operation=operation, structure=structure, train_fraction=train_fraction)
+    )
     rows = rows_by_kind(dataset)
     assert dataset.n_train == round(n_rows * train_fraction)
     assert len(dataset.answer_N) == n * n
@@ -83,7 +103,10 @@ def test_exactly_k_training_labels_are_corrupted_and_nothing_else(k):
 
 def test_corrupted_labels_are_answers_of_other_training_rows():
     """With a lone answer among the training rows nobody else may get an answer that is not trained on."""
-    clean, corrupted = (make_dataset(Run(operation="xy", structure="S4", train_fraction=0.02, corrupted_labels=c)) for c in (0, 8))
+    clean, corrupted = (
+        make_dataset(Run(operation="xy", structure="S4", train_fraction=0.02, corrupted_labels=c))
+        for c in (0, 8)
+    )
     answers = clean.answer_N[clean.train_rows]
     assert set(answers) != set(range(24))  # else the test could not fail
     assert set(corrupted.answer_N[clean.train_rows]) <= set(answers)
@@ -91,7 +114,9 @@ def test_corrupted_labels_are_answers_of_other_training_rows():
 
 def test_corruption_is_reproducible_and_belongs_to_the_split():
     base = Run(structure="Z31", corrupted_labels=50)
-    np.testing.assert_array_equal(make_dataset(base).answer_N, make_dataset(base.replace(seed=5)).answer_N)
+    np.testing.assert_array_equal(
+        make_dataset(base).answer_N, make_dataset(base.replace(seed=5)).answer_N
+    )
     assert (make_dataset(base).answer_N != make_dataset(base.replace(split_seed=1)).answer_N).any()
 
 
@@ -101,7 +126,7 @@ def test_corrupted_answers_follow_the_frequencies_of_the_training_answers():
     clean, corrupted = make_dataset(base.replace(corrupted_labels=0)), make_dataset(base)
     rows = np.flatnonzero(clean.answer_N != corrupted.answer_N)
     share = clean.answer_N[clean.train_rows] == 0
-    new_zeros = (corrupted.answer_N[rows[clean.answer_N[rows] != 0]] == 0)
+    new_zeros = corrupted.answer_N[rows[clean.answer_N[rows] != 0]] == 0
     assert stats.binomtest(int(new_zeros.sum()), len(new_zeros), share.mean()).pvalue > 1e-3
 
 
@@ -118,7 +143,9 @@ def test_impossible_corruptions_are_refused():
 def test_tokens_of_the_papers_format():
     tokens = Tokens(97, "answer")
     x_B, y_B, answer_B = jnp.array([[3, 96], [0, 5], [3, 42]])
-    np.testing.assert_array_equal(tokens.sequences(x_B, y_B, answer_B), [[3, 97, 0, 98], [96, 97, 5, 98]])
+    np.testing.assert_array_equal(
+        tokens.sequences(x_B, y_B, answer_B), [[3, 97, 0, 98], [96, 97, 5, 98]]
+    )
     np.testing.assert_array_equal(tokens.targets(answer_B), [[3], [42]])
     assert (tokens.vocab_size, tokens.n_answers) == (99, 1)
 
@@ -126,7 +153,10 @@ def test_tokens_of_the_papers_format():
 def test_tokens_of_the_released_codes_format():
     tokens = Tokens(120, "eos")
     x_B, y_B, answer_B = jnp.array([[3, 119], [0, 5], [3, 42]])
-    np.testing.assert_array_equal(tokens.sequences(x_B, y_B, answer_B), [[122, 3, 120, 0, 121, 3], [122, 119, 120, 5, 121, 42]])
+    np.testing.assert_array_equal(
+        tokens.sequences(x_B, y_B, answer_B),
+        [[122, 3, 120, 0, 121, 3], [122, 119, 120, 5, 121, 42]],
+    )
     np.testing.assert_array_equal(tokens.targets(answer_B), [[3, 122], [42, 122]])
     assert (tokens.vocab_size, tokens.n_answers) == (123, 2)
 
@@ -146,7 +176,15 @@ def test_there_is_one_label_a_token(token_format):
 
 @pytest.mark.parametrize(
     ("batch_size", "n_train", "rows"),
-    [(None, 4704, 512), (None, 1000, 500), (None, 1001, 501), (None, 1, 1), (0, 4704, 4704), (64, 4704, 64), (9999, 4704, 4704)],
+    [
+        (None, 4704, 512),
+        (None, 1000, 500),
+        (None, 1001, 501),
+        (None, 1, 1),
+        (0, 4704, 4704),
+        (64, 4704, 64),
+        (9999, 4704, 4704),
+    ],
 )
 def test_batch_rule(batch_size, n_train, rows):
     assert effective_batch_size(Run(batch_size=batch_size), n_train) == rows
@@ -166,7 +204,11 @@ def test_shuffle_is_a_bijection(jitted_shuffle, n):
 
 def test_shuffle_of_a_table_is_a_bijection(jitted_shuffle):
     for n in (4704, 9408, 14399):
-        images = np.asarray(jitted_shuffle(jax.random.split(jax.random.key(n), 2), jnp.minimum(jnp.arange(14400), n - 1), n))[:, :n]
+        images = np.asarray(
+            jitted_shuffle(
+                jax.random.split(jax.random.key(n), 2), jnp.minimum(jnp.arange(14400), n - 1), n
+            )
+        )[:, :n]
         np.testing.assert_array_equal(np.sort(images), np.tile(np.arange(n), (2, 1)))
         assert abs(stats.spearmanr(images[0], np.arange(n)).statistic) < 5 / np.sqrt(n)
         assert abs(stats.spearmanr(images[0], images[1]).statistic) < 5 / np.sqrt(n)
@@ -190,15 +232,32 @@ def test_shuffle_looks_uniform(jitted_shuffle):
 @pytest.fixture(scope="module")
 def jitted_batches():
     """Rows [steps, cap] and masks of updates first..first+29; only the cap compiles anew."""
+
     def rows(key, first, train_rows, n_train, batch_size):
-        return jax.vmap(lambda s: batch_rows(key, s, train_rows, n_train, batch_size, 112))(first + jnp.arange(30))
+        return jax.vmap(lambda s: batch_rows(key, s, train_rows, n_train, batch_size, 112))(
+            first + jnp.arange(30)
+        )
 
     return jax.jit(rows)
 
 
 @pytest.mark.parametrize(
     ("n_train", "batch_size"),
-    [(1, 1), (2, 1), (100, 100), (100, 50), (101, 51), (100, 33), (97, 10), (5, 4), (111, 112), (112, 112), (29, 1), (200, 7), (113, 112)],
+    [
+        (1, 1),
+        (2, 1),
+        (100, 100),
+        (100, 50),
+        (101, 51),
+        (100, 33),
+        (97, 10),
+        (5, 4),
+        (111, 112),
+        (112, 112),
+        (29, 1),
+        (200, 7),
+        (113, 112),
+    ],
 )
 def test_an_epoch_sees_every_training_row_exactly_once(jitted_batches, n_train, batch_size):
     train_rows = np.zeros(256, np.int32)
@@ -206,10 +265,17 @@ def test_an_epoch_sees_every_training_row_exactly_once(jitted_batches, n_train, 
     n_batches = -(-n_train // batch_size)
     seen = []
     for epoch in range(3):
-        rows, valid = map(np.asarray, jitted_batches(jax.random.key(3), epoch * n_batches, train_rows, n_train, batch_size))
+        rows, valid = map(
+            np.asarray,
+            jitted_batches(jax.random.key(3), epoch * n_batches, train_rows, n_train, batch_size),
+        )
         sizes = valid[:n_batches].sum(1)
         assert (sizes[:-1] == batch_size).all()
-        assert sizes[-1] == n_train - (n_batches - 1) * batch_size == last_batch_size(Run(batch_size=batch_size), n_train)
+        assert (
+            sizes[-1]
+            == n_train - (n_batches - 1) * batch_size
+            == last_batch_size(Run(batch_size=batch_size), n_train)
+        )
         seen.append(rows[:n_batches][valid[:n_batches]])
         np.testing.assert_array_equal(np.sort(seen[-1]), np.sort(train_rows[:n_train]))
     if n_train > 20:
@@ -226,6 +292,8 @@ def test_padding_of_a_batch_holds_training_rows(jitted_batches):
 
 def test_batches_depend_on_the_key_alone(jitted_batches):
     train_rows = np.arange(256, dtype=np.int32)
-    first, again, other = (np.asarray(jitted_batches(jax.random.key(k), 0, train_rows, 200, 100)[0]) for k in (1, 1, 2))
+    first, again, other = (
+        np.asarray(jitted_batches(jax.random.key(k), 0, train_rows, 200, 100)[0]) for k in (1, 1, 2)
+    )
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grok import downstream
 from grok.analysis import classical
-from grok.dataset import make_dataset
 from grok.experiment import GrokError, Run
+from grok.measure import classical as measured
+from grok.task.dataset import make_dataset
 
 RUN = Run(operation="x-y", structure="Z23", train_fraction=0.6, n_layers=1, n_heads=2, d_model=8)
 
@@ -22,33 +22,50 @@ def circles():
 
 @pytest.fixture
 def folder(write_results, circles):
-    arrays = {"embedding": circles, "unembedding": circles, "labels": np.array([*map(str, range(23)), "o", "="])}
+    arrays = {
+        "embedding": circles,
+        "unembedding": circles,
+        "labels": np.array([*map(str, range(23)), "o", "="]),
+    }
     return write_results([RUN, RUN.replace(seed=1)], [arrays, None])
 
 
 def test_planted_circles_help_and_no_control_does(folder, monkeypatch):
     monkeypatch.setattr(classical.compare, "__defaults__", (0, ("logistic, bilinear",)))
-    table, notes, path = downstream.measure(folder)
+    table, notes, path = measured.measure(folder)
     found = table.set_index("features")["val_accuracy"]
     assert found["learned, output"] == found["learned, input"] > 0.7
     assert max(found.drop(["learned, output", "learned, input"])) < 0.3
-    assert set(found.index) == {"learned, output", "learned, input", "untrained, output", "untrained, input", "random", "one_hot"}
+    assert set(found.index) == {
+        "learned, output",
+        "learned, input",
+        "untrained, output",
+        "untrained, input",
+        "random",
+        "one_hot",
+    }
     assert pd.read_parquet(path).equals(table[["run", *table.columns.drop("run")]])
     assert len(notes) == 1 and notes[0].startswith("run 1: ") and "has it been trained" in notes[0]
-    assert "mean of 1 runs" in downstream.summary(table)
+    assert "mean of 1 runs" in measured.summary(table)
 
 
 def test_the_rows_and_the_split_are_the_runs_own(circles, monkeypatch):
     seen = {}
-    monkeypatch.setattr(classical, "compare", lambda vectors, x, y, z, train: seen.update(x=x, y=y, z=z, train=train) or pd.DataFrame())
-    downstream.compare_run(RUN, {"any": circles[:23]})
+    monkeypatch.setattr(
+        classical,
+        "compare",
+        lambda vectors, x, y, z, train: seen.update(x=x, y=y, z=z, train=train) or pd.DataFrame(),
+    )
+    measured.compare_run(RUN, {"any": circles[:23]})
     assert np.array_equal((seen["x"] - seen["y"]) % 23, seen["z"])
-    assert set(23 * seen["x"][seen["train"]] + seen["y"][seen["train"]]) == set(make_dataset(RUN).train_rows.tolist())
+    assert set(23 * seen["x"][seen["train"]] + seen["y"][seen["train"]]) == set(
+        make_dataset(RUN).train_rows.tolist()
+    )
     assert len(seen["x"]) == 529
 
 
 def test_unknown_runs_and_folders_without_networks_are_one_line(folder, write_results):
     with pytest.raises(GrokError, match="has no run 9: its runs are 0 to 1"):
-        downstream.measure(folder, [9])
+        measured.measure(folder, [9])
     with pytest.raises(GrokError, match="no run of .* can be measured: run 1: "):
-        downstream.measure(folder, [1])
+        measured.measure(folder, [1])

@@ -10,12 +10,13 @@ import pytest
 from matplotlib.collections import PathCollection
 from scipy.spatial import distance
 
-from grok import provenance, results
 from grok.analysis import fourier, groups
 from grok.experiment import Experiment, GrokError, Run
-from grok.figures import embedding, embedding_growth, embedding_structure, figure3, gallery, moments, style, tsne, tsne_sheet
-from grok.moments import Moment, at_step
-from grok.operations import structure
+from grok.figures import embedding_growth, embedding_structure, figure3, tsne_sheet
+from grok.figures.parts import clearest, gallery, matrix, style, tsne
+from grok.store import provenance, results
+from grok.store.snapshots import Moment, at_step
+from grok.task.operations import structure
 
 matplotlib.use("agg")
 DEVICE = {"device": "2 x cpu", "platform": "cpu", "cores": 2, "processes": 1}
@@ -36,7 +37,9 @@ def axes_of_a_panel():
 def circle(n: int, k: int, noise: float = 0.05, width: int = 12) -> np.ndarray:
     """Rows whose first two columns run round a circle k times."""
     angle = 2 * np.pi * k * np.arange(n) / n
-    return np.pad(np.stack([np.cos(angle), np.sin(angle)], axis=1), [(0, 0), (0, width - 2)]) + noise * RNG.normal(size=(n, width))
+    return np.pad(
+        np.stack([np.cos(angle), np.sin(angle)], axis=1), [(0, 0), (0, width - 2)]
+    ) + noise * RNG.normal(size=(n, width))
 
 
 def logarithmic(p: int, k: int) -> np.ndarray:
@@ -61,11 +64,15 @@ def test_the_step_of_a_frequency_turns_it_least(n):
         moving = {m: turn for m, turn in turns.items() if turn}
         step = fourier.turn_step(n, k)
         assert moving[step] == min(moving.values()) == math.gcd(k, n)
-    assert n != 97 or {k for k in range(1, 49) if fourier.turn_step(97, k) == 8} == {12}  # the paper's
+    assert n != 97 or {k for k in range(1, 49) if fourier.turn_step(97, k) == 8} == {
+        12
+    }  # the paper's
 
 
 def test_a_frequency_out_of_range_is_one_line():
-    with pytest.raises(GrokError, match=r"frequency 16 is no frequency of 31 tokens: choose 1\.\.15"):
+    with pytest.raises(
+        GrokError, match=r"frequency 16 is no frequency of 31 tokens: choose 1\.\.15"
+    ):
         fourier.turn_step(31, 16)
 
 
@@ -80,22 +87,33 @@ def test_the_axes_of_a_plane_are_orthonormal_and_give_its_coordinates():
 
 def test_the_key_plane_joins_neighbours_on_its_circle():
     axes = axes_of_a_panel()
-    words = embedding.key_plane(axes, circle(31, 12))
-    assert "n joined to n + 13;" in words and axes.get_xlabel() == "plane of frequency 12"  # 12 x 13 = 1 mod 31
+    words = matrix.key_plane(axes, circle(31, 12))
+    assert (
+        "n joined to n + 13;" in words and axes.get_xlabel() == "plane of frequency 12"
+    )  # 12 x 13 = 1 mod 31
     joints = joints_of(axes)
     assert len(joints) == 31
-    assert np.allclose(np.linalg.norm(joints[:, 0] - joints[:, 1], axis=1).mean(), 2 * np.sin(np.pi / 31), rtol=0.5)
-    error, null = (int(part) for part in words.split("angle error ")[1].replace("°", "").replace(" (permuted", "").replace(")", "").split())
+    assert np.allclose(
+        np.linalg.norm(joints[:, 0] - joints[:, 1], axis=1).mean(), 2 * np.sin(np.pi / 31), rtol=0.5
+    )
+    error, null = (
+        int(part)
+        for part in words.split("angle error ")[1]
+        .replace("°", "")
+        .replace(" (permuted", "")
+        .replace(")", "")
+        .split()
+    )
     assert error < 10 and null > 40
     other = axes_of_a_panel()
-    assert "n joined to n + 8;" in embedding.key_plane(other, circle(31, 12), step=8)
+    assert "n joined to n + 8;" in matrix.key_plane(other, circle(31, 12), step=8)
     assert np.linalg.norm(np.subtract(*joints_of(other).transpose(1, 0, 2)), axis=1).mean() > 0.5
 
 
 def test_on_the_axis_of_logarithms_a_step_is_a_factor():
     order = fourier.discrete_log_order(31)  # of 3
     axes = axes_of_a_panel()
-    words = embedding.key_plane(axes, logarithmic(31, 7), order=order)
+    words = matrix.key_plane(axes, logarithmic(31, 7), order=order)
     assert f"n joined to {pow(3, 13, 31)}·n" in words  # 7 x 13 = 1 mod 30
     assert len(joints_of(axes)) == 30  # 0 has no logarithm
 
@@ -106,7 +124,7 @@ def test_on_the_axis_of_logarithms_a_step_is_a_factor():
 def test_the_spectrum_shows_shares_and_what_permuted_rows_give():
     W = circle(31, 4)
     axes = axes_of_a_panel()
-    assert embedding.spectrum(axes, W) == "1 key: 4"
+    assert matrix.spectrum(axes, W) == "1 key: 4"
     heights = [bar.get_height() for bar in axes.patches]
     basis = np.exp(-2j * np.pi * np.outer(np.arange(1, 16), np.arange(31)) / 31)
     power = (np.abs(basis @ W) ** 2).sum(axis=1)
@@ -114,32 +132,49 @@ def test_the_spectrum_shows_shares_and_what_permuted_rows_give():
     [band] = axes.collections
     low, high = band.get_paths()[0].vertices[:, 1].min(), band.get_paths()[0].vertices[:, 1].max()
     assert 0 < low < 100 / 15 < high < heights[3]
-    assert embedding.spectrum(axes_of_a_panel(), np.random.default_rng(1).normal(size=(31, 12))) == "no key frequency"
+    assert (
+        matrix.spectrum(axes_of_a_panel(), np.random.default_rng(1).normal(size=(31, 12)))
+        == "no key frequency"
+    )
 
 
 def test_an_order_of_logarithms_finds_what_natural_order_hides():
     W, order = logarithmic(31, 7), fourier.discrete_log_order(31)
-    assert embedding.strongest(W) is None and embedding.strongest(W, order) == 7
-    score = {name: float(embedding.circulant_words(W, order=o).split()[1]) for name, o in {"natural": None, "log": order}.items()}
+    assert matrix.strongest(W) is None and matrix.strongest(W, order) == 7
+    score = {
+        name: float(matrix.circulant_words(W, order=o).split()[1])
+        for name, o in {"natural": None, "log": order}.items()
+    }
     assert score["natural"] < 0.3 and score["log"] > 0.95
-    assert (tsne.axis_order(W, structure("Z31")) == order).all() and (tsne.axis_order(circle(31, 4), structure("Z31")) == np.arange(31)).all()
+    assert (tsne.axis_order(W, structure("Z31")) == order).all() and (
+        tsne.axis_order(circle(31, 4), structure("Z31")) == np.arange(31)
+    ).all()
 
 
 def test_round_the_circle_the_nearest_are_the_most_similar():
-    W, order = circle(31, 12, noise=0), embedding.frequency_order(31, 12)
+    W, order = circle(31, 12, noise=0), matrix.frequency_order(31, 12)
     axes = axes_of_a_panel()
-    embedding.similarity(axes, W, order=order)
+    matrix.similarity(axes, W, order=order)
     shown = axes.images[0].get_array()
     apart = np.abs(np.arange(31)[:, None] - np.arange(31))
     assert np.allclose(shown, np.cos(2 * np.pi * apart / 31))
-    embedding.similarity(natural := axes_of_a_panel(), W, "dot product")
+    matrix.similarity(natural := axes_of_a_panel(), W, "dot product")
     assert np.allclose(natural.images[0].get_array(), (W - W.mean(0)) @ (W - W.mean(0)).T)
     with pytest.raises(GrokError, match="'cosine' or 'dot product', not 'euclid'"):
-        embedding.similarity(axes, W, "euclid")
+        matrix.similarity(axes, W, "euclid")
 
 
-@pytest.mark.parametrize("draw", [embedding.spectrum, embedding.similarity, embedding.key_plane, embedding.principal_plane])
-@pytest.mark.parametrize("W, message", [(np.ones((1, 4)), "at least 3 rows"), (np.ones((7, 4)), "all rows of the matrix are equal"), (np.full((7, 4), np.nan), "this run diverged")])
+@pytest.mark.parametrize(
+    "draw", [matrix.spectrum, matrix.similarity, matrix.key_plane, matrix.principal_plane]
+)
+@pytest.mark.parametrize(
+    "W, message",
+    [
+        (np.ones((1, 4)), "at least 3 rows"),
+        (np.ones((7, 4)), "all rows of the matrix are equal"),
+        (np.full((7, 4), np.nan), "this run diverged"),
+    ],
+)
 def test_matrices_without_structure_are_one_line(draw, W, message):
     with pytest.raises(GrokError, match=message):
         draw(axes_of_a_panel(), W)
@@ -150,7 +185,7 @@ def test_a_frequency_without_a_plane_is_passed_over():
     W = 0.05 * RNG.normal(size=(31, 12))
     W[fourier.discrete_log_order(31), 0] += (-1.0) ** np.arange(30)
     order = fourier.discrete_log_order(31)
-    assert fourier.key_frequencies(W[order]).tolist() == [15] and embedding.strongest(W, order) is None
+    assert fourier.key_frequencies(W[order]).tolist() == [15] and matrix.strongest(W, order) is None
     axes = embedding_structure.page([("xy Z31", W, structure("Z31"))]).axes
     assert axes[0].get_title() == "1 key: 15" and axes[2].get_xlabel().endswith("no circle is key")
 
@@ -161,53 +196,89 @@ def test_a_frequency_without_a_plane_is_passed_over():
 def test_the_principal_plane_says_its_share():
     axes = axes_of_a_panel()
     W = circle(31, 3)
-    assert embedding.principal_plane(axes, W, step=10) == "n joined to n + 10" and len(joints_of(axes)) == 31
+    assert (
+        matrix.principal_plane(axes, W, step=10) == "n joined to n + 10"
+        and len(joints_of(axes)) == 31
+    )
     S = np.linalg.svd(W - W.mean(0), compute_uv=False) ** 2
     assert axes.get_xlabel() == f"PC 1 and 2: {100 * S[:2].sum() / S.sum():.0f}% of variance"
     with pytest.raises(GrokError, match="has 6 principal planes: choose 0 to 5, not 6"):
-        embedding.principal_plane(axes, W, plane=6)
+        matrix.principal_plane(axes, W, plane=6)
 
 
 def test_words_on_a_picture_measure_it_against_chance():
     angle = 2 * np.pi * np.arange(31) / 31
     points = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    clear = embedding.order_words(points, tsne.Colouring(np.arange(31.0), 31, ""))
-    assert clear == f"colour neighbours {2 * np.sin(np.pi / 31) / distance.pdist(points).mean():.2f} of chance"
-    assert 0.7 < float(embedding.order_words(points, tsne.Colouring(RNG.permutation(31).astype(float), 31, "")).split()[2]) < 1.3
+    clear = matrix.order_words(points, tsne.Colouring(np.arange(31.0), 31, ""))
+    assert (
+        clear
+        == f"colour neighbours {2 * np.sin(np.pi / 31) / distance.pdist(points).mean():.2f} of chance"
+    )
+    assert (
+        0.7
+        < float(
+            matrix.order_words(
+                points, tsne.Colouring(RNG.permutation(31).astype(float), 31, "")
+            ).split()[2]
+        )
+        < 1.3
+    )
     parts = tsne.Colouring(np.repeat([2.0, 5.0], [16, 15]), None, "")
     apart = np.repeat([[0.0, 0.0], [9.0, 0.0]], [16, 15], axis=0) + 0.01 * RNG.normal(size=(31, 2))
-    assert embedding.order_words(apart, parts).startswith("within parts 0.00 (random 0.9")
+    assert matrix.order_words(apart, parts).startswith("within parts 0.00 (random 0.9")
 
 
 def test_residues_have_a_panel_each():
-    picture = embedding.residue_sheet(circle(31, 3)[:, :2])
+    picture = matrix.residue_sheet(circle(31, 3)[:, :2])
     shown = [axes for axes in picture.axes if axes.get_visible()]
     assert [axes.get_xlabel() for axes in shown] == [f"n mod {k}" for k in range(2, 30)]
-    coloured = next(drawn for drawn in shown[3].collections if isinstance(drawn, PathCollection) and len(drawn.get_offsets()) == 31)
+    coloured = next(
+        drawn
+        for drawn in shown[3].collections
+        if isinstance(drawn, PathCollection) and len(drawn.get_offsets()) == 31
+    )
     assert (coloured.get_array() == np.arange(31) % 5).all()
 
 
 def test_a_sheet_of_steps_joins_each_token_to_the_one_that_far_on():
     W = circle(31, 12)
-    picture = embedding.step_sheet(W)
+    picture = matrix.step_sheet(W)
     shown = [axes for axes in picture.axes if axes.get_visible()]
-    assert [axes.get_xlabel().split("\n")[0] for axes in shown] == [f"n + {m}" for m in range(1, 16)]
-    lengths = {m: np.linalg.norm(np.subtract(*joints_of(axes).transpose(1, 0, 2)), axis=1).mean() for m, axes in enumerate(shown, 1)}
-    assert min(lengths, key=lengths.get) == 13 and shown[12].get_title() == "best"  # 12 x 13 = 1 mod 31
+    assert [axes.get_xlabel().split("\n")[0] for axes in shown] == [
+        f"n + {m}" for m in range(1, 16)
+    ]
+    lengths = {
+        m: np.linalg.norm(np.subtract(*joints_of(axes).transpose(1, 0, 2)), axis=1).mean()
+        for m, axes in enumerate(shown, 1)
+    }
+    assert (
+        min(lengths, key=lengths.get) == 13 and shown[12].get_title() == "best"
+    )  # 12 x 13 = 1 mod 31
     assert [axes.get_title() for m, axes in enumerate(shown, 1) if m != 13] == [""] * 14
-    [points] = [drawn.get_offsets() for drawn in shown[7].collections if len(drawn.get_offsets()) == 31]
-    np.testing.assert_allclose(joints_of(shown[7]), np.stack([points, np.roll(points, -8, axis=0)], axis=1))
+    [points] = [
+        drawn.get_offsets() for drawn in shown[7].collections if len(drawn.get_offsets()) == 31
+    ]
+    np.testing.assert_allclose(
+        joints_of(shown[7]), np.stack([points, np.roll(points, -8, axis=0)], axis=1)
+    )
 
 
 def test_in_its_own_plane_a_step_makes_neighbours():
     """Of noise the principal plane shows no order; the plane of frequency m^-1 leans towards n + m, and only it is drawn for m."""
     W = np.random.default_rng(3).normal(size=(30, 40))
-    shown = [axes for axes in embedding.step_sheet(W, own_planes=True).axes if axes.get_visible()]
-    assert [axes.get_xlabel().split("\n")[0] for axes in shown] == ["n + 1, plane 1", "n + 7, plane 13", "n + 11, plane 11", "n + 13, plane 7"]  # those with an inverse mod 30
+    shown = [axes for axes in matrix.step_sheet(W, own_planes=True).axes if axes.get_visible()]
+    assert [axes.get_xlabel().split("\n")[0] for axes in shown] == [
+        "n + 1, plane 1",
+        "n + 7, plane 13",
+        "n + 11, plane 11",
+        "n + 13, plane 7",
+    ]  # those with an inverse mod 30
     assert all(float(axes.get_xlabel().split()[-3]) < 0.9 for axes in shown)
-    assert [axes.get_xlabel().split("\n")[0] for axes in embedding.step_sheet(W, steps=[4, 8]).axes] == ["n + 4", "n + 8"]
+    assert [
+        axes.get_xlabel().split("\n")[0] for axes in matrix.step_sheet(W, steps=[4, 8]).axes
+    ] == ["n + 4", "n + 8"]
     with pytest.raises(GrokError, match="steps of 30 tokens are 1 to 15, not 16"):
-        embedding.step_sheet(W, steps=[16])
+        matrix.step_sheet(W, steps=[16])
 
 
 def test_a_sheet_has_every_perplexity_and_start_that_fits(monkeypatch):
@@ -226,34 +297,44 @@ def test_a_sheet_has_every_perplexity_and_start_that_fits(monkeypatch):
 
 def test_signs_and_cycle_types_name_their_parts():
     group = structure("S4")
-    sign, kind = embedding.sign_colouring(group), embedding.cycle_type_colouring(group)
-    determinant = [round(np.linalg.det(np.eye(4)[permutation])) for permutation in group.permutations]
-    assert [sign.names[int(v)] for v in sign.value_T] == [{1: "even", -1: "odd"}[d] for d in determinant]
+    sign, kind = matrix.sign_colouring(group), matrix.cycle_type_colouring(group)
+    determinant = [
+        round(np.linalg.det(np.eye(4)[permutation])) for permutation in group.permutations
+    ]
+    assert [sign.names[int(v)] for v in sign.value_T] == [
+        {1: "even", -1: "odd"}[d] for d in determinant
+    ]
     fixed = (group.permutations == np.arange(4)).sum(axis=1)
     points_of = {"1⁴": 4, "2 1²": 2, "2²": 0, "3 1": 1, "4": 0}
-    assert [points_of[kind.names[int(v)]] for v in kind.value_T] == fixed.tolist() and set(kind.names) == set(points_of)
+    assert [points_of[kind.names[int(v)]] for v in kind.value_T] == fixed.tolist() and set(
+        kind.names
+    ) == set(points_of)
     with pytest.raises(GrokError, match="elements of D4 are no permutations"):
-        embedding.sign_colouring(structure("D4"))
+        matrix.sign_colouring(structure("D4"))
 
 
 def test_irreps_stand_beside_a_random_matrix():
     group = structure("S4")
     axes = axes_of_a_panel()
-    signs = embedding.sign_colouring(group).value_T * 2 - 1
-    words = embedding.irreps(axes, np.outer(signs, [1.0, 2.0]), group)
+    signs = matrix.sign_colouring(group).value_T * 2 - 1
+    words = matrix.irreps(axes, np.outer(signs, [1.0, 2.0]), group)
     assert words == "1⁴: 100% (random 4%)"
     lines = np.array([segment[:, 1] for segment in axes.collections[0].get_segments()])
     assert np.allclose(sorted(lines[:, 0]), sorted(100 * d**2 / 24 for d in (1, 3, 2, 3, 1)))
     for name in ("A4", "D4"):
         with pytest.raises(GrokError):
-            embedding.irreps(axes, RNG.normal(size=(structure(name).order, 5)), structure(name))
+            matrix.irreps(axes, RNG.normal(size=(structure(name).order, 5)), structure(name))
 
 
 def test_a_group_sheet_has_a_column_a_colouring():
     group = structure("S3")
     W = RNG.normal(size=(6, 5))
-    assert [axes.get_title().split()[0] for axes in embedding.group_sheet(W, group).axes[:3]] == ["cosets", "sign", "cycle"]
-    assert len(embedding.group_sheet(RNG.normal(size=(8, 5)), structure("D4")).axes) == 2
+    assert [axes.get_title().split()[0] for axes in matrix.group_sheet(W, group).axes[:3]] == [
+        "cosets",
+        "sign",
+        "cycle",
+    ]
+    assert len(matrix.group_sheet(RNG.normal(size=(8, 5)), structure("D4")).axes) == 2
 
 
 # --- Which network, and when ---
@@ -269,13 +350,28 @@ def saved(root, runs, curves_of, snapshots=()) -> results.Results:
         metrics = np.zeros((len(steps), len(results.METRICS)))
         metrics[:, results.METRICS.index("val_accuracy")] = list(steps.values())
         curve = results.curves_table(np.full(len(steps), number), np.array(list(steps)), metrics)
-        rows.append({"run": number, **{k: getattr(run, k) for k in ("operation", "structure", "seed", "precision", "snapshots")}, **results.outcome(curve, run, False, True)})
+        rows.append(
+            {
+                "run": number,
+                **{
+                    k: getattr(run, k)
+                    for k in ("operation", "structure", "seed", "precision", "snapshots")
+                },
+                **results.outcome(curve, run, False, True),
+            }
+        )
         curves.append(curve)
         n = structure(run.structure).order
         for step in (*snapshots, max(steps)):
-            W = circle(n, 2, noise=(1 + number) * 10 / step) if step > 1 else RNG.normal(size=(n, 12))
+            W = (
+                circle(n, 2, noise=(1 + number) * 10 / step)
+                if step > 1
+                else RNG.normal(size=(n, 12))
+            )
             suffix = "" if step == max(steps) else f"_step_{step:08d}"
-            results.write_arrays(folder, f"run_{number:04d}{suffix}", {"embedding": W, "unembedding": W})
+            results.write_arrays(
+                folder, f"run_{number:04d}{suffix}", {"embedding": W, "unembedding": W}
+            )
     results.write_tables(folder, results.runs_table(rows), pd.concat(curves, ignore_index=True))
     results.finish(folder, {"seconds": 1.0, "run_updates": 1})
     return results.load(folder)
@@ -285,29 +381,71 @@ ADDITION = Run(operation="x+y", structure="Z13", num_steps=400)
 
 
 def test_the_best_moment_is_the_last_of_the_most_accurate(tmp_path):
-    found = moments.moments(saved(tmp_path, [ADDITION], lambda number: {1: 0.1, 100: 1.0, 200: 1.0, 400: 0.3}, snapshots=(1, 100, 200)), 0)
-    assert [(moment.step, moment.update) for moment in found] == [(1, 1), (100, 100), (200, 200), (None, 400)]
-    assert moments.best(found) == (200, 200, 0.0, 1.0) and moments.best(found).words == "update 200\n0% train, 100% val"
+    found = clearest.moments(
+        saved(
+            tmp_path,
+            [ADDITION],
+            lambda number: {1: 0.1, 100: 1.0, 200: 1.0, 400: 0.3},
+            snapshots=(1, 100, 200),
+        ),
+        0,
+    )
+    assert [(moment.step, moment.update) for moment in found] == [
+        (1, 1),
+        (100, 100),
+        (200, 200),
+        (None, 400),
+    ]
+    assert (
+        clearest.best(found) == (200, 200, 0.0, 1.0)
+        and clearest.best(found).words == "update 200\n0% train, 100% val"
+    )
 
 
 def test_the_best_moment_of_a_network_that_memorises_is_one_at_which_it_has():
-    early, late, end = moments_of_a_run = [Moment(2, 2, 0.02, 0.03), Moment(100, 100, 1.0, 0.02), Moment(None, 400, 1.0, 0.01)]
-    assert moments.best(moments_of_a_run) is late and moments.best([early]) is early
+    early, late, end = moments_of_a_run = [
+        Moment(2, 2, 0.02, 0.03),
+        Moment(100, 100, 1.0, 0.02),
+        Moment(None, 400, 1.0, 0.01),
+    ]
+    assert clearest.best(moments_of_a_run) is late and clearest.best([early]) is early
     assert at_step(moments_of_a_run, 400) is end and at_step(moments_of_a_run, 2) is early
     with pytest.raises(GrokError, match="nothing is kept after 3 updates: choose 2, 100, 400"):
         at_step(moments_of_a_run, 3)
 
 
-def test_figure_3_shows_networks_before_they_collapse_and_says_in_what_share_the_structure_appears(tmp_path):
-    accuracies = [{1: 0.1, 100: 1.0, 400: 0.3}, {1: 0.1, 100: 0.5, 400: 0.995}, {1: 0.1, 100: 0.2, 400: 0.4}]
-    found = saved(tmp_path, [Run(operation="x+y", structure="Z31", seed=seed) for seed in range(3)], accuracies.__getitem__, snapshots=(1, 100))
+def test_figure_3_shows_networks_before_they_collapse_and_says_in_what_share_the_structure_appears(
+    tmp_path,
+):
+    accuracies = [
+        {1: 0.1, 100: 1.0, 400: 0.3},
+        {1: 0.1, 100: 0.5, 400: 0.995},
+        {1: 0.1, 100: 0.2, 400: 0.4},
+    ]
+    found = saved(
+        tmp_path,
+        [Run(operation="x+y", structure="Z31", seed=seed) for seed in range(3)],
+        accuracies.__getitem__,
+        snapshots=(1, 100),
+    )
     noise = RNG.normal(size=(31, 12))
-    results.write_arrays(found.folder, "run_0000", {"embedding": noise, "unembedding": noise})  # collapsed
+    results.write_arrays(
+        found.folder, "run_0000", {"embedding": noise, "unembedding": noise}
+    )  # collapsed
     group, networks, words = figure3.ranked(found, found.runs)
-    assert {network.run: network.moment.update for network in networks} == {0: 100, 1: 400} and words == ""
-    assert np.array_equal(next(network.W for network in networks if network.run == 0), found.arrays(0, 100)["unembedding"])
-    assert figure3.shares(networks, group) == "; the circle appears in t-SNE in 2 of 2 (100%, 95%: 34–100%)"
-    lost = figure3.network_of(found, 0, moments.moments(found, 0)[-1])
+    assert {network.run: network.moment.update for network in networks} == {
+        0: 100,
+        1: 400,
+    } and words == ""
+    assert np.array_equal(
+        next(network.W for network in networks if network.run == 0),
+        found.arrays(0, 100)["unembedding"],
+    )
+    assert (
+        figure3.shares(networks, group)
+        == "; the circle appears in t-SNE in 2 of 2 (100%, 95%: 34–100%)"
+    )
+    lost = figure3.network_of(found, 0, clearest.moments(found, 0)[-1])
     assert lost.shown == (False,) and "1 of 2 (50%" in figure3.shares([networks[0], lost], group)
     drawn = figure3.arrange([("clearest", group, "x+y", networks[0], 8)])
     assert f"update {networks[0].moment.update}, 100% validation" in drawn.axes[0].get_xlabel()
@@ -315,29 +453,49 @@ def test_figure_3_shows_networks_before_they_collapse_and_says_in_what_share_the
 
 def test_figure_3_counts_cosets_in_pictures_and_the_papers_subgroup():
     group = structure("S5")
-    W = RNG.normal(size=(12, 20))[groups.cosets(group, groups.figure_3_subgroup(group), "right")] + 0.2 * RNG.normal(size=(120, 20))
+    W = RNG.normal(size=(12, 20))[
+        groups.cosets(group, groups.figure_3_subgroup(group), "right")
+    ] + 0.2 * RNG.normal(size=(120, 20))
     z, shown = figure3.coset_findings(W, tsne.coordinates(W), group)
     assert z < -10 and shown == (True, True)
     z, shown = figure3.coset_findings(W, RNG.normal(size=(120, 2)), group)
     assert z < -10 and shown == (False, True), "the picture does not show what the rows hold"
-    other = RNG.normal(size=(2, 20))[(embedding.sign_colouring(group).value_T).astype(int)] + 0.2 * RNG.normal(size=(120, 20))
+    other = RNG.normal(size=(2, 20))[
+        (matrix.sign_colouring(group).value_T).astype(int)
+    ] + 0.2 * RNG.normal(size=(120, 20))
     assert not figure3.coset_findings(other, tsne.coordinates(other), group)[1][1]
 
 
 def test_the_clearest_of_those_that_generalised_is_shown(tmp_path):
     runs = [ADDITION.replace(seed=seed) for seed in range(3)]
-    found = saved(tmp_path, runs, lambda number: {1: 0.1, 400: [0.5, 1.0, 1.0][number]}, snapshots=(1,))
-    assert list(moments.clearest(found)) == [("x+y Z13", 1, "run 1, clearest of 2")]  # run 0 is clearer, but did not generalise
+    found = saved(
+        tmp_path, runs, lambda number: {1: 0.1, 400: [0.5, 1.0, 1.0][number]}, snapshots=(1,)
+    )
+    assert list(clearest.clearest(found)) == [
+        ("x+y Z13", 1, "run 1, clearest of 2")
+    ]  # run 0 is clearer, but did not generalise
     shutil.rmtree(found.folder)
-    [(_, run, words)] = moments.clearest(saved(tmp_path, runs[:1], lambda number: {1: 0.1, 400: 0.5}))
+    [(_, run, words)] = clearest.clearest(
+        saved(tmp_path, runs[:1], lambda number: {1: 0.1, 400: 0.5})
+    )
     assert run == 0 and words == "run 0, the only one (none generalised)"
 
 
 def test_growth_shows_the_first_and_the_last_moments(tmp_path):
-    found = saved(tmp_path, [ADDITION], lambda number: {step: step / 400 for step in (1, 2, 10, 100, 200, 400)}, snapshots=(1, 2, 10, 100, 200))
+    found = saved(
+        tmp_path,
+        [ADDITION],
+        lambda number: {step: step / 400 for step in (1, 2, 10, 100, 200, 400)},
+        snapshots=(1, 2, 10, 100, 200),
+    )
     _, axes = style.panels(2, 4)
     assert embedding_growth.draw(axes, found, 0) == embedding_growth.RING
-    assert [ax.get_title().split("\n")[0] for ax in axes[0]] == ["update 1", "update 100", "update 200", "update 400"]
+    assert [ax.get_title().split("\n")[0] for ax in axes[0]] == [
+        "update 1",
+        "update 100",
+        "update 200",
+        "update 400",
+    ]
     shares = [int(ax.get_xlabel().split("%")[0]) for ax in axes[0]]
     assert shares[0] < 60 and shares[1] < shares[-1] > 95
     _, axes = style.panels(2, 8)
@@ -349,9 +507,17 @@ def test_a_composite_modulus_has_no_panel_of_logarithms():
     W = circle(12, 5)
     picture = embedding_structure.page([("x+y Z12", W, structure("Z12"))])
     labels = [axes.get_xlabel() for axes in picture.axes]
-    assert labels == ["frequency", "cosine, natural order", "cosine, round the circle", "plane of frequency 5"]
+    assert labels == [
+        "frequency",
+        "cosine, natural order",
+        "cosine, round the circle",
+        "plane of frequency 5",
+    ]
     picture = embedding_structure.page([("xy Z31", logarithmic(31, 7), structure("Z31"))])
-    assert picture.axes[0].get_xlabel() == "frequency (discrete log)" and picture.axes[0].get_title() == "1 key: 7"
+    assert (
+        picture.axes[0].get_xlabel() == "frequency (discrete log)"
+        and picture.axes[0].get_title() == "1 key: 7"
+    )
     assert picture.axes[2].images[0].get_array().shape == (30, 30)
 
 
@@ -365,7 +531,9 @@ def test_a_page_of_any_group_is_drawn(name, said):
     assert said in irreps.get_title() and bool(irreps.texts) == (not said)
     best = groups.best_subgroup(groups.coset_scores(W, group))  # H, or a subgroup that holds it
     assert f" of H, order {int(best.order)} (z = " in plane.get_title()
-    within, across = (float(part.split()[-1].replace("−", "-")) for part in similarity.get_title().split(", "))
+    within, across = (
+        float(part.split()[-1].replace("−", "-")) for part in similarity.get_title().split(", ")
+    )
     assert within > across + 0.3
 
 
@@ -373,15 +541,22 @@ def test_a_matrix_that_is_not_kept_is_named(tmp_path):
     found = saved(tmp_path, [ADDITION], lambda number: {1: 0.1, 400: 1.0})
     results.write_arrays(found.folder, "run_0000", {"unembedding": np.zeros((15, 4))})
     with pytest.raises(GrokError, match="hold no input matrix 'embedding': they hold unembedding"):
-        embedding.rows(found, 0, "input")
+        matrix.rows(found, 0, "input")
     with pytest.raises(GrokError, match="no arrays of run 0 at update 7"):
-        embedding.rows(found, 0, step=7)
-    assert {"embedding_structure", "embedding_growth", "tsne_sheet"} < {entry.name for entry in gallery.entries_of("figure3")}
+        matrix.rows(found, 0, step=7)
+    assert {"embedding_structure", "embedding_growth", "tsne_sheet"} < {
+        entry.name for entry in gallery.entries_of("figure3")
+    }
 
 
 def test_growth_follows_a_network_that_kept_snapshots(tmp_path):
     runs = [ADDITION.replace(seed=0), ADDITION.replace(seed=1, snapshots=True)]
     found = saved(tmp_path, runs, lambda number: {1: 0.1, 400: 1.0})
-    assert [run for _, run, _ in moments.clearest(found)] == [0]  # clearer
-    assert list(moments.clearest(found, followed=True)) == [("x+y Z13", 1, "run 1, the only one")]
-    assert [run for _, run, _ in moments.clearest(saved(tmp_path / "none", runs[:1], lambda number: {1: 0.1, 400: 1.0}), followed=True)] == [0]
+    assert [run for _, run, _ in clearest.clearest(found)] == [0]  # clearer
+    assert list(clearest.clearest(found, followed=True)) == [("x+y Z13", 1, "run 1, the only one")]
+    assert [
+        run
+        for _, run, _ in clearest.clearest(
+            saved(tmp_path / "none", runs[:1], lambda number: {1: 0.1, 400: 1.0}), followed=True
+        )
+    ] == [0]

@@ -5,17 +5,31 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from grok import provenance, results
 from grok.experiment import Experiment, GrokError, Run
-from grok.figures import embedding_scores, gallery
+from grok.figures import embedding_scores
+from grok.figures.parts import gallery
+from grok.store import provenance, results
 
 DEVICE = {"device": "2 x cpu", "platform": "cpu", "cores": 2, "processes": 1}
 BASE = Run(operation="x+y", structure="Z31", num_steps=1000)
-TASKS = [BASE.replace(operation=operation, weight_decay=decay, seed=seed) for operation in ("x+y", "x*y") for decay in (0.0, 1.0) for seed in range(3)]
-WAYS = [BASE.replace(label=label, seed=seed) for label in ("base", "more data") for seed in range(8)]
-GROUPS = [BASE.replace(operation="xy", structure="S4", weight_decay=decay, seed=seed) for decay in (1.0, 0.0) for seed in range(4)]
+TASKS = [
+    BASE.replace(operation=operation, weight_decay=decay, seed=seed)
+    for operation in ("x+y", "x*y")
+    for decay in (0.0, 1.0)
+    for seed in range(3)
+]
+WAYS = [
+    BASE.replace(label=label, seed=seed) for label in ("base", "more data") for seed in range(8)
+]
+GROUPS = [
+    BASE.replace(operation="xy", structure="S4", weight_decay=decay, seed=seed)
+    for decay in (1.0, 0.0)
+    for seed in range(4)
+]
 RUNS = [*TASKS, *WAYS, *GROUPS]
-COLLAPSED = len(TASKS)  # a network that is scored where it had not generalised, though the curve says that it did
+COLLAPSED = len(
+    TASKS
+)  # a network that is scored where it had not generalised, though the curve says that it did
 
 
 def circled(run: int) -> bool:
@@ -36,8 +50,14 @@ def folder(tmp_path, monkeypatch):
     made = tmp_path / "embeddings"
     results.begin(made, Experiment(name="embeddings", runs=tuple(RUNS)), DEVICE)
     steps = np.array([1, 1000])
-    curves = [results.curves_table(np.full(2, n), steps, np.ones((2, len(results.METRICS)))) for n in range(len(RUNS))]
-    rows = [{"run": n, **vars(run), "n_train": 5, **results.outcome(curve, run, False, True)} for (n, run), curve in zip(enumerate(RUNS), curves)]
+    curves = [
+        results.curves_table(np.full(2, n), steps, np.ones((2, len(results.METRICS))))
+        for n in range(len(RUNS))
+    ]
+    rows = [
+        {"run": n, **vars(run), "n_train": 5, **results.outcome(curve, run, False, True)}
+        for (n, run), curve in zip(enumerate(RUNS), curves)
+    ]
     results.write_tables(made, results.runs_table(rows), pd.concat(curves))
     results.finish(made, {"seconds": 1.0})
     return made
@@ -46,11 +66,30 @@ def folder(tmp_path, monkeypatch):
 def write_scores(folder):
     rows = []
     for n, run in enumerate(RUNS):
-        values = {"gini": 0.1 + 0.5 * (run.weight_decay > 0) + 0.01 * n, "tsne_circle": float(circled(n)), "key_frequencies": 1 + 4 * (not circled(n))}
+        values = {
+            "gini": 0.1 + 0.5 * (run.weight_decay > 0) + 0.01 * n,
+            "tsne_circle": float(circled(n)),
+            "key_frequencies": 1 + 4 * (not circled(n)),
+        }
         if run.structure == "S4":
-            values = {name: 0.0 for name in embedding_scores.COSET_SCORES}
-        rows += [{"run": n, "matrix": matrix, "val_accuracy": 0.5 if n == COLLAPSED else 1.0, "p": 0.01 if clustered(n, name) else 0.2, "memorised": 0.3, "score": name, "value": value if matrix == "output" else -1.0, "null_mean": 0.01, "null_low": 0.0, "null_high": 0.2, "untrained": 0.1}
-                 for name, value in values.items() for matrix in ("output", "input")]
+            values = dict.fromkeys(embedding_scores.COSET_SCORES, 0.0)
+        rows += [
+            {
+                "run": n,
+                "matrix": matrix,
+                "val_accuracy": 0.5 if n == COLLAPSED else 1.0,
+                "p": 0.01 if clustered(n, name) else 0.2,
+                "memorised": 0.3,
+                "score": name,
+                "value": value if matrix == "output" else -1.0,
+                "null_mean": 0.01,
+                "null_low": 0.0,
+                "null_high": 0.2,
+                "untrained": 0.1,
+            }
+            for name, value in values.items()
+            for matrix in ("output", "input")
+        ]
     results.write_table(folder, "scores", pd.DataFrame(rows))
 
 
@@ -61,40 +100,76 @@ def picture(name: str, folder):
 
 
 def words(drawn) -> str:
-    parts = [text.get_text() for text in drawn.texts] + [part for ax in drawn.axes if ax.get_visible() for part in (ax.get_title(), *(text.get_text() for text in ax.texts))]
+    parts = [text.get_text() for text in drawn.texts] + [
+        part
+        for ax in drawn.axes
+        if ax.get_visible()
+        for part in (ax.get_title(), *(text.get_text() for text in ax.texts))
+    ]
     return " ".join(" ".join(parts).split())
 
 
 @pytest.mark.parametrize("name", ["embedding_scores", "circles", "cosets", "symmetry_first"])
 def test_without_score_tables_the_figures_say_so(folder, name):
     said = words(picture(name, folder))
-    assert "no network scored yet" in said or "no network followed yet" in said or "no network of a group scored yet" in said
+    assert (
+        "no network scored yet" in said
+        or "no network followed yet" in said
+        or "no network of a group scored yet" in said
+    )
 
 
 def test_means_are_those_of_the_output_layers_of_a_task_with_student_intervals(folder):
     write_scores(folder)
-    table = embedding_scores.score_table(results.load(folder)).set_index(["task", "decays", "score"])
-    values = [0.1 + 0.5 + 0.01 * n for n, run in enumerate(TASKS) if run.operation == "x*y" and run.weight_decay]
+    table = embedding_scores.score_table(results.load(folder)).set_index(
+        ["task", "decays", "score"]
+    )
+    values = [
+        0.1 + 0.5 + 0.01 * n
+        for n, run in enumerate(TASKS)
+        if run.operation == "x*y" and run.weight_decay
+    ]
     row = table.loc[("x*y Z31", True, "gini")]
     low, high = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
-    assert (row.networks, row["mean"], row.low, row.high) == (3, pytest.approx(np.mean(values)), pytest.approx(low), pytest.approx(high))
+    assert (row.networks, row["mean"], row.low, row.high) == (
+        3,
+        pytest.approx(np.mean(values)),
+        pytest.approx(low),
+        pytest.approx(high),
+    )
     assert row.memorised == pytest.approx(0.3)
-    assert set(table.loc[["x*y Z31", "x+y Z31"], "networks"]) == {3}  # the networks in which circles are counted are no part of it
+    assert set(table.loc[["x*y Z31", "x+y Z31"], "networks"]) == {
+        3
+    }  # the networks in which circles are counted are no part of it
 
 
 def test_the_drawn_means_stand_at_their_tasks(folder):
     write_scores(folder)
-    axes = next(ax for ax in picture("embedding_scores", folder).axes if ax.get_title() == embedding_scores.PANELS["gini"])
-    drawn = {(round(line.get_xdata()[0], 2), round(float(line.get_ydata()[0]), 3)) for line in axes.lines if line.get_marker() in "so" and len(line.get_xdata())}
+    axes = next(
+        ax
+        for ax in picture("embedding_scores", folder).axes
+        if ax.get_title() == embedding_scores.PANELS["gini"]
+    )
+    drawn = {
+        (round(line.get_xdata()[0], 2), round(float(line.get_ydata()[0]), 3))
+        for line in axes.lines
+        if line.get_marker() in "so" and len(line.get_xdata())
+    }
     assert drawn == {(-0.16, 0.11), (0.16, 0.64), (0.84, 0.17), (1.16, 0.7)}
-    assert [tick.get_text().split() for tick in axes.get_xticklabels()] == [["x+y", "Z31"], ["x*y", "Z31"]]  # S4 has no spectrum
+    assert [tick.get_text().split() for tick in axes.get_xticklabels()] == [
+        ["x+y", "Z31"],
+        ["x*y", "Z31"],
+    ]  # S4 has no spectrum
 
 
 def test_circles_are_counted_by_way_and_by_key_frequencies(folder):
     write_scores(folder)
     found = embedding_scores.circle_table(results.load(folder))
     assert found.groupby("label")["circle"].sum().to_dict() == {"base": 3, "more data": 8}
-    assert found.groupby("keys")["circle"].agg(["sum", "size"]).to_dict("index") == {1: {"sum": 11, "size": 11}, 5: {"sum": 0, "size": 5}}
+    assert found.groupby("keys")["circle"].agg(["sum", "size"]).to_dict("index") == {
+        1: {"sum": 11, "size": 11},
+        5: {"sum": 0, "size": 5},
+    }
     said = words(picture("circles", folder))
     assert "Permuted tokens show a circle in 1.0% of draws." in said
     left = next(ax for ax in picture("circles", folder).axes if "t-SNE circle" in ax.get_xlabel())
@@ -105,15 +180,32 @@ def test_circles_are_counted_by_way_and_by_key_frequencies(folder):
 
 def test_coset_clusters_are_counted_by_decay_in_every_picture(folder):
     write_scores(folder)
-    table = embedding_scores.coset_table(results.load(folder)).groupby(["decays", "score"])["appear"].agg(["sum", "size"])
-    assert table.loc[True].to_dict("index") == {"coset_z": {"sum": 4, "size": 4}, "tsne_silhouette": {"sum": 3, "size": 4}, "plane1_silhouette": {"sum": 0, "size": 4}}
+    table = (
+        embedding_scores.coset_table(results.load(folder))
+        .groupby(["decays", "score"])["appear"]
+        .agg(["sum", "size"])
+    )
+    assert table.loc[True].to_dict("index") == {
+        "coset_z": {"sum": 4, "size": 4},
+        "tsne_silhouette": {"sum": 3, "size": 4},
+        "plane1_silhouette": {"sum": 0, "size": 4},
+    }
     assert table.loc[False]["sum"].eq(0).all()
     axes = picture("cosets", folder).axes
-    assert [tick.get_text() for tick in axes[0].get_yticklabels()] == ["xy S4, no weight decay (4/4)", "xy S4, weight decay (4/4)"]
+    assert [tick.get_text() for tick in axes[0].get_yticklabels()] == [
+        "xy S4, no weight decay (4/4)",
+        "xy S4, weight decay (4/4)",
+    ]
     shares = {ax.get_title(): [float(line.get_xdata()[0]) for line in ax.lines] for ax in axes}
-    assert shares == {"z of the best cosets": [0, 100], "clusters in t-SNE": [0, 75], "clusters in PCA": [0, 0]}
+    assert shares == {
+        "z of the best cosets": [0, 100],
+        "clusters in t-SNE": [0, 75],
+        "clusters in PCA": [0, 0],
+    }
     low, high = axes[1].collections[1].get_segments()[0][:, 0]
-    assert (low, high) == (pytest.approx(30.06, abs=0.01), pytest.approx(95.44, abs=0.01)), "Wilson's interval of 3 in 4, worked by hand"
+    assert (low, high) == (pytest.approx(30.06, abs=0.01), pytest.approx(95.44, abs=0.01)), (
+        "Wilson's interval of 3 in 4, worked by hand"
+    )
 
 
 def test_what_comes_first_is_told_for_each_task_of_networks_with_decay(folder):
@@ -121,7 +213,16 @@ def test_what_comes_first_is_told_for_each_task_of_networks_with_decay(folder):
     for n, run in enumerate(TASKS):
         halved = 10 if run.operation == "x+y" else 500  # validation passes 50% at 100
         for step in (0, 10, 100, 500, 1000):
-            rows += [{"run": n, "step": step, "operand": operand, "error": 0.1 if step >= halved else 2.0, "val_accuracy": float(step >= 100)} for operand in "xy"]
+            rows += [
+                {
+                    "run": n,
+                    "step": step,
+                    "operand": operand,
+                    "error": 0.1 if step >= halved else 2.0,
+                    "val_accuracy": float(step >= 100),
+                }
+                for operand in "xy"
+            ]
     results.write_table(folder, "equivariance", pd.DataFrame(rows))
     titles = [" ".join(ax.get_title().split()) for ax in picture("symmetry_first", folder).axes]
     assert titles == ["x+y Z31 first in 3 of 3, p = 0.25", "x*y Z31 first in 0 of 3, p = 0.25"]
@@ -129,7 +230,9 @@ def test_what_comes_first_is_told_for_each_task_of_networks_with_decay(folder):
 
 def test_a_table_of_another_layout_is_one_line(folder):
     results.write_table(folder, "scores", pd.DataFrame({"run": [0], "score": ["gini"]}))
-    with pytest.raises(GrokError, match="scores.parquet have no column matrix, val_accuracy, value"):
+    with pytest.raises(
+        GrokError, match="scores.parquet have no column matrix, val_accuracy, value"
+    ):
         gallery.ENTRIES["circles"].picture(folder)
     (folder / "scores.parquet").write_text("no table")
     with pytest.raises(GrokError, match="scores.parquet cannot be read"):

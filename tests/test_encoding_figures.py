@@ -8,15 +8,23 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from grok import figures, provenance, results
+from grok import figures
 from grok.experiment import Experiment, Run
-from grok.figures import encoding_times, encodings, gallery, style
-from grok.operations import structure
+from grok.figures import encodings
+from grok.figures.parts import encoding_times, gallery, style
+from grok.store import provenance, results
+from grok.task.operations import structure
 
 STEPS = np.arange(0, 3001, 100)
 BASE = Run(operation="x+y", structure="Z31", num_steps=3000)
 GROUP = BASE.replace(operation="xy", structure="A5")
-CROSS = [BASE, BASE.replace(positions="none"), BASE.replace(values="digits", base=2), BASE.replace(tied=True), GROUP]
+CROSS = [
+    BASE,
+    BASE.replace(positions="none"),
+    BASE.replace(values="digits", base=2),
+    BASE.replace(tied=True),
+    GROUP,
+]
 
 
 @pytest.fixture(autouse=True)
@@ -28,15 +36,32 @@ def quick(monkeypatch):
 
 def write(root, runs, time_of):
     """A results folder of three seeds and both decays of runs that reach 99% validation at `time_of(run)`."""
-    runs = [run.replace(weight_decay=decay, seed=seed) for run in runs for decay in (0.0, 1.0) for seed in range(3)]
-    results.begin(root / "encodings", Experiment(name="encodings", runs=tuple(runs)), {"device": "2 x cpu", "processes": 1})
+    runs = [
+        run.replace(weight_decay=decay, seed=seed)
+        for run in runs
+        for decay in (0.0, 1.0)
+        for seed in range(3)
+    ]
+    results.begin(
+        root / "encodings",
+        Experiment(name="encodings", runs=tuple(runs)),
+        {"device": "2 x cpu", "processes": 1},
+    )
     rows, curves = [], []
     for number, run in enumerate(runs):
-        known = {"train_accuracy": STEPS >= 200, "val_accuracy": STEPS >= time_of(run)}
+        known = {"train_accuracy": STEPS >= 200, "val_accuracy": time_of(run) <= STEPS}
         metrics = np.stack([known.get(name, 0 * STEPS) for name in results.METRICS], axis=1)
         curves.append(results.curves_table(np.full(len(STEPS), number), STEPS, metrics))
-        rows.append({"run": number, **dataclasses.asdict(run), **results.outcome(curves[-1], run, False, True)})
-    results.write_tables(root / "encodings", results.runs_table(rows), pd.concat(curves, ignore_index=True))
+        rows.append(
+            {
+                "run": number,
+                **dataclasses.asdict(run),
+                **results.outcome(curves[-1], run, False, True),
+            }
+        )
+    results.write_tables(
+        root / "encodings", results.runs_table(rows), pd.concat(curves, ignore_index=True)
+    )
     results.finish(root / "encodings", {"seconds": 1.0, "run_updates": 1})
     return root / "encodings"
 
@@ -45,7 +70,11 @@ def time_of(run) -> float:
     """With decay the paper's network at 500, 1000 or never, others at 1000, 2000, 3000; without positions never; without decay never."""
     if not run.weight_decay or run.positions == "none":
         return np.inf
-    return [500, 1000, np.inf][run.seed] if run.values == "learned" and not run.tied else [1000, 2000, 3000][run.seed]
+    return (
+        [500, 1000, np.inf][run.seed]
+        if run.values == "learned" and not run.tied
+        else [1000, 2000, 3000][run.seed]
+    )
 
 
 # --- Names ---
@@ -57,25 +86,53 @@ def name_of(fields, tables=()):
 
 def test_value_encodings_are_named_whatever_the_positions():
     assert name_of({}) == name_of({"positions": "rotary"}) == "learned table (paper)"
-    assert name_of({"values": "bins", "bins": 5}) == "5 bins" and name_of({"values": "fourier", "frequencies": 3, "positions": "none"}) == "Fourier, k ≤ 3"
-    assert name_of({"tied": True}) == "learned table, tied" and name_of({"values": "onehot", "tied": True}) == "one-hot, tied"
+    assert (
+        name_of({"values": "bins", "bins": 5}) == "5 bins"
+        and name_of({"values": "fourier", "frequencies": 3, "positions": "none"})
+        == "Fourier, k ≤ 3"
+    )
+    assert (
+        name_of({"tied": True}) == "learned table, tied"
+        and name_of({"values": "onehot", "tied": True}) == "one-hot, tied"
+    )
     tables = {"t.npz": "table of x+y"}
-    assert [name_of({"values": "file", "table": "t.npz", "train_table": further}, tables) for further in (False, True)] == ["table of x+y, frozen", "table of x+y, trained on"]
+    assert [
+        name_of({"values": "file", "table": "t.npz", "train_table": further}, tables)
+        for further in (False, True)
+    ] == ["table of x+y, frozen", "table of x+y, trained on"]
 
 
 def test_tables_are_named_by_the_runs_that_left_them(tmp_path):
-    runs = [{}, {"operation": "x+y"}, {"operation": "x^2+y^2"}, {"operation": "x+y", "label": "skip-gram on the full table"}, {"operation": "x-y"}, {"operation": "x-y"}]
+    runs = [
+        {},
+        {"operation": "x+y"},
+        {"operation": "x^2+y^2"},
+        {"operation": "x+y", "label": "skip-gram on the full table"},
+        {"operation": "x-y"},
+        {"operation": "x-y"},
+    ]
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "experiment.json").write_text(json.dumps({"experiment": {"runs": runs}}))
     paths = [f"{tmp_path}/made/arrays/run_{n:04d}.npz" for n in range(7)]
     named = encoding_times.table_names([*paths, paths[1] + ":unembedding"])
-    assert list(named.values()) == ["table of x/y", "table of x+y", "table of x²+y²", "skip-gram of x+y", "table made run_0004", "table made run_0005", "table made run_0006", "output table of x+y"]
+    assert list(named.values()) == [
+        "table of x/y",
+        "table of x+y",
+        "table of x²+y²",
+        "skip-gram of x+y",
+        "table made run_0004",
+        "table made run_0005",
+        "table made run_0006",
+        "output table of x+y",
+    ]
 
 
 def test_a_table_of_a_network_that_did_not_generalise_says_so(tmp_path):
     """Of `write`'s runs, number 3 decays and has generalised; number 2 does not decay and ends at 0%."""
     folder = write(tmp_path, [BASE], time_of)
-    named = encoding_times.table_names([f"{folder}/arrays/run_0002.npz", f"{folder}/arrays/run_0003.npz"])
+    named = encoding_times.table_names(
+        [f"{folder}/arrays/run_0002.npz", f"{folder}/arrays/run_0003.npz"]
+    )
     assert list(named.values()) == ["table of x+y at 0%", "table of x+y"]
 
 
@@ -83,7 +140,11 @@ def test_a_table_of_a_network_that_did_not_generalise_says_so(tmp_path):
 def test_tables_of_folders_that_are_not_at_hand_keep_their_short_path(tmp_path, text):
     if text:
         (tmp_path / "experiment.json").write_text(text)
-    assert list(encoding_times.table_names([f"{tmp_path}/arrays/run_0000.npz", "a.npz:unembedding"]).values()) == [f"table {tmp_path.name} run_0000", "table a.npz:unembedding"]
+    assert list(
+        encoding_times.table_names(
+            [f"{tmp_path}/arrays/run_0000.npz", "a.npz:unembedding"]
+        ).values()
+    ) == [f"table {tmp_path.name} run_0000", "table a.npz:unembedding"]
 
 
 # --- The table ---
@@ -92,26 +153,64 @@ def test_tables_of_folders_that_are_not_at_hand_keep_their_short_path(tmp_path, 
 def test_times_hold_counts_and_survival_estimates(tmp_path):
     found = encoding_times.times(results.load(write(tmp_path, CROSS, time_of)))
     assert len(found) == 2 * len(CROSS) and (found["runs"] == 3).all()
-    row = {(*key, decay): value for *key, decay, value in zip(found["operation"], found["encoding"], found["positions"], found["weight_decay"], found.itertuples())}
+    row = {
+        (*key, decay): value
+        for *key, decay, value in zip(
+            found["operation"],
+            found["encoding"],
+            found["positions"],
+            found["weight_decay"],
+            found.itertuples(),
+        )
+    }
     paper = row["x+y", "learned table (paper)", "sinusoidal", 1]
     assert (paper.never, paper.median, paper.low, paper.high) == (1, 1000, 500, np.inf)
-    assert (paper.never_low + paper.never_high) / 2 == pytest.approx((1 / 3 + 1.96**2 / 6) / (1 + 1.96**2 / 3), abs=1e-3)  # the centre of Wilson's interval
+    assert (paper.never_low + paper.never_high) / 2 == pytest.approx(
+        (1 / 3 + 1.96**2 / 6) / (1 + 1.96**2 / 3), abs=1e-3
+    )  # the centre of Wilson's interval
     lost = row["x+y", "learned table (paper)", "none", 1]
     assert lost.never_share == 1 and np.isnan(lost.median) and lost.low == 3000
-    assert row["x+y", "digits, base 2", "sinusoidal", 1].high == 3000 and row["x+y", "learned table, tied", "sinusoidal", 0].never == 3
+    assert (
+        row["x+y", "digits, base 2", "sinusoidal", 1].high == 3000
+        and row["x+y", "learned table, tied", "sinusoidal", 0].never == 3
+    )
 
 
 def test_the_figure_leaves_its_numbers_in_markdown(tmp_path):
     folder = write(tmp_path, CROSS, time_of)
     paths = figures.draw(folder)
     assert [path.name for path in paths] == ["encodings.png", "encodings.pdf", "encodings.md"]
-    lines = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in paths[2].read_text().splitlines()]
-    assert lines[0] == ["elements", "positions", "x+y Z31, decay 1", "xy A5, decay 1", "x+y Z31, no decay", "xy A5, no decay"] and set(lines[1]) == {"---"}
+    lines = [
+        [cell.strip() for cell in line.strip("|\n").split("|")]
+        for line in paths[2].read_text().splitlines()
+    ]
+    assert lines[0] == [
+        "elements",
+        "positions",
+        "x+y Z31, decay 1",
+        "xy A5, decay 1",
+        "x+y Z31, no decay",
+        "xy A5, no decay",
+    ] and set(lines[1]) == {"---"}
     assert lines[2:] == [
-        ["learned table (paper)", "sinusoidal", "1,000 [500, ∞] (2/3)", "1,000 [500, ∞] (2/3)", "never (0/3)", "never (0/3)"],
+        [
+            "learned table (paper)",
+            "sinusoidal",
+            "1,000 [500, ∞] (2/3)",
+            "1,000 [500, ∞] (2/3)",
+            "never (0/3)",
+            "never (0/3)",
+        ],
         ["learned table (paper)", "none", "never (0/3)", "–", "never (0/3)", "–"],
         ["digits, base 2", "sinusoidal", "2,000 [1,000, 3,000] (3/3)", "–", "never (0/3)", "–"],
-        ["learned table, tied", "sinusoidal", "2,000 [1,000, 3,000] (3/3)", "–", "never (0/3)", "–"],
+        [
+            "learned table, tied",
+            "sinusoidal",
+            "2,000 [1,000, 3,000] (3/3)",
+            "–",
+            "never (0/3)",
+            "–",
+        ],
     ]
     entry = gallery.ENTRIES["encodings"]
     assert gallery.is_current(entry, folder) and figures.draw(folder) == paths
@@ -132,54 +231,116 @@ def panels(tmp_path):
 
 def test_rows_are_value_encodings_and_say_what_was_not_run(panels):
     assert [ax.get_title() for ax in panels.flat] == ["x+y Z31", "xy A5", "", ""]
-    assert [ax.get_ylabel() for ax in panels.flat] == ["with weight decay", "", "without weight decay", ""]
-    assert [label.get_text() for label in panels[0, 0].get_yticklabels()] == ["learned table (paper)", "digits, base 2", "learned table, tied"]
-    assert [[text.get_text() for text in ax.texts].count("not run") for ax in panels.flat] == [0, 2, 0, 2]
+    assert [ax.get_ylabel() for ax in panels.flat] == [
+        "with weight decay",
+        "",
+        "without weight decay",
+        "",
+    ]
+    assert [label.get_text() for label in panels[0, 0].get_yticklabels()] == [
+        "learned table (paper)",
+        "digits, base 2",
+        "learned table, tied",
+    ]
+    assert [[text.get_text() for text in ax.texts].count("not run") for ax in panels.flat] == [
+        0,
+        2,
+        0,
+        2,
+    ]
 
 
 def test_marks_are_medians_of_positions_and_triangles_what_never_got_there(panels):
     paper, digits, tied = panels[0, 0].get_yticks()
-    above, below = paper - encodings.MARK / 2, paper + encodings.MARK / 2  # two positions share the first row
+    above, below = (
+        paper - encodings.MARK / 2,
+        paper + encodings.MARK / 2,
+    )  # two positions share the first row
     colours = {name: to_hex(colour) for name, (colour, _) in encodings.LOOKS.items()}
 
     def medians(axes):
-        return {(to_hex(drawn.get_color()), drawn.get_marker(), *np.round(np.concatenate(drawn.get_data()), 6)) for drawn in axes.lines if np.isfinite(drawn.get_xdata()).any()}
+        return {
+            (
+                to_hex(drawn.get_color()),
+                drawn.get_marker(),
+                *np.round(np.concatenate(drawn.get_data()), 6),
+            )
+            for drawn in axes.lines
+            if np.isfinite(drawn.get_xdata()).any()
+        }
 
     def triangles(axes):
-        return {(to_hex(drawn.get_edgecolors()[0]), *np.round(offset, 6)) for drawn in axes.collections if len(drawn.get_facecolors()) and to_hex(drawn.get_facecolors()[0]) == "#ffffff" for offset in drawn.get_offsets()}
+        return {
+            (to_hex(drawn.get_edgecolors()[0]), *np.round(offset, 6))
+            for drawn in axes.collections
+            if len(drawn.get_facecolors()) and to_hex(drawn.get_facecolors()[0]) == "#ffffff"
+            for offset in drawn.get_offsets()
+        }
 
-    assert medians(panels[0, 0]) == {(colours["sinusoidal"], "o", *np.round(at, 6)) for at in ((1000, above), (2000, digits), (2000, tied))}
+    assert medians(panels[0, 0]) == {
+        (colours["sinusoidal"], "o", *np.round(at, 6))
+        for at in ((1000, above), (2000, digits), (2000, tied))
+    }
     assert medians(panels[1, 0]) == set()
-    assert triangles(panels[0, 0]) == {(colours["sinusoidal"], 3000, round(above, 6)), (colours["none"], 3000, round(below, 6))}
+    assert triangles(panels[0, 0]) == {
+        (colours["sinusoidal"], 3000, round(above, 6)),
+        (colours["none"], 3000, round(below, 6)),
+    }
     assert len(triangles(panels[1, 0])) == 4 and len(triangles(panels[1, 1])) == 1
-    assert [(text.get_text(), round(text.get_position()[1], 6)) for text in panels[0, 0].texts] == [("2/3", round(above, 6))], "only where some got there and some did not"
+    assert [(text.get_text(), round(text.get_position()[1], 6)) for text in panels[0, 0].texts] == [
+        ("2/3", round(above, 6))
+    ], "only where some got there and some did not"
     assert not panels[1, 0].texts
 
 
 # --- What predicts the times ---
 
 
-@pytest.mark.parametrize(("operation", "name", "turns"), [("x/y", "Z31", lambda i, j: i - j), ("xy", "Z31", lambda i, j: i + j), ("xy^2", "Z13", lambda i, j: i + 2 * j)])
+@pytest.mark.parametrize(
+    ("operation", "name", "turns"),
+    [
+        ("x/y", "Z31", lambda i, j: i - j),
+        ("xy", "Z31", lambda i, j: i + j),
+        ("xy^2", "Z13", lambda i, j: i + 2 * j),
+    ],
+)
 def test_on_the_axis_of_logarithms_answers_are_sums_of_places(operation, name, turns):
     order = encoding_times.log_axis(operation, name)
     p = structure(name).order
     assert sorted(order) == list(range(1, p))
     place = {value: i for i, value in enumerate(order.tolist())}
-    solved = {"x/y": lambda x, y: x * pow(y, -1, p) % p, "xy": lambda x, y: x * y % p, "xy^2": lambda x, y: x * y * y % p}[operation]
-    assert all(place[solved(x, y)] == turns(place[x], place[y]) % (p - 1) for x in place for y in place)
+    solved = {
+        "x/y": lambda x, y: x * pow(y, -1, p) % p,
+        "xy": lambda x, y: x * y % p,
+        "xy^2": lambda x, y: x * y * y % p,
+    }[operation]
+    assert all(
+        place[solved(x, y)] == turns(place[x], place[y]) % (p - 1) for x in place for y in place
+    )
 
 
-@pytest.mark.parametrize(("operation", "name"), [("x+y", "Z31"), ("x-y", "Z31"), ("x^2+y^2", "Z31"), ("xy", "Z12"), ("xy", "A5")])
+@pytest.mark.parametrize(
+    ("operation", "name"),
+    [("x+y", "Z31"), ("x-y", "Z31"), ("x^2+y^2", "Z31"), ("xy", "Z12"), ("xy", "A5")],
+)
 def test_other_operations_and_structures_have_no_such_axis(operation, name):
     assert encoding_times.log_axis(operation, name) is None
 
 
 def test_the_circulant_share_of_an_encoding_sees_differences_alone():
     full = encoding_times.circulant_before(BASE.replace(values="fourier"))
-    assert full == pytest.approx(1)  # inner products of Fourier features are sums of cosines of the difference
-    assert encoding_times.circulant_before(BASE) == encoding_times.circulant_before(BASE.replace(values="onehot")) < 0.2
+    assert full == pytest.approx(
+        1
+    )  # inner products of Fourier features are sums of cosines of the difference
+    assert (
+        encoding_times.circulant_before(BASE)
+        == encoding_times.circulant_before(BASE.replace(values="onehot"))
+        < 0.2
+    )
     assert 0.2 < encoding_times.circulant_before(BASE.replace(values="scalar")) < 0.9
-    assert np.isnan(encoding_times.circulant_before(BASE.replace(values="file", table="nowhere.npz")))
+    assert np.isnan(
+        encoding_times.circulant_before(BASE.replace(values="file", table="nowhere.npz"))
+    )
 
 
 def test_each_axis_sees_its_own_differences(tmp_path):
@@ -189,7 +350,9 @@ def test_each_axis_sees_its_own_differences(tmp_path):
         table_TD[pow(3, e, 31), :2] = np.cos(2 * np.pi * e / 30), np.sin(2 * np.pi * e / 30)
     np.savez(tmp_path / "t.npz", labels=np.arange(31).astype(str), embedding=table_TD)
     run = BASE.replace(operation="x/y", values="file", table=str(tmp_path / "t.npz"))
-    assert encoding_times.circulant_before(run, encoding_times.log_axis("x/y", "Z31")) == pytest.approx(1)
+    assert encoding_times.circulant_before(
+        run, encoding_times.log_axis("x/y", "Z31")
+    ) == pytest.approx(1)
     assert encoding_times.circulant_before(run) < 0.2
 
 
@@ -201,12 +364,23 @@ def test_the_prediction_is_of_the_papers_positions_and_resamples_encodings(tmp_p
         moment = speed[run.values] + 100 * run.seed
         return moment if run.weight_decay and run.positions == "sinusoidal" else 3000 - moment
 
-    runs = [BASE.replace(values=values, positions=positions, operation=operation) for operation in ("x+y", "x/y") for values in speed for positions in ("sinusoidal", "rotary")]
+    runs = [
+        BASE.replace(values=values, positions=positions, operation=operation)
+        for operation in ("x+y", "x/y")
+        for values in speed
+        for positions in ("sinusoidal", "rotary")
+    ]
     loaded = results.load(write(tmp_path, runs, planted))
     named = encoding_times.named_runs(loaded)
     note = encoding_times.prediction(loaded, named)
-    assert "x+y: −0.9" in note and note.count("(additive axis)") == 2 and note.count("(axis of discrete logarithms)") == 1
-    here = named[named["decays"] & (named["positions"] == "sinusoidal") & (named["operation"] == "x+y")]
+    assert (
+        "x+y: −0.9" in note
+        and note.count("(additive axis)") == 2
+        and note.count("(axis of discrete logarithms)") == 1
+    )
+    here = named[
+        named["decays"] & (named["positions"] == "sinusoidal") & (named["operation"] == "x+y")
+    ]
     rho = encoding_times.predicted(loaded, here)
     assert rho.value < -0.9 and rho.high > -0.9, "three encodings are three, however many seeds"
     assert encoding_times.prediction(loaded, named[named["values"] == "fourier"]) == ""

@@ -9,8 +9,25 @@ from grok.experiment import Experiment, GrokError, Run, grid
 
 def test_defaults_are_the_papers_adamw_setting():
     run = Run()
-    paper = dict(n_layers=2, n_heads=4, d_model=128, ff_width=512, norm="post", activation="relu", optimizer="adamw", learning_rate=1e-3,
-                 weight_decay=1.0, b1=0.9, b2=0.98, eps=1e-8, warmup_steps=10, num_steps=100_000, dropout=0.0, weight_noise=0.0, schedule="constant")
+    paper = dict(
+        n_layers=2,
+        n_heads=4,
+        d_model=128,
+        ff_width=512,
+        norm="post",
+        activation="relu",
+        optimizer="adamw",
+        learning_rate=1e-3,
+        weight_decay=1.0,
+        b1=0.9,
+        b2=0.98,
+        eps=1e-8,
+        warmup_steps=10,
+        num_steps=100_000,
+        dropout=0.0,
+        weight_noise=0.0,
+        schedule="constant",
+    )
     assert {name: getattr(run, name) for name in paper} == paper
 
 
@@ -76,7 +93,14 @@ def test_every_field_has_help_and_obeys_its_own_rule():
 
 def test_grid_is_a_nested_loop_with_the_last_field_fastest():
     runs = grid(Run(d_model=16), train_fraction=[0.3, 0.5], seed=range(3))
-    assert [(run.train_fraction, run.seed) for run in runs] == [(0.3, 0), (0.3, 1), (0.3, 2), (0.5, 0), (0.5, 1), (0.5, 2)]
+    assert [(run.train_fraction, run.seed) for run in runs] == [
+        (0.3, 0),
+        (0.3, 1),
+        (0.3, 2),
+        (0.5, 0),
+        (0.5, 1),
+        (0.5, 2),
+    ]
     assert {run.d_model for run in runs} == {16}
     assert grid(Run()) == [Run()]
 
@@ -91,7 +115,10 @@ def test_grid_refuses_a_wrong_value_or_field():
 def test_override_changes_every_run_and_the_name():
     before = Experiment(name="two", runs=grid(Run(), seed=[0, 1]), keep_params=True, scale="paper")
     after = before.override(structure="Z31", num_steps=200)
-    assert [(run.structure, run.num_steps, run.seed) for run in after.runs] == [("Z31", 200, 0), ("Z31", 200, 1)]
+    assert [(run.structure, run.num_steps, run.seed) for run in after.runs] == [
+        ("Z31", 200, 0),
+        ("Z31", 200, 1),
+    ]
     assert (after.keep_params, after.scale) == (True, "paper")
     assert after.name == "two-structure=Z31-num_steps=200"
     assert before.runs == (Run(seed=0), Run(seed=1))
@@ -117,15 +144,26 @@ def test_whole_numbers_must_fit_the_device():
 
 
 def test_a_label_that_an_override_makes_untrue_is_dropped():
-    experiment = Experiment(name="e", runs=(Run(label="AdamW, decay 1"), Run(label="half", weight_decay=0.5)))
+    experiment = Experiment(
+        name="e", runs=(Run(label="AdamW, decay 1"), Run(label="half", weight_decay=0.5))
+    )
     assert [run.label for run in experiment.override(weight_decay=0.5).runs] == ["", "half"]
-    assert [run.label for run in experiment.override(num_steps=10).runs] == ["AdamW, decay 1", "half"]
-    assert [run.label for run in experiment.override(weight_decay=0.1, label="mine").runs] == ["mine", "mine"]
+    assert [run.label for run in experiment.override(num_steps=10).runs] == [
+        "AdamW, decay 1",
+        "half",
+    ]
+    assert [run.label for run in experiment.override(weight_decay=0.1, label="mine").runs] == [
+        "mine",
+        "mine",
+    ]
 
 
 def test_overrides_that_differ_have_folders_that_differ():
     experiment = Experiment(name="e", runs=(Run(),))
-    names = {experiment.override(operation=operation).name for operation in ("x*y", "x/y", "x+y", "x-y", "xy")}
+    names = {
+        experiment.override(operation=operation).name
+        for operation in ("x*y", "x/y", "x+y", "x-y", "xy")
+    }
     assert len(names) == 5 and not any("/" in name or "*" in name for name in names)
     assert experiment.override("mine", operation="x*y").name == "mine"
 

@@ -14,41 +14,93 @@ from PIL import Image
 from scipy import stats
 from scipy.spatial import distance
 
-from grok import figures, provenance, results
+from grok import figures
 from grok.analysis import groups
 from grok.experiment import Experiment, GrokError, Run, grid
-from grok.figures import curves, data, figure1_center, figure3, gallery, phase_map, style, times, tsne, tsne_sheet
-from grok.moments import Moment
-from grok.operations import structure, table
+from grok.figures import figure1_center, figure3, phase_map, tsne_sheet
+from grok.figures.parts import curves, data, gallery, style, times, tsne
+from grok.store import provenance, results
+from grok.store.snapshots import Moment
+from grok.task.operations import structure, table
 
 STEPS = np.array([0, 1, 10, 100, 200, 500, 1000, 2000, 5000, 10_000])
-DEVICE = {"device": "2 x cpu", "platform": "cpu", "cores": 2, "processes": 1, "precisions": {"float32": "float32", "tf32": "float32", "bf16": "float32"}}
+DEVICE = {
+    "device": "2 x cpu",
+    "platform": "cpu",
+    "cores": 2,
+    "processes": 1,
+    "precisions": {"float32": "float32", "tf32": "float32", "bf16": "float32"},
+}
 BASE = Run(operation="x+y", structure="Z31", num_steps=10_000)
 RUNS = {
-    "quickstart": [BASE.replace(label="decay"), BASE.replace(label="none", optimizer="adam", weight_decay=0)],
+    "quickstart": [
+        BASE.replace(label="decay"),
+        BASE.replace(label="none", optimizer="adam", weight_decay=0),
+    ],
     "figure1_center": grid(BASE, train_fraction=[0.2, 0.3, 0.4], seed=[0, 1, 2]),
-    "figure2_left": [run for label in ("a", "b", "c", "d") for run in grid(BASE.replace(label=label), train_fraction=[0.2, 0.5], seed=[0, 1, 2])],
-    "figure2_right": grid(BASE, operation=["x+y", "x-y"], train_fraction=[0.2, 0.5], seed=[0, 1, 2]),
-    "figure3": [*grid(BASE, seed=[0, 1, 2]), *grid(BASE.replace(operation="xy", structure="S4"), seed=[0, 1])],
+    "figure2_left": [
+        run
+        for label in ("a", "b", "c", "d")
+        for run in grid(BASE.replace(label=label), train_fraction=[0.2, 0.5], seed=[0, 1, 2])
+    ],
+    "figure2_right": grid(
+        BASE, operation=["x+y", "x-y"], train_fraction=[0.2, 0.5], seed=[0, 1, 2]
+    ),
+    "figure3": [
+        *grid(BASE, seed=[0, 1, 2]),
+        *grid(BASE.replace(operation="xy", structure="S4"), seed=[0, 1]),
+    ],
     "figure6": grid(BASE, corrupted_labels=[0, 10], seed=[0, 1, 2]),
     "figure7": grid(BASE, seed=range(8)),
     "weight_decay": grid(BASE, weight_decay=[0, 0.3, 1, 3], seed=[0, 1]),
     "init_scale": grid(BASE, init_scale=[0.5, 1, 2], seed=[0, 1]),
     "phase_map": grid(BASE, learning_rate=[1e-3, 1e-2], weight_decay=[0, 1], seed=[0, 1, 2]),
     "precision": grid(BASE, precision=["float32", "tf32", "bf16"], seed=range(4)),
-    "encodings": [run for base in (BASE, BASE.replace(values="digits", base=2), BASE.replace(positions="rotary", tied=True), BASE.replace(operation="xy", structure="S4"))
-                  for run in grid(base, weight_decay=[0, 1], seed=[0, 1, 2])],
-    "embeddings": [run for decay in (0, 1) for run in grid(BASE.replace(weight_decay=decay), operation=["x+y", "x-y"], seed=[0, 1])] + grid(BASE.replace(label="base"), seed=[0, 1]),
+    "encodings": [
+        run
+        for base in (
+            BASE,
+            BASE.replace(values="digits", base=2),
+            BASE.replace(positions="rotary", tied=True),
+            BASE.replace(operation="xy", structure="S4"),
+        )
+        for run in grid(base, weight_decay=[0, 1], seed=[0, 1, 2])
+    ],
+    "embeddings": [
+        run
+        for decay in (0, 1)
+        for run in grid(BASE.replace(weight_decay=decay), operation=["x+y", "x-y"], seed=[0, 1])
+    ]
+    + grid(BASE.replace(label="base"), seed=[0, 1]),
     "unheard_of": grid(BASE, learning_rate=[1e-3, 1e-2], seed=[0, 1]),
 }
 RUNS["figure1_left"] = RUNS["quickstart"]
 SHARE_THEIR_CODE = ("figure1_left", "init_scale", "unheard_of")  # with quickstart and weight_decay
-DISTINCT = [(name, entry.name) for name in RUNS if name not in SHARE_THEIR_CODE for entry in gallery.entries_of(name)
-            if name != "embeddings" or "figure3" not in entry.sources]  # those are drawn from figure3
+DISTINCT = [
+    (name, entry.name)
+    for name in RUNS
+    if name not in SHARE_THEIR_CODE
+    for entry in gallery.entries_of(name)
+    if name != "embeddings" or "figure3" not in entry.sources
+]  # those are drawn from figure3
 NO_RESULTS = ("figure1_right",)  # drawn from the operation alone
-NOTHING_MEASURED = {"figure7": "nothing measured yet", "embedding_scores": "no network scored yet", "circles": "no network scored yet", "symmetry_first": "no network followed yet", "cosets": "no network of a group scored yet"}
-DEUTERANOPIA = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]  # on linear RGB;
-PROTANOPIA = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]  # Machado et al. (2009)
+NOTHING_MEASURED = {
+    "figure7": "nothing measured yet",
+    "embedding_scores": "no network scored yet",
+    "circles": "no network scored yet",
+    "symmetry_first": "no network followed yet",
+    "cosets": "no network of a group scored yet",
+}
+DEUTERANOPIA = [
+    [0.367322, 0.860646, -0.227968],
+    [0.280085, 0.672501, 0.047413],
+    [-0.011820, 0.042940, 0.968881],
+]  # on linear RGB;
+PROTANOPIA = [
+    [0.152286, 1.052583, -0.204868],
+    [0.114503, 0.786281, 0.099216],
+    [-0.003882, -0.048116, 1.051998],
+]  # Machado et al. (2009)
 TO_XYZ = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
 
 
@@ -63,9 +115,16 @@ def quick(monkeypatch):
 
 def curve_of(number: int, train_at: float, val_at: float) -> pd.DataFrame:
     """A run whose accuracies jump from 10% to 100% at given updates."""
-    train, val = (np.where(STEPS >= at, 1.0, 0.1) for at in (train_at, val_at))
-    columns = {"train_loss": 2 * (1 - train), "train_accuracy": train, "val_loss": 3 - 2 * val, "val_accuracy": val}
-    metrics = np.stack([columns.get(name, np.zeros(len(STEPS))) for name in results.METRICS], axis=1)
+    train, val = (np.where(at <= STEPS, 1.0, 0.1) for at in (train_at, val_at))
+    columns = {
+        "train_loss": 2 * (1 - train),
+        "train_accuracy": train,
+        "val_loss": 3 - 2 * val,
+        "val_accuracy": val,
+    }
+    metrics = np.stack(
+        [columns.get(name, np.zeros(len(STEPS))) for name in results.METRICS], axis=1
+    )
     return results.curves_table(np.full(len(STEPS), number), STEPS, metrics)
 
 
@@ -79,11 +138,20 @@ def circle(run: Run, number: int) -> np.ndarray:
         W[: group.order, :2] += np.stack([np.cos(angle), np.sin(angle)], axis=1)
     else:
         members = groups.generated_subgroup(group, [groups.permutation_index(group, (1, 2, 0, 3))])
-        W[: group.order] += rng.normal(size=(group.order, 16))[groups.cosets(group, members, "left")]
+        W[: group.order] += rng.normal(size=(group.order, 16))[
+            groups.cosets(group, members, "left")
+        ]
     return W.astype(np.float32)
 
 
-def write(root, name: str, times_of=lambda run: (200, 2000), runs=None, trained=lambda number: True, complete=True):
+def write(
+    root,
+    name: str,
+    times_of=lambda run: (200, 2000),
+    runs=None,
+    trained=lambda number: True,
+    complete=True,
+):
     """A results folder whose runs reach 99% on both tables at `times_of(run)`; runs not `trained` are queued."""
     runs = RUNS[name] if runs is None else runs
     folder = root / name
@@ -92,9 +160,20 @@ def write(root, name: str, times_of=lambda run: (200, 2000), runs=None, trained=
     for number, run in enumerate(runs):
         curve = curve_of(number, *times_of(run)) if trained(number) else curves[0]
         curves.append(curve)
-        rows.append({"run": number, **dataclasses.asdict(run), "n_train": 100, **results.outcome(curve, run, False, trained(number))})
+        rows.append(
+            {
+                "run": number,
+                **dataclasses.asdict(run),
+                "n_train": 100,
+                **results.outcome(curve, run, False, trained(number)),
+            }
+        )
         if trained(number) and name in ("quickstart", "figure3", "embeddings"):
-            results.write_arrays(folder, f"run_{number:04d}", {"embedding": circle(run, number + 100), "unembedding": circle(run, number)})
+            results.write_arrays(
+                folder,
+                f"run_{number:04d}",
+                {"embedding": circle(run, number + 100), "unembedding": circle(run, number)},
+            )
     results.write_tables(folder, results.runs_table(rows), pd.concat(curves, ignore_index=True))
     if complete:
         results.finish(folder, {"seconds": 1.0, "run_updates": 1})
@@ -114,19 +193,33 @@ def laid_out(picture):
 def texts(picture) -> str:
     """Everything a picture says outside its ticks."""
     axes = [ax for ax in picture.axes if ax.get_visible()]
-    parts = [text.get_text() for text in (*picture.texts, *(text for ax in axes for text in ax.texts))]
+    parts = [
+        text.get_text() for text in (*picture.texts, *(text for ax in axes for text in ax.texts))
+    ]
     parts += [part for ax in axes for part in (ax.get_xlabel(), ax.get_ylabel(), ax.get_title())]
     return " ".join(" ".join(parts).split())  # undoes line breaks and no-break spaces
 
 
 def line(axes, colour: str, dashed: bool = False):
     """The data [2, n] of the only long line of a colour."""
-    [found] = [drawn for drawn in axes.lines if to_hex(drawn.get_color()) == to_hex(colour) and (drawn.get_linestyle() == "--") == dashed and len(drawn.get_xdata()) > 1]
+    [found] = [
+        drawn
+        for drawn in axes.lines
+        if to_hex(drawn.get_color()) == to_hex(colour)
+        and (drawn.get_linestyle() == "--") == dashed
+        and len(drawn.get_xdata()) > 1
+    ]
     return np.array(found.get_data(), float)
 
 
 def dots(axes, marker_is_open: bool) -> list:
-    return [drawn for drawn in axes.collections if isinstance(drawn, PathCollection) and (len(drawn.get_facecolors()) == 0) == marker_is_open and len(drawn.get_offsets())]
+    return [
+        drawn
+        for drawn in axes.collections
+        if isinstance(drawn, PathCollection)
+        and (len(drawn.get_facecolors()) == 0) == marker_is_open
+        and len(drawn.get_offsets())
+    ]
 
 
 # --- Gaps of every kind ---
@@ -164,18 +257,41 @@ def test_empty_results_give_words_in_the_axes(tmp_path, folder_name, figure):
 
 @pytest.mark.parametrize("folder_name, figure", DISTINCT)
 def test_results_in_which_nothing_generalises_are_drawn(tmp_path, folder_name, figure):
-    said = texts(picture_of(figure, write(tmp_path, folder_name, times_of=lambda run: (200, np.inf))))
-    expected = {"precision": "tf32 not reached", "figure1_center": "No slope", "weight_decay": "No law", "init_scale": "No law", "figure2_right": "never within what was tried", "figure3": "none generalised", "embedding_structure": "none generalised", "embedding_growth": "none generalised", "tsne_sheet": "none generalised"}
+    said = texts(
+        picture_of(figure, write(tmp_path, folder_name, times_of=lambda run: (200, np.inf)))
+    )
+    expected = {
+        "precision": "tf32 not reached",
+        "figure1_center": "No slope",
+        "weight_decay": "No law",
+        "init_scale": "No law",
+        "figure2_right": "never within what was tried",
+        "figure3": "none generalised",
+        "embedding_structure": "none generalised",
+        "embedding_growth": "none generalised",
+        "tsne_sheet": "none generalised",
+    }
     assert expected.get(figure, "Small scale") in said
 
 
 @pytest.mark.parametrize("folder_name, figure", DISTINCT)
 def test_a_single_run_is_enough_for_a_picture(tmp_path, folder_name, figure):
-    assert "1 run, 1 seed" in texts(picture_of(figure, write(tmp_path, folder_name, runs=RUNS[folder_name][:1])))
+    assert "1 run, 1 seed" in texts(
+        picture_of(figure, write(tmp_path, folder_name, runs=RUNS[folder_name][:1]))
+    )
 
 
-@pytest.mark.parametrize("figure, column", [("figure1_center", "train_fraction"), ("figure2_right", "best_val_accuracy"), ("phase_map", "learning_rate"),
-                                            ("weight_decay", "steps_to_val_99"), ("figure6", "corrupted_labels"), ("figure3", "structure")])
+@pytest.mark.parametrize(
+    "figure, column",
+    [
+        ("figure1_center", "train_fraction"),
+        ("figure2_right", "best_val_accuracy"),
+        ("phase_map", "learning_rate"),
+        ("weight_decay", "steps_to_val_99"),
+        ("figure6", "corrupted_labels"),
+        ("figure3", "structure"),
+    ],
+)
 def test_a_missing_column_is_named(tmp_path, figure, column):
     folder = write(tmp_path, figure)
     runs = pd.read_parquet(folder / "runs.parquet")
@@ -191,7 +307,9 @@ def test_missing_columns_of_curves_and_of_the_sharpness_table_are_named(tmp_path
     with pytest.raises(GrokError, match="have no column val_loss"):
         gallery.ENTRIES["figure4"].picture(folder)
     folder = write(tmp_path, "figure7")
-    pd.DataFrame({"run": [0], "val_accuracy": [0.5], "sharpness": [1.0]}).to_parquet(folder / "sharpness.parquet")
+    pd.DataFrame({"run": [0], "val_accuracy": [0.5], "sharpness": [1.0]}).to_parquet(
+        folder / "sharpness.parquet"
+    )
     with pytest.raises(GrokError, match="have no column eigenvalue, trace"):
         gallery.ENTRIES["figure7"].picture(folder)
 
@@ -200,39 +318,60 @@ def test_missing_columns_of_curves_and_of_the_sharpness_table_are_named(tmp_path
 
 
 def test_curves_show_the_tables_in_the_colours_of_their_roles(tmp_path):
-    folder = write(tmp_path, "figure1_left", lambda run: (200, 2000 if run.weight_decay else np.inf))
+    folder = write(
+        tmp_path, "figure1_left", lambda run: (200, 2000 if run.weight_decay else np.inf)
+    )
     [axes] = picture_of("figure1_left", folder).axes
     steps = STEPS[STEPS > 0]
     assert np.allclose(line(axes, style.WITH_DECAY), [steps, np.where(steps >= 2000, 100, 10)])
     assert np.allclose(line(axes, style.WITHOUT_DECAY)[1], 10)
-    assert np.allclose(line(axes, style.WITHOUT_DECAY, dashed=True)[1], np.where(steps >= 200, 100, 10))
+    assert np.allclose(
+        line(axes, style.WITHOUT_DECAY, dashed=True)[1], np.where(steps >= 200, 100, 10)
+    )
     assert axes.get_xscale() == "log" and axes.get_xlim() == (1, 10_000)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("Optimization steps", "Accuracy (%)")
     [axes] = picture_of("figure4", folder).axes
     train_loss = line(axes, style.WITH_DECAY, dashed=True)[1]
-    assert np.isnan(train_loss[steps >= 200]).all() and np.allclose(train_loss[steps < 200], 1.8)  # a loss of 0 has no logarithm
-    assert np.allclose(line(axes, style.WITH_DECAY)[1], np.where(steps >= 2000, 1, 2.8)) and axes.get_yscale() == "log"
+    assert np.isnan(train_loss[steps >= 200]).all() and np.allclose(
+        train_loss[steps < 200], 1.8
+    )  # a loss of 0 has no logarithm
+    assert (
+        np.allclose(line(axes, style.WITH_DECAY)[1], np.where(steps >= 2000, 1, 2.8))
+        and axes.get_yscale() == "log"
+    )
 
 
 def long_curve(n: int) -> pd.DataFrame:
     """A validation accuracy of 90% that falls to 20% at every fourth of n evaluations, after a training loss that is 0 in its second half."""
     step = 10 * np.arange(1, n + 1)
-    return pd.DataFrame({"step": step, "val_accuracy": np.where(np.arange(n) % 4 == 3, 0.2, 0.9), "train_loss": np.where(np.arange(n) < n // 2, 0.5, 0.0)})
+    return pd.DataFrame(
+        {
+            "step": step,
+            "val_accuracy": np.where(np.arange(n) % 4 == 3, 0.2, 0.9),
+            "train_loss": np.where(np.arange(n) < n // 2, 0.5, 0.0),
+        }
+    )
 
 
 def test_windows_hold_the_median_and_the_range_of_what_lies_in_them():
     curve = long_curve(1000)
     found = curves.windows(curve, "val_accuracy")
-    ends = 10_000 / 10 ** (np.arange(60) / curves.WINDOWS)  # the windows ]end, next end], the last of which ends at the last update
+    ends = 10_000 / 10 ** (
+        np.arange(60) / curves.WINDOWS
+    )  # the windows ]end, next end], the last of which ends at the last update
     for high, low in zip(ends, ends[1:]):
         inside = curve[(curve["step"] > low * (1 + 1e-9)) & (curve["step"] <= high * (1 + 1e-9))]
         here = found[(found["step"] > low * (1 + 1e-9)) & (found["step"] <= high * (1 + 1e-9))]
         assert len(here) == (len(inside) > 0)
         if len(inside):
             accuracy = 100 * inside["val_accuracy"]
-            assert here.iloc[0].tolist() == pytest.approx([inside["step"].median(), accuracy.median(), accuracy.min(), accuracy.max()])
+            assert here.iloc[0].tolist() == pytest.approx(
+                [inside["step"].median(), accuracy.median(), accuracy.min(), accuracy.max()]
+            )
     losses = curves.windows(curve, "train_loss")
-    assert (losses["median"].isna() == (losses["step"] > 5000)).all(), "a loss of exactly 0 is a gap"
+    assert (losses["median"].isna() == (losses["step"] > 5000)).all(), (
+        "a loss of exactly 0 is a gap"
+    )
 
 
 @pytest.mark.parametrize("n, summarised", [(100, False), (1000, True)])
@@ -245,7 +384,11 @@ def test_long_curves_are_drawn_by_windows_and_short_ones_as_they_are(tmp_path, n
     [axes] = picture.axes
     step, accuracy = line(axes, style.WITH_DECAY)
     bands = [drawn for drawn in axes.collections if isinstance(drawn, PolyCollection)]
-    assert ("Lines are medians and bands ranges of a run over" in texts(picture)) == summarised == bool(bands)
+    assert (
+        ("Lines are medians and bands ranges of a run over" in texts(picture))
+        == summarised
+        == bool(bands)
+    )
     if summarised:
         assert len(step) < 60 and (accuracy[step > 1000] == 90).all()
         heights = np.concatenate([path.vertices for path in bands[-1].get_paths()])[:, 1]
@@ -256,7 +399,16 @@ def test_long_curves_are_drawn_by_windows_and_short_ones_as_they_are(tmp_path, n
 
 def test_a_short_curve_beside_a_long_one_is_drawn_by_windows_too(tmp_path):
     folder = write(tmp_path, "figure1_left")
-    results.write_table(folder, "curves", pd.concat([long_curve(n).assign(run=run, train_accuracy=1.0, val_loss=1.0) for run, n in ((0, 100), (1, 1000))]))
+    results.write_table(
+        folder,
+        "curves",
+        pd.concat(
+            [
+                long_curve(n).assign(run=run, train_accuracy=1.0, val_loss=1.0)
+                for run, n in ((0, 100), (1, 1000))
+            ]
+        ),
+    )
     [axes] = picture_of("figure1_left", folder).axes
     step, accuracy = line(axes, style.WITH_DECAY)
     assert step[-1] > 900 and len(step) < 45 and (accuracy[step > 300] == 90).all()
@@ -276,37 +428,70 @@ def test_colours_can_be_told_apart_without_colour_vision():
     for seen in (DEUTERANOPIA, PROTANOPIA):
         xyz = np.clip(linear @ np.transpose(seen), 0, 1) @ np.transpose(TO_XYZ) / [0.9505, 1, 1.089]
         root = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
-        lab = np.stack([116 * root[:, 1] - 16, 500 * (root[:, 0] - root[:, 1]), 200 * (root[:, 1] - root[:, 2])], axis=1)
+        lab = np.stack(
+            [
+                116 * root[:, 1] - 16,
+                500 * (root[:, 0] - root[:, 1]),
+                200 * (root[:, 1] - root[:, 2]),
+            ],
+            axis=1,
+        )
         assert distance.pdist(lab).min() > 15
 
 
 def test_data_fraction_against_time_shows_medians_and_censored_runs(tmp_path):
-    moments = {(0.2, 0): np.inf, (0.2, 1): np.inf, (0.2, 2): np.inf, (0.3, 0): 2000, (0.3, 1): 5000, (0.3, 2): np.inf, (0.4, 0): 500, (0.4, 1): 1000, (0.4, 2): 1000}
-    picture = picture_of("figure1_center", write(tmp_path, "figure1_center", lambda run: (200, moments[run.train_fraction, run.seed])))
+    moments = {
+        (0.2, 0): np.inf,
+        (0.2, 1): np.inf,
+        (0.2, 2): np.inf,
+        (0.3, 0): 2000,
+        (0.3, 1): 5000,
+        (0.3, 2): np.inf,
+        (0.4, 0): 500,
+        (0.4, 1): 1000,
+        (0.4, 2): 1000,
+    }
+    picture = picture_of(
+        "figure1_center",
+        write(tmp_path, "figure1_center", lambda run: (200, moments[run.train_fraction, run.seed])),
+    )
     [axes] = picture.axes
     x, medians = line(axes, style.VALIDATION)
     assert np.allclose(x, [20, 30, 40])
     assert np.isnan(medians[0]) and (medians[1:] == [5000, 1000]).all()
     assert (line(axes, style.TRAIN)[1] == 200).all()
     triangles = np.concatenate([drawn.get_offsets() for drawn in dots(axes, marker_is_open=True)])
-    assert sorted(map(tuple, np.round(triangles).astype(int))) == [(20, 10_000)] * 4 + [(30, 10_000)]
+    assert sorted(map(tuple, np.round(triangles).astype(int))) == [(20, 10_000)] * 4 + [
+        (30, 10_000)
+    ]
     assert "between 40% and 30% costs +" in texts(picture) and "paper: 40 to 50%" in texts(picture)
 
 
 def test_the_slope_is_fitted_at_the_steep_end():
     fractions = np.array([0.2, 0.25, 0.26, 0.27, 0.28, 0.3, 0.31, 0.5])
-    assert (fractions[figure1_center.steep_end(fractions, fractions > 0.2)] == [0.25, 0.26, 0.27, 0.28, 0.3]).all()
+    assert (
+        fractions[figure1_center.steep_end(fractions, fractions > 0.2)]
+        == [0.25, 0.26, 0.27, 0.28, 0.3]
+    ).all()
     coarse = np.array([0.2, 0.4, 0.6, 0.8])
     assert (coarse[figure1_center.steep_end(coarse, coarse > 0)] == [0.2, 0.4, 0.6]).all()
     assert not figure1_center.steep_end(coarse, coarse > 1).any()
-    thrice = np.repeat([0.5, 0.6, 0.7, 0.8, 0.9, 0.95], 3)  # one run of three crosses at 50 and 60%, all from 70% on
+    thrice = np.repeat(
+        [0.5, 0.6, 0.7, 0.8, 0.9, 0.95], 3
+    )  # one run of three crosses at 50 and 60%, all from 70% on
     crossed = (thrice > 0.65) | (np.arange(18) % 3 == 0)
     assert set(thrice[figure1_center.steep_end(thrice, crossed)]) == {0.5, 0.6, 0.7, 0.8, 0.9}
 
 
 def test_a_diverged_run_counts_as_followed_to_its_budget():
-    runs = pd.DataFrame({"status": ["diverged", "running", "queued", "grokked"], "num_steps": 1000, "stopped_at": pd.array([30, 400, 0, 600], "Int64"),
-                         "steps_to_val_99": pd.array([None, None, None, 500], "Int64")})
+    runs = pd.DataFrame(
+        {
+            "status": ["diverged", "running", "queued", "grokked"],
+            "num_steps": 1000,
+            "stopped_at": pd.array([30, 400, 0, 600], "Int64"),
+            "steps_to_val_99": pd.array([None, None, None, 500], "Int64"),
+        }
+    )
     begun, crossed, last = data.crossings(runs, "val")
     assert list(begun.index) == [0, 1, 3] and list(last) == [1000, 400, 600]
     assert np.isnan(crossed[:2]).all() and crossed[2] == 500
@@ -314,7 +499,15 @@ def test_a_diverged_run_counts_as_followed_to_its_budget():
 
 def test_the_power_law_is_found_and_zero_decay_stands_apart(tmp_path):
     moments = {0: np.inf, 0.1: 10_000, 1: 1000, 10: 100}
-    picture = picture_of("weight_decay", write(tmp_path, "weight_decay", lambda run: (10, moments[run.weight_decay]), runs=grid(BASE, weight_decay=[0, 0.1, 1, 10], seed=[0, 1])))
+    picture = picture_of(
+        "weight_decay",
+        write(
+            tmp_path,
+            "weight_decay",
+            lambda run: (10, moments[run.weight_decay]),
+            runs=grid(BASE, weight_decay=[0, 0.1, 1, 10], seed=[0, 1]),
+        ),
+    )
     assert "(weight decay)^−1.00" in texts(picture)
     [axes] = picture.axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.1", "1", "10"]
@@ -324,39 +517,75 @@ def test_the_power_law_is_found_and_zero_decay_stands_apart(tmp_path):
 
 def law_runs(moments: dict, censored_at: int) -> pd.DataFrame:
     """Runs as data.crossings reads them; moments: decay -> (updates to 99% training, to 99% validation) of each seed, None for never."""
-    rows = [(decay, "budget", censored_at, censored_at, *pair) for decay, pairs in moments.items() for pair in pairs]
-    frame = pd.DataFrame(rows, columns=["weight_decay", "status", "stopped_at", "num_steps", "steps_to_train_99", "steps_to_val_99"])
+    rows = [
+        (decay, "budget", censored_at, censored_at, *pair)
+        for decay, pairs in moments.items()
+        for pair in pairs
+    ]
+    frame = pd.DataFrame(
+        rows,
+        columns=[
+            "weight_decay",
+            "status",
+            "stopped_at",
+            "num_steps",
+            "steps_to_train_99",
+            "steps_to_val_99",
+        ],
+    )
     return frame.astype({"steps_to_train_99": "Int64", "steps_to_val_99": "Int64"})
 
 
 def test_the_power_law_leaves_out_decays_at_which_training_itself_is_slow():
     """Validation takes 300 / decay^1.5 after quick training, up to a decay where training takes as long as it does."""
     rng = np.random.default_rng(0)
-    planted = {decay: [(100, round(3000 * decay**-1.5 * np.exp(0.05 * rng.normal()))) for _ in range(5)] for decay in (0.1, 0.3, 1.0, 3.0)}
-    slow = {10.0: [(1500, 1600)] * 5, 30.0: [(8000, 8000), (None, None), (None, None), (None, None), (9000, None)]}
-    fit = times.fit_power_law(law_runs({0.0: [(100, None)], **planted, **slow}, 200_000), "weight_decay")
+    planted = {
+        decay: [(100, round(3000 * decay**-1.5 * np.exp(0.05 * rng.normal()))) for _ in range(5)]
+        for decay in (0.1, 0.3, 1.0, 3.0)
+    }
+    slow = {
+        10.0: [(1500, 1600)] * 5,
+        30.0: [(8000, 8000), (None, None), (None, None), (None, None), (9000, None)],
+    }
+    fit = times.fit_power_law(
+        law_runs({0.0: [(100, None)], **planted, **slow}, 200_000), "weight_decay"
+    )
     assert (fit.fitted, fit.left_out) == ([0.1, 0.3, 1.0, 3.0], [10.0, 30.0])
     assert fit.law.low < 1.5 < fit.law.high and fit.law.value == pytest.approx(1.5, abs=0.05)
     x, y = np.log([(decay, pair[1]) for decay, pairs in planted.items() for pair in pairs]).T
     assert fit.law.value == pytest.approx(-np.polyfit(x, y, 1)[0], abs=1e-3)
-    everything = times.fit_power_law(law_runs(planted | {10.0: [(100, 1600)] * 5}, 200_000), "weight_decay")
-    assert everything.law.value < 1.4 and not everything.left_out, "the same end, were training quick, would flatten the law"
+    everything = times.fit_power_law(
+        law_runs(planted | {10.0: [(100, 1600)] * 5}, 200_000), "weight_decay"
+    )
+    assert everything.law.value < 1.4 and not everything.left_out, (
+        "the same end, were training quick, would flatten the law"
+    )
 
 
 def test_a_decay_counts_as_delayed_by_its_medians():
     half = [(500, 1000), (500, 1000), (900, 1000)]
     assert times.is_delayed(law_runs({1.0: half}, 5000))
     assert not times.is_delayed(law_runs({1.0: [(501, 1000), (501, 1000), (10, 1000)]}, 5000))
-    assert times.is_delayed(law_runs({1.0: [(2500, None)] * 3}, 5000)), "not reached by 5,000, so at least twice as long"
+    assert times.is_delayed(law_runs({1.0: [(2500, None)] * 3}, 5000)), (
+        "not reached by 5,000, so at least twice as long"
+    )
     assert not times.is_delayed(law_runs({1.0: [(2600, None)] * 3}, 5000))
     assert not times.is_delayed(law_runs({1.0: [(None, None)] * 3}, 5000))
 
 
 def test_the_caption_of_a_law_says_where_it_was_fitted(tmp_path):
     moments = {0.1: (10, 5000), 0.3: (10, 2000), 1: (10, 500), 10: (500, 500)}
-    folder = write(tmp_path, "weight_decay", lambda run: moments[run.weight_decay], runs=grid(BASE, weight_decay=list(moments), seed=[0, 1]))
+    folder = write(
+        tmp_path,
+        "weight_decay",
+        lambda run: moments[run.weight_decay],
+        runs=grid(BASE, weight_decay=list(moments), seed=[0, 1]),
+    )
     picture = picture_of("weight_decay", folder)
-    assert "fitted from 0.1 to 1, where the median run fits its training rows in at most 50% of the updates to 99% validation, so without 10." in texts(picture)
+    assert (
+        "fitted from 0.1 to 1, where the median run fits its training rows in at most 50% of the updates to 99% validation, so without 10."
+        in texts(picture)
+    )
     assert line(picture.axes[0], style.BLACK, dashed=True)[0] == pytest.approx([0.1, 1])
     folder = write(tmp_path / "slow", "weight_decay", lambda run: (500, 500))
     assert "No law fitted: at no weight decay above 0" in texts(picture_of("weight_decay", folder))
@@ -366,42 +595,80 @@ def test_the_lowest_panel_of_each_column_carries_the_axis(tmp_path):
     """Of four panels in three columns two columns end in the first row."""
     picture = laid_out(picture_of("figure2_left", write(tmp_path, "figure2_left")))
     shown = [axes for axes in picture.axes if axes.get_visible()]
-    named = {axes.get_title(): (bool(axes.get_xlabel()), any(label.get_visible() and label.get_text() for label in axes.get_xticklabels())) for axes in shown}
+    named = {
+        axes.get_title(): (
+            bool(axes.get_xlabel()),
+            any(label.get_visible() and label.get_text() for label in axes.get_xticklabels()),
+        )
+        for axes in shown
+    }
     assert named == {"a": (False, False), "b": (True, True), "c": (True, True), "d": (True, True)}
     assert {axes.get_title() for axes in shown if axes.get_ylabel()} == {"a", "d"}
 
 
 def band_of(axes, colour: str) -> np.ndarray:
     """The corners of the only band of a colour."""
-    [found] = [drawn for drawn in axes.collections if isinstance(drawn, PolyCollection) and to_hex(drawn.get_facecolors()[0]) == to_hex(colour)]
+    [found] = [
+        drawn
+        for drawn in axes.collections
+        if isinstance(drawn, PolyCollection) and to_hex(drawn.get_facecolors()[0]) == to_hex(colour)
+    ]
     return np.concatenate([path.vertices for path in found.get_paths()])
 
 
-@pytest.mark.parametrize("seeds, words", [(range(2), "the range of 2 seeds."), (range(8), "95% intervals of the mean.")])
+@pytest.mark.parametrize(
+    "seeds, words", [(range(2), "the range of 2 seeds."), (range(8), "95% intervals of the mean.")]
+)
 def test_bands_are_ranges_of_few_seeds_and_intervals_of_many(tmp_path, seeds, words):
     """At 50% data the first seed validates at 10%, the others at 100%."""
     runs = grid(BASE.replace(label="a"), train_fraction=[0.2, 0.5], seed=seeds)
-    picture = picture_of("figure2_left", write(tmp_path, "figure2_left", lambda run: (100, np.inf if run.seed == 0 else 2000), runs=runs))
+    picture = picture_of(
+        "figure2_left",
+        write(
+            tmp_path,
+            "figure2_left",
+            lambda run: (100, np.inf if run.seed == 0 else 2000),
+            runs=runs,
+        ),
+    )
     assert f"Bands: {words}" in texts(picture)
     y = band_of(picture.axes[0], style.VALIDATION)[:, 1]
     values = np.array([10] + [100] * (len(seeds) - 1))
-    low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95) if len(seeds) > 2 else (10, 100)
+    low, high = (
+        stats.ttest_1samp(values, 0).confidence_interval(0.95) if len(seeds) > 2 else (10, 100)
+    )
     assert y.min() == pytest.approx(max(low, 0)) and y.max() == pytest.approx(min(high, 100))
 
 
 def test_words_about_the_spread_fit_the_numbers_of_runs():
     assert data.spread("Bars", [3, 2, 3, 1], "mean") == "Bars: the range of 2 or 3 seeds."
     assert data.spread("Bars", [7, 9], "median") == "Bars: 95% intervals of the median."
-    assert data.spread("Bars", [7, 5], "median") == "Bars: 95% intervals of the median (of fewer than 7 runs, their range)."
+    assert (
+        data.spread("Bars", [7, 5], "median")
+        == "Bars: 95% intervals of the median (of fewer than 7 runs, their range)."
+    )
     assert data.spread("Bars", [1, 1], "mean") == data.spread("Bars", [], "mean") == ""
 
 
-@pytest.mark.parametrize("runs, said", [
-    ([BASE], "Small scale, x+y over Z31, 2 blocks of width 128, 1 run,"),
-    ([BASE.replace(n_layers=1, d_model=32), BASE.replace(n_layers=1, d_model=32, operation="xy", structure="S4")], "Small scale, x+y over Z31, xy over S4, 1 block of width 32, 2 runs,"),
-    ([BASE, BASE.replace(n_layers=1)], "Small scale, x+y over Z31, width 128, 2 runs,"),
-    ([BASE, BASE.replace(d_model=32)], "Small scale, x+y over Z31, 2 blocks, 2 runs,"),
-    ([BASE.replace(operation=operation) for operation in ("x+y", "x-y", "x*y", "x/y")], "Small scale, 2 blocks of width 128, 4 runs,")])
+@pytest.mark.parametrize(
+    "runs, said",
+    [
+        ([BASE], "Small scale, x+y over Z31, 2 blocks of width 128, 1 run,"),
+        (
+            [
+                BASE.replace(n_layers=1, d_model=32),
+                BASE.replace(n_layers=1, d_model=32, operation="xy", structure="S4"),
+            ],
+            "Small scale, x+y over Z31, xy over S4, 1 block of width 32, 2 runs,",
+        ),
+        ([BASE, BASE.replace(n_layers=1)], "Small scale, x+y over Z31, width 128, 2 runs,"),
+        ([BASE, BASE.replace(d_model=32)], "Small scale, x+y over Z31, 2 blocks, 2 runs,"),
+        (
+            [BASE.replace(operation=operation) for operation in ("x+y", "x-y", "x*y", "x/y")],
+            "Small scale, 2 blocks of width 128, 4 runs,",
+        ),
+    ],
+)
 def test_captions_name_the_task_and_the_network(tmp_path, runs, said):
     loaded = results.load(write(tmp_path, "unheard_of", runs=runs))
     assert data.facts(loaded).startswith(said)
@@ -410,7 +677,17 @@ def test_captions_name_the_task_and_the_network(tmp_path, runs, said):
 
 
 def test_interventions_have_a_panel_each_with_means_over_seeds(tmp_path):
-    picture = picture_of("figure2_left", write(tmp_path, "figure2_left", lambda run: (100, 2000 if run.train_fraction > 0.3 and (run.label, run.seed) != ("b", 0) else np.inf)))
+    picture = picture_of(
+        "figure2_left",
+        write(
+            tmp_path,
+            "figure2_left",
+            lambda run: (
+                100,
+                2000 if run.train_fraction > 0.3 and (run.label, run.seed) != ("b", 0) else np.inf,
+            ),
+        ),
+    )
     shown = [axes for axes in picture.axes if axes.get_visible()]
     assert [axes.get_title() for axes in shown] == ["a", "b", "c", "d"]
     assert np.allclose(line(shown[0], style.VALIDATION), [[20, 50], [10, 100]])
@@ -419,25 +696,50 @@ def test_interventions_have_a_panel_each_with_means_over_seeds(tmp_path):
 
 
 def test_operations_are_ordered_by_the_data_they_need(tmp_path):
-    picture = picture_of("figure2_right", write(tmp_path, "figure2_right", lambda run: (100, 2000 if run.train_fraction > (0.3 if run.operation == "x+y" else 0.1) else np.inf)))
+    picture = picture_of(
+        "figure2_right",
+        write(
+            tmp_path,
+            "figure2_right",
+            lambda run: (
+                100,
+                2000 if run.train_fraction > (0.3 if run.operation == "x+y" else 0.1) else np.inf,
+            ),
+        ),
+    )
     left, right = picture.axes
     assert [label.get_text() for label in right.get_yticklabels()] == ["x-y  Z31", "x+y  Z31"]
     assert [tuple(drawn.get_data()[0]) for drawn in right.lines] == [(20.0,), (50.0,)]
-    assert np.allclose(line(left, style.PALETTE[1])[1], [10, 100]) and np.allclose(line(left, style.PALETTE[0])[1], [100, 100])
+    assert np.allclose(line(left, style.PALETTE[1])[1], [10, 100]) and np.allclose(
+        line(left, style.PALETTE[0])[1], [100, 100]
+    )
 
 
 def test_corrupted_labels_are_spread_evenly_with_their_best_accuracies(tmp_path):
-    picture = picture_of("figure6", write(tmp_path, "figure6", lambda run: (100, 500 if run.corrupted_labels == 0 else np.inf)))
+    picture = picture_of(
+        "figure6",
+        write(tmp_path, "figure6", lambda run: (100, 500 if run.corrupted_labels == 0 else np.inf)),
+    )
     left, right = picture.axes
     assert [label.get_text() for label in right.get_xticklabels()] == ["0", "10"]
-    assert np.allclose(line(right, style.VALIDATION)[1], [100, 10]) and np.allclose(line(right, style.TRAIN)[1], 100)
+    assert np.allclose(line(right, style.VALIDATION)[1], [100, 10]) and np.allclose(
+        line(right, style.TRAIN)[1], 100
+    )
     assert len(left.lines) == 2 * len(RUNS["figure6"])
 
 
 def test_sharpness_panels_state_spearmans_correlation(tmp_path):
     folder = write(tmp_path, "figure7")
     rng = np.random.default_rng(0)
-    scores = pd.DataFrame({"run": range(8), "val_accuracy": rng.random(8), "sharpness": rng.random(8), "eigenvalue": [np.nan, *rng.random(7)], "trace": 1.0})
+    scores = pd.DataFrame(
+        {
+            "run": range(8),
+            "val_accuracy": rng.random(8),
+            "sharpness": rng.random(8),
+            "eigenvalue": [np.nan, *rng.random(7)],
+            "trace": 1.0,
+        }
+    )
     scores.to_parquet(folder / "sharpness.parquet")
     picture = picture_of("figure7", folder)
     rho = stats.spearmanr(scores.sharpness, scores.val_accuracy).statistic
@@ -448,16 +750,43 @@ def test_sharpness_panels_state_spearmans_correlation(tmp_path):
 
 
 def test_phases_follow_from_the_two_crossings(tmp_path):
-    runs = pd.DataFrame({"steps_to_train_99": pd.array([100, 100, 100, 100, None, None], "Int64"), "steps_to_val_99": pd.array([1099, 1100, 50, None, None, 10], "Int64")})
-    assert phase_map.phases(runs) == ["comprehension", "grokking", "comprehension", "memorisation", "confusion", "confusion"]
+    runs = pd.DataFrame(
+        {
+            "steps_to_train_99": pd.array([100, 100, 100, 100, None, None], "Int64"),
+            "steps_to_val_99": pd.array([1099, 1100, 50, None, None, 10], "Int64"),
+        }
+    )
+    assert phase_map.phases(runs) == [
+        "comprehension",
+        "grokking",
+        "comprehension",
+        "memorisation",
+        "confusion",
+        "confusion",
+    ]
     moments = {(1e-3, 0): np.inf, (1e-3, 1): 5000, (1e-2, 0): 500, (1e-2, 1): 500}
-    folder = write(tmp_path, "phase_map", lambda run: (200, 500 if (run.learning_rate, run.weight_decay, run.seed) == (1e-3, 1, 2) else moments[run.learning_rate, run.weight_decay]))
+    folder = write(
+        tmp_path,
+        "phase_map",
+        lambda run: (
+            200,
+            500
+            if (run.learning_rate, run.weight_decay, run.seed) == (1e-3, 1, 2)
+            else moments[run.learning_rate, run.weight_decay],
+        ),
+    )
     [axes] = picture_of("phase_map", folder).axes
-    assert {text.get_position(): text.get_text() for text in axes.texts} == {(0, 0): "M", (1, 0): "G 2/3", (0, 1): "C", (1, 1): "C"}
+    assert {text.get_position(): text.get_text() for text in axes.texts} == {
+        (0, 0): "M",
+        (1, 0): "G 2/3",
+        (0, 1): "C",
+        (1, 1): "C",
+    }
 
 
 def test_a_tie_of_phases_splits_its_cell(tmp_path):
     """Seeds 0 and 1 of decay 0 memorise and the others grok; of decay 1 three seeds grok and one memorises. The order of seeds does not count."""
+
     def moments(run):
         late = run.seed > (1 if run.weight_decay == 0 else 0)
         return 200, (5000 if late == (run.learning_rate == 1e-3) else np.inf)
@@ -465,28 +794,56 @@ def test_a_tie_of_phases_splits_its_cell(tmp_path):
     runs = grid(BASE, learning_rate=[1e-3, 1e-2], weight_decay=[0, 1], seed=range(4))
     picture = picture_of("phase_map", write(tmp_path, "phase_map", moments, runs=runs))
     [axes] = picture.axes
-    assert {text.get_position(): text.get_text() for text in axes.texts} == {(0, 0): "G|M", (1, 0): "G 3/4", (0, 1): "G|M", (1, 1): "M 3/4"}
+    assert {text.get_position(): text.get_text() for text in axes.texts} == {
+        (0, 0): "G|M",
+        (1, 0): "G 3/4",
+        (0, 1): "G|M",
+        (1, 1): "M 3/4",
+    }
     assert "split: phases with as many seeds each" in texts(picture)
-    drawn = {(part.get_x(), round(part.get_y())): (part.get_width(), to_hex(part.get_facecolor())) for part in axes.patches}
-    grokking, memorisation = (to_hex(phase_map.PHASES[phase][1]) for phase in ("grokking", "memorisation"))
+    drawn = {
+        (part.get_x(), round(part.get_y())): (part.get_width(), to_hex(part.get_facecolor()))
+        for part in axes.patches
+    }
+    grokking, memorisation = (
+        to_hex(phase_map.PHASES[phase][1]) for phase in ("grokking", "memorisation")
+    )
     side, (left, right) = phase_map.SIDE, (-phase_map.SIDE / 2, 1 - phase_map.SIDE / 2)
-    assert drawn == {(left, 0): (side / 2, grokking), (0.0, 0): (side / 2, memorisation), (left, 1): (side / 2, grokking), (0.0, 1): (side / 2, memorisation),
-                     (right, 0): (side, grokking), (right, 1): (side, memorisation)}
+    assert drawn == {
+        (left, 0): (side / 2, grokking),
+        (0.0, 0): (side / 2, memorisation),
+        (left, 1): (side / 2, grokking),
+        (0.0, 1): (side / 2, memorisation),
+        (right, 0): (side, grokking),
+        (right, 1): (side, memorisation),
+    }
 
 
 def test_precisions_are_compared_by_survival_and_seed_by_seed(tmp_path):
-    moments = {"float32": [500, 1000, 2000, np.inf], "tf32": [1000, 2000, 5000, np.inf], "bf16": [500, 1000, np.inf, np.inf]}
+    moments = {
+        "float32": [500, 1000, 2000, np.inf],
+        "tf32": [1000, 2000, 5000, np.inf],
+        "bf16": [500, 1000, np.inf, np.inf],
+    }
     folder = write(tmp_path, "precision", lambda run: (200, moments[run.precision][run.seed]))
     picture = laid_out(picture_of("precision", folder))
     [axes] = picture.axes
     drawn = {line.get_label(): np.array(line.get_data(), float).T.tolist() for line in axes.lines}
     assert drawn["float32"] == [[1, 0], [500, 25], [1000, 50], [2000, 75], [10_000, 75]]
     assert drawn["bf16"] == [[1, 0], [500, 25], [1000, 50], [10_000, 50]]
-    assert {line.get_drawstyle() for line in axes.lines} == {"steps-post"} and axes.get_xscale() == "log"
+    assert {line.get_drawstyle() for line in axes.lines} == {
+        "steps-post"
+    } and axes.get_xscale() == "log"
     said = texts(picture)
     assert "float32 1,500 (500 to beyond); tf32 3,500 (" in said
-    assert "tf32 against float32, 4 seeds: median ratio of a seed's times 2.00 (95% interval 2.00 to 2.50), p = 0." in said
-    assert "bf16 against float32, 4 seeds: median ratio of a seed's times 1.00 (95% interval 1.00 to 1.00), p = " in said
+    assert (
+        "tf32 against float32, 4 seeds: median ratio of a seed's times 2.00 (95% interval 2.00 to 2.50), p = 0."
+        in said
+    )
+    assert (
+        "bf16 against float32, 4 seeds: median ratio of a seed's times 1.00 (95% interval 1.00 to 1.00), p = "
+        in said
+    )
     assert "12 runs, 4 seeds, 2 x cpu, float32." in said, "a CPU computes all precisions alike"
 
 
@@ -494,15 +851,24 @@ def test_precisions_of_a_gpu_are_those_that_were_asked_for(tmp_path):
     folder = write(tmp_path, "precision")
     described = json.loads((folder / "experiment.json").read_text())
     described["sessions"][0]["precisions"] = {"float32": "float32", "tf32": "tf32", "bf16": "bf16"}
-    assert data.precisions(SimpleNamespace(runs=results.load(folder).runs, description=described)) == ["bf16", "float32", "tf32"]
+    assert data.precisions(
+        SimpleNamespace(runs=results.load(folder).runs, description=described)
+    ) == ["bf16", "float32", "tf32"]
     del described["sessions"][0]["precisions"]  # older results
-    assert data.precisions(SimpleNamespace(runs=results.load(folder).runs, description=described)) == ["bf16", "float32", "tf32"]
+    assert data.precisions(
+        SimpleNamespace(runs=results.load(folder).runs, description=described)
+    ) == ["bf16", "float32", "tf32"]
 
 
 def test_a_precision_without_its_seed_in_float32_is_not_compared(tmp_path):
-    folder = write(tmp_path, "precision", trained=lambda number: number < 5, complete=False)  # float32 and the first seed of tf32
+    folder = write(
+        tmp_path, "precision", trained=lambda number: number < 5, complete=False
+    )  # float32 and the first seed of tf32
     said = texts(picture_of("precision", folder))
-    assert "tf32: too few seeds to compare." in said and "bf16" not in said.split("cut short")[0].split("Small scale")[0]
+    assert (
+        "tf32: too few seeds to compare." in said
+        and "bf16" not in said.split("cut short")[0].split("Small scale")[0]
+    )
 
 
 def test_the_table_with_blanks_is_the_operations_table():
@@ -511,7 +877,11 @@ def test_the_table_with_blanks_is_the_operations_table():
     inner = {place: letter for place, letter in cells.items() if min(place) >= 0}
     answers = table("xy", "S3").answers
     known = {place: letter for place, letter in inner.items() if letter != "?"}
-    assert len(inner) == 36 and len(known) == round(0.6 * 36) and note == f"{36 - len(known)} of 36 entries are blank."
+    assert (
+        len(inner) == 36
+        and len(known) == round(0.6 * 36)
+        and note == f"{36 - len(known)} of 36 entries are blank."
+    )
     assert all(letter == "abcdef"[answers[y, x]] for (x, y), letter in known.items())
 
 
@@ -522,7 +892,11 @@ def test_colours_run_along_the_axis_that_the_rows_show():
     p, k = 31, 4
     additive = circle(BASE, 0)[:p]
     found = tsne.colouring(additive, structure("Z31"))
-    assert found.period == p and f"{k} × n, mod {p}" in found.words and (found.value_T == k * np.arange(p) % p).all()
+    assert (
+        found.period == p
+        and f"{k} × n, mod {p}" in found.words
+        and (found.value_T == k * np.arange(p) % p).all()
+    )
     powers = np.array([pow(3, e, p) for e in range(p - 1)])  # 3 is the least primitive root of 31
     multiplicative = 0.05 * np.random.default_rng(0).normal(size=(p, 16))
     multiplicative[powers, 0] += np.cos(2 * np.pi * 7 * np.arange(p - 1) / (p - 1))
@@ -544,7 +918,9 @@ def test_groups_are_coloured_by_the_cosets_of_the_planted_subgroup():
     members = groups.generated_subgroup(group, [groups.permutation_index(group, (1, 2, 0, 3))])
     planted = groups.cosets(group, members, "left")
     assert found.period is None and "order 3" in found.words
-    assert (planted[:, None] == planted).tolist() == (found.value_T[:, None] == found.value_T).tolist()
+    assert (planted[:, None] == planted).tolist() == (
+        found.value_T[:, None] == found.value_T
+    ).tolist()
 
 
 def test_perplexity_stays_below_the_number_of_rows():
@@ -557,16 +933,36 @@ def test_figure_3_shows_the_papers_step_and_the_best_one(tmp_path):
     picture = picture_of("figure3", write(tmp_path, "figure3"))
     labels = [axes.get_xlabel() for axes in picture.axes if axes.get_visible()]
     assert ["n joined to n + 8" in label for label in labels] == [True, True, False]
-    assert "the circle appears in t-SNE in 3 of 3 (100%, 95%: 44–100%)" in texts(picture) and "the best cosets cluster in t-SNE (silhouette beyond its null, p < 0.05) in" in texts(picture)
-    assert "clearest of 3" in labels[0] and "typical" in labels[1] and "xy S4" in labels[2] and "cosets gH" in labels[2]
-    joints = np.concatenate([np.array(drawn.get_data()).T for drawn in picture.axes[0].lines]).reshape(-1, 2, 2)
+    assert "the circle appears in t-SNE in 3 of 3 (100%, 95%: 44–100%)" in texts(
+        picture
+    ) and "the best cosets cluster in t-SNE (silhouette beyond its null, p < 0.05) in" in texts(
+        picture
+    )
+    assert (
+        "clearest of 3" in labels[0]
+        and "typical" in labels[1]
+        and "xy S4" in labels[2]
+        and "cosets gH" in labels[2]
+    )
+    joints = np.concatenate(
+        [np.array(drawn.get_data()).T for drawn in picture.axes[0].lines]
+    ).reshape(-1, 2, 2)
     spread = np.ptp(joints.reshape(-1, 2), axis=0).max()
-    assert len(joints) == 31 and np.linalg.norm(joints[:, 0] - joints[:, 1], axis=1).mean() < spread / 4
+    assert (
+        len(joints) == 31
+        and np.linalg.norm(joints[:, 0] - joints[:, 1], axis=1).mean() < spread / 4
+    )
 
 
 def test_figure_3_adds_the_best_step_where_it_differs():
     angle = 2 * np.pi * 3 * np.arange(31) / 31
-    network = figure3.Network(0, Moment(None, 100, 1.0, 1.0), np.zeros((31, 2)), np.stack([np.cos(angle), np.sin(angle)], axis=1), 0.0)
+    network = figure3.Network(
+        0,
+        Moment(None, 100, 1.0, 1.0),
+        np.zeros((31, 2)),
+        np.stack([np.cos(angle), np.sin(angle)], axis=1),
+        0.0,
+    )
     assert figure3.kinds(structure("Z31"), network) == [8, 10]  # 3 x 10 = -1 mod 31
     assert figure3.kinds(structure("S3"), network) == [None]
 
@@ -591,8 +987,17 @@ def test_torn_arrays_leave_out_their_figure_alone(tmp_path, capsys):
 # --- Which figures, and when ---
 
 
-@pytest.mark.parametrize("folder, figure", [("figure1_left", {"figure1_left", "figure4"}), ("figure1_left_paper", {"figure1_left", "figure4"}), ("figure3-seed=3", {"figure3", "embedding_structure", "embedding_growth", "tsne_sheet"}),
-                                            ("quickstart-seed=3", {"quickstart", "quickstart_loss", "quickstart_tsne"}), ("figure33", {"learning_curves"}), ("mine", {"learning_curves"})])
+@pytest.mark.parametrize(
+    "folder, figure",
+    [
+        ("figure1_left", {"figure1_left", "figure4"}),
+        ("figure1_left_paper", {"figure1_left", "figure4"}),
+        ("figure3-seed=3", {"figure3", "embedding_structure", "embedding_growth", "tsne_sheet"}),
+        ("quickstart-seed=3", {"quickstart", "quickstart_loss", "quickstart_tsne"}),
+        ("figure33", {"learning_curves"}),
+        ("mine", {"learning_curves"}),
+    ],
+)
 def test_a_folder_uses_the_figures_of_its_longest_prefix(folder, figure):
     assert {entry.name for entry in gallery.entries_of(folder)} == figure
 
@@ -601,10 +1006,16 @@ def test_draw_writes_both_files_and_nothing_else(tmp_path):
     folder = write(tmp_path, "unheard_of")
     before = {path.name for path in folder.iterdir()}
     png, pdf = figures.draw(folder)
-    assert {path.name for path in folder.iterdir()} - before == {"learning_curves.png", "learning_curves.pdf"} == {png.name, pdf.name}
+    assert (
+        {path.name for path in folder.iterdir()} - before
+        == {"learning_curves.png", "learning_curves.pdf"}
+        == {png.name, pdf.name}
+    )
     with Image.open(png) as image:
         assert image.width == round(style.SINGLE * style.LOOK["savefig.dpi"])
-        assert image.info[style.FINGERPRINT] == gallery.fingerprint(gallery.ENTRIES["learning_curves"], folder)
+        assert image.info[style.FINGERPRINT] == gallery.fingerprint(
+            gallery.ENTRIES["learning_curves"], folder
+        )
     assert pdf.read_bytes().startswith(b"%PDF")
 
 
@@ -619,10 +1030,15 @@ def test_a_figure_is_drawn_again_only_when_its_results_change(tmp_path, capsys):
     folder = write(tmp_path / "results", "init_scale")
     assert lines_of(capsys, tmp_path / "results")["init_scale"].startswith("drawn")
     clone = tmp_path / "clone"
-    shutil.copytree(tmp_path / "results", clone, copy_function=shutil.copyfile)  # new times, as in a fresh clone
+    shutil.copytree(
+        tmp_path / "results", clone, copy_function=shutil.copyfile
+    )  # new times, as in a fresh clone
     png = clone / "init_scale" / "init_scale.png"
     drawn_at = png.stat().st_mtime_ns
-    assert lines_of(capsys, clone)["init_scale"].startswith("unchanged") and png.stat().st_mtime_ns == drawn_at
+    assert (
+        lines_of(capsys, clone)["init_scale"].startswith("unchanged")
+        and png.stat().st_mtime_ns == drawn_at
+    )
     curves = pd.read_parquet(clone / "init_scale" / "curves.parquet")
     curves.assign(val_loss=1.0).to_parquet(clone / "init_scale" / "curves.parquet")
     assert lines_of(capsys, clone)["init_scale"].startswith("drawn")
@@ -649,7 +1065,9 @@ def test_extra_tables_arrays_and_code_count_but_local_files_do_not(tmp_path, mon
     results.write_arrays(folder, "run_0000", {"unembedding": np.zeros(3)})
     marks.append(gallery.fingerprint(entry, folder))
     source = gallery.inspect.getsource
-    monkeypatch.setattr(gallery.inspect, "getsource", lambda module: source(module) + "#" * (module is style))
+    monkeypatch.setattr(
+        gallery.inspect, "getsource", lambda module: source(module) + "#" * (module is style)
+    )
     marks.append(gallery.fingerprint(entry, folder))
     assert len(set(marks)) == 4
 
@@ -658,7 +1076,11 @@ def test_extra_tables_arrays_and_code_count_but_local_files_do_not(tmp_path, mon
 def saved(monkeypatch) -> list[str]:
     """The names of the figures that would have been written, in order; nothing is."""
     names = []
-    monkeypatch.setattr(style, "save", lambda picture, folder, name, fingerprint: names.append(name) or style.paths(folder, name))
+    monkeypatch.setattr(
+        style,
+        "save",
+        lambda picture, folder, name, fingerprint: names.append(name) or style.paths(folder, name),
+    )
     return names
 
 
@@ -666,7 +1088,11 @@ def test_a_name_draws_anew_and_alone(tmp_path, capsys, saved, monkeypatch):
     write(tmp_path, "init_scale")
     write(tmp_path, "figure1_left")
     monkeypatch.setattr(gallery, "is_current", lambda entry, folder: True)
-    assert list(lines_of(capsys, tmp_path, "init_scale", "figure4")) == ["figure4", "init_scale"] == saved
+    assert (
+        list(lines_of(capsys, tmp_path, "init_scale", "figure4"))
+        == ["figure4", "init_scale"]
+        == saved
+    )
     lines_of(capsys, tmp_path, "figure1_left")  # the name of a folder stands for all its figures
     assert saved[2:] == ["figure1_left", "figure4"]
     assert set(lines_of(capsys, tmp_path)) > {"figure4", "init_scale"} and len(saved) == 4
@@ -674,7 +1100,10 @@ def test_a_name_draws_anew_and_alone(tmp_path, capsys, saved, monkeypatch):
 
 def test_an_unknown_name_is_an_error_with_what_comes_close(tmp_path, saved):
     write(tmp_path, "init_scale")
-    with pytest.raises(GrokError, match="no figure and no results folder 'figure1_centre': did you mean figure1_center"):
+    with pytest.raises(
+        GrokError,
+        match="no figure and no results folder 'figure1_centre': did you mean figure1_center",
+    ):
         figures.draw_all(tmp_path, ["init_scale", "figure1_centre"])
     assert not saved
 
@@ -692,7 +1121,11 @@ def test_what_is_missing_or_broken_is_named_and_the_others_are_drawn(tmp_path, c
 def test_draw_leaves_out_what_the_results_do_not_allow(tmp_path, capsys, saved):
     folder = write(tmp_path, "quickstart")
     shutil.rmtree(folder / "arrays")
-    assert {path.stem for path in figures.draw(folder)} == {"quickstart", "quickstart_loss"} == set(saved)
+    assert (
+        {path.stem for path in figures.draw(folder)}
+        == {"quickstart", "quickstart_loss"}
+        == set(saved)
+    )
     assert "quickstart_tsne not drawn: " in capsys.readouterr().err
 
 
@@ -703,12 +1136,18 @@ def test_a_folder_that_cannot_be_written_gives_one_line(tmp_path, capsys):
 
 
 def test_operations_have_raised_exponents():
-    assert style.pretty("x^3+xy^2+y") == "x³+xy²+y" and style.pretty("xyx^-1") == "xyx⁻¹" and style.pretty("x^(-12)") == "x⁻¹²"
+    assert (
+        style.pretty("x^3+xy^2+y") == "x³+xy²+y"
+        and style.pretty("xyx^-1") == "xyx⁻¹"
+        and style.pretty("x^(-12)") == "x⁻¹²"
+    )
 
 
 def test_curves_without_accuracies_are_drawn_as_losses(tmp_path):
     folder = write(tmp_path, "unheard_of")
-    curves = pd.read_parquet(folder / "curves.parquet").assign(train_accuracy=np.nan, val_accuracy=np.nan, train_loss=2.5, val_loss=2.6)
+    curves = pd.read_parquet(folder / "curves.parquet").assign(
+        train_accuracy=np.nan, val_accuracy=np.nan, train_loss=2.5, val_loss=2.6
+    )
     results.write_table(folder, "curves", curves)
     [axes] = laid_out(picture_of("learning_curves", folder)).axes
     assert axes.get_ylabel() == "Loss"

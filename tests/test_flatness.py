@@ -4,23 +4,37 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grok import flatness, results, sweep
 from grok.experiment import Experiment, GrokError
+from grok.measure import flatness
+from grok.store import results
+from grok.training import sweep
 
 
-def test_flatness_is_measured_on_the_training_loss_of_the_kept_parameters(tmp_path, tiny, quick_sweeps, monkeypatch):
-    experiment = Experiment(name="flat", runs=(tiny.replace(seed=0, num_steps=20), tiny.replace(seed=1, num_steps=20)), keep_params=True)
+def test_flatness_is_measured_on_the_training_loss_of_the_kept_parameters(
+    tmp_path, tiny, quick_sweeps, monkeypatch
+):
+    experiment = Experiment(
+        name="flat",
+        runs=(tiny.replace(seed=0, num_steps=20), tiny.replace(seed=1, num_steps=20)),
+        keep_params=True,
+    )
     folder = sweep.train_experiment(experiment, sweep.Options(root=tmp_path))
     loaded = results.load(folder)
     for number, run in enumerate(experiment.runs):
         loss = float(flatness.training_loss(run)(loaded.params(number)))
         assert loss == pytest.approx(loaded.runs["final_train_loss"][number], rel=1e-5)
     table = pd.read_parquet(flatness.measure(folder))
-    assert table["run"].tolist() == [0, 1] and (table["sharpness"] > 0).all() and np.isfinite(table).all(axis=None)
+    assert (
+        table["run"].tolist() == [0, 1]
+        and (table["sharpness"] > 0).all()
+        and np.isfinite(table).all(axis=None)
+    )
     assert table["val_accuracy"].tolist() == loaded.runs["final_val_accuracy"].tolist()
 
 
 def test_without_kept_parameters_there_is_a_line_that_says_so(tmp_path, tiny, quick_sweeps):
-    folder = sweep.train_experiment(Experiment(name="bare", runs=(tiny.replace(num_steps=2),)), sweep.Options(root=tmp_path))
+    folder = sweep.train_experiment(
+        Experiment(name="bare", runs=(tiny.replace(num_steps=2),)), sweep.Options(root=tmp_path)
+    )
     with pytest.raises(GrokError, match="no parameters of run 0 .*keep_params"):
         flatness.measure(folder)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from grok.analysis import fourier, scoring
+from grok.analysis import fourier
 from grok.experiment import GrokError
-from grok.operations import structure
+from grok.measure import matrix_scores
+from grok.task.operations import structure
 
 P = 97
 
@@ -36,7 +37,9 @@ def test_fourier_basis_is_orthonormal_and_its_rows_are_the_named_waves(p):
     t = np.arange(p)
     np.testing.assert_allclose(basis[0], basis[0, 0])
     for k in range(1, (p - 1) // 2 + 1):
-        assert np.corrcoef(basis[2 * k - 1], np.cos(2 * np.pi * k * t / p))[0, 1] == pytest.approx(1)
+        assert np.corrcoef(basis[2 * k - 1], np.cos(2 * np.pi * k * t / p))[0, 1] == pytest.approx(
+            1
+        )
         assert np.corrcoef(basis[2 * k], np.sin(2 * np.pi * k * t / p))[0, 1] == pytest.approx(1)
     if p % 2 == 0:
         assert (basis[-1][:-1] * basis[-1][1:] < 0).all()
@@ -46,7 +49,9 @@ def test_fourier_basis_is_orthonormal_and_its_rows_are_the_named_waves(p):
 def test_frequency_norms_are_the_norms_of_the_projections_on_the_basis(p):
     W = gaussian(p=p, d=5)
     coefficients = fourier.fourier_basis(p) @ W
-    expected = [np.sqrt((coefficients[2 * k - 1 : 2 * k + 1] ** 2).sum()) for k in range(1, p // 2 + 1)]
+    expected = [
+        np.sqrt((coefficients[2 * k - 1 : 2 * k + 1] ** 2).sum()) for k in range(1, p // 2 + 1)
+    ]
     np.testing.assert_allclose(fourier.frequency_norms(W), expected)
     share = fourier.frequency_power_share(W)
     np.testing.assert_allclose(share, np.square(expected) / ((W - W.mean(0)) ** 2).sum())
@@ -77,7 +82,9 @@ def test_a_weak_but_significant_frequency_is_not_key():
 
 @pytest.mark.parametrize("d", [3, 24])
 def test_random_matrices_have_no_key_frequencies(d):
-    false_alarms = [len(fourier.key_frequencies(gaussian(seed, d=d), draws=100)) > 0 for seed in range(30)]
+    false_alarms = [
+        len(fourier.key_frequencies(gaussian(seed, d=d), draws=100)) > 0 for seed in range(30)
+    ]
     assert sum(false_alarms) <= 3
 
 
@@ -86,8 +93,10 @@ def test_random_matrices_have_no_key_frequencies(d):
 
 def scores_of(W) -> dict[str, float]:
     """The scores of rows on a cyclic axis, by name, with the step of the best number line and how much the rows' lengths vary."""
-    spectrum = dict(zip(scoring.SPECTRUM, scoring.spectrum_values(scoring.Cyclic.of(W))))
-    [norm_cv] = [score.value for score in scoring.dimension_parts(W, 0)[0]()]
+    spectrum = dict(
+        zip(matrix_scores.SPECTRUM, matrix_scores.spectrum_values(matrix_scores.Cyclic.of(W)))
+    )
+    [norm_cv] = [score.value for score in matrix_scores.dimension_parts(W, 0)[0]()]
     return spectrum | {"step": fourier.number_line_step(W)[0], "norm_cv": norm_cv}
 
 
@@ -100,7 +109,9 @@ def test_a_clean_circle_is_found_by_every_score(k):
     assert scores["circulant_cosine"] == pytest.approx(1)
     assert scores["circulant_dot"] == pytest.approx(1)
     assert scores["step"] == min(inverse, P - inverse)
-    assert scores["number_line"] == pytest.approx(np.sin(np.pi / P) / (2 / np.pi), rel=0.02)  # neighbours' chord over the mean chord
+    assert scores["number_line"] == pytest.approx(
+        np.sin(np.pi / P) / (2 / np.pi), rel=0.02
+    )  # neighbours' chord over the mean chord
     assert scores["gini"] == pytest.approx(1 - 1 / 48)
     assert scores["ipr"] == scores["top_share"] == pytest.approx(1)
     assert fourier.key_frequencies(W).tolist() == [k]
@@ -146,7 +157,10 @@ def test_frequency_plane_places_tokens_on_their_angles():
 
 
 def test_frequency_plane_keeps_an_ellipse():
-    W = np.stack([2 * np.cos(2 * np.pi * 3 * np.arange(P) / P), np.sin(2 * np.pi * 3 * np.arange(P) / P)], axis=1)
+    W = np.stack(
+        [2 * np.cos(2 * np.pi * 3 * np.arange(P) / P), np.sin(2 * np.pi * 3 * np.arange(P) / P)],
+        axis=1,
+    )
     shear = np.array([[1.0, 0.5], [0.0, 1.0]])
     axes = np.linalg.qr(gaussian(p=6, d=2))[0]
     points = fourier.frequency_plane(W @ shear @ axes.T, 3)
@@ -175,7 +189,9 @@ def test_circulant_score_is_the_explained_variance_of_the_diagonals():
     entries = [(S[i, j], (i - j) % 9) for i in range(9) for j in range(9) if i != j]
     values = np.array([value for value, _ in entries])
     fitted = np.array([np.mean([v for v, s in entries if s == shift]) for _, shift in entries])
-    assert fourier.circulant_score(S) == pytest.approx(1 - ((values - fitted) ** 2).sum() / ((values - values.mean()) ** 2).sum())
+    assert fourier.circulant_score(S) == pytest.approx(
+        1 - ((values - fitted) ** 2).sum() / ((values - values.mean()) ** 2).sum()
+    )
 
 
 def test_cosine_ignores_the_norms_that_dot_products_see():
@@ -193,7 +209,10 @@ def test_number_line_scores_every_step_and_chooses_one_that_visits_every_token()
     W[::2] += 50  # step 2 joins near rows, in two separate rings
     best, scores = fourier.number_line_step(W)
     pairs = np.mean([np.linalg.norm(W[i] - W[j]) for i in range(8) for j in range(i)])
-    expected = [np.mean([np.linalg.norm(W[n] - W[(n + m) % 8]) for n in range(8)]) / pairs for m in (1, 2, 3, 4)]
+    expected = [
+        np.mean([np.linalg.norm(W[n] - W[(n + m) % 8]) for n in range(8)]) / pairs
+        for m in (1, 2, 3, 4)
+    ]
     np.testing.assert_allclose(scores, expected)
     assert scores.argmin() + 1 in (2, 4)
     assert best == (1 if expected[0] < expected[2] else 3)
@@ -220,7 +239,10 @@ def test_axis_scores_tell_addition_from_multiplication():
     additive = circles([12, 31], noise=0.1)
     multiplicative = np.zeros_like(additive)
     multiplicative[fourier.discrete_log_order(P)] = circles([7, 20], p=P - 1, noise=0.1)
-    for W, axis, other, key in ((additive, "additive", "multiplicative", [12, 31]), (multiplicative, "multiplicative", "additive", [7, 20])):
+    for W, axis, other, key in (
+        (additive, "additive", "multiplicative", [12, 31]),
+        (multiplicative, "multiplicative", "additive", [7, 20]),
+    ):
         scores = fourier.axis_scores(W, draws=100)
         assert scores["axis"] == axis
         assert scores[axis]["gini"] > 5 * scores[other]["gini"]
@@ -237,7 +259,9 @@ def test_null_distribution_permutes_whole_rows():
     firsts = fourier.null_distribution(lambda rows: rows[0], W, draws=300)
     assert {tuple(row) for row in firsts} == {tuple(row) for row in W}
     np.testing.assert_allclose(fourier.null_distribution(lambda rows: rows.sum(), W, draws=5), 45)
-    np.testing.assert_array_equal(firsts, fourier.null_distribution(lambda rows: rows[0], W, draws=300))
+    np.testing.assert_array_equal(
+        firsts, fourier.null_distribution(lambda rows: rows[0], W, draws=300)
+    )
 
 
 def test_p_value_counts_the_observation_and_ties():
@@ -252,12 +276,24 @@ def test_p_value_counts_the_observation_and_ties():
     "call, message",
     [
         (lambda: fourier.circularity(np.full((P, 4), np.nan)), "388 non-finite entries"),
-        (lambda: scoring.matrix_scores(gaussian(p=99), structure("Z97")), "99 rows but the structure has 97"),
-        (lambda: scoring.cyclic_parts(gaussian(p=120), structure("S5"), 0), "S5 is not a cyclic group.*coset_scores.*explained_by_irrep"),
-        (lambda: scoring.cyclic_parts(gaussian(p=6), structure("Z2xZ3"), 0), "not a cyclic group"),
+        (
+            lambda: matrix_scores.matrix_scores(gaussian(p=99), structure("Z97")),
+            "99 rows but the structure has 97",
+        ),
+        (
+            lambda: matrix_scores.cyclic_parts(gaussian(p=120), structure("S5"), 0),
+            "S5 is not a cyclic group.*coset_scores.*explained_by_irrep",
+        ),
+        (
+            lambda: matrix_scores.cyclic_parts(gaussian(p=6), structure("Z2xZ3"), 0),
+            "not a cyclic group",
+        ),
         (lambda: fourier.frequency_norms(np.ones((P, 4))), "all rows of the matrix are equal"),
         (lambda: fourier.number_line_step(np.ones((P, 4))), "all rows of the matrix are equal"),
-        (lambda: fourier.gini(fourier.frequency_norms(np.zeros((P, 4)))), "all rows of the matrix are equal"),
+        (
+            lambda: fourier.gini(fourier.frequency_norms(np.zeros((P, 4)))),
+            "all rows of the matrix are equal",
+        ),
         (lambda: fourier.circularity(np.zeros(P)), r"shape \(97,\)"),
         (lambda: fourier.frequency_plane(gaussian(), 49), "choose 1..48"),
         (lambda: fourier.frequency_plane(circles([12]), 5), "no plane at frequency 5"),

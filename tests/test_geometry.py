@@ -29,7 +29,11 @@ def gaussian(n=P, d=128, seed=0):
 
 
 def accuracies(W, frequencies):
-    return geometry.analogies(W, frequencies, count=500).set_index(["space", "rule", "measure"]).accuracy.sort_index()
+    return (
+        geometry.analogies(W, frequencies, count=500)
+        .set_index(["space", "rule", "measure"])
+        .accuracy.sort_index()
+    )
 
 
 # --- Analogies ---
@@ -58,7 +62,9 @@ def test_analogy_accuracy_is_the_argmin_over_the_other_tokens(measure):
         guess = x[c] + x[b] - x[a]
         hits.append(min(set(range(13)) - {a, b, c}, key=lambda t: distance(guess, x[t])) == d)
     assert 0 < np.mean(hits) < 1
-    assert geometry.analogy_accuracy(geometry.additive_guess(x, abcd), x, abcd, measure) == pytest.approx(np.mean(hits))
+    assert geometry.analogy_accuracy(
+        geometry.additive_guess(x, abcd), x, abcd, measure
+    ) == pytest.approx(np.mean(hits))
 
 
 def test_a_line_obeys_additive_analogies_that_do_not_wrap():
@@ -108,7 +114,9 @@ def closing_parallelograms(x_TC, tolerance=0.01):
 
 
 def test_parallelogram_scores_count_what_closes_in_each_plane():
-    grid = np.stack([np.arange(12) // 4, np.arange(12) % 4], axis=1)  # equal columns: the plane's axes are these
+    grid = np.stack(
+        [np.arange(12) // 4, np.arange(12) % 4], axis=1
+    )  # equal columns: the plane's axes are these
     W = np.concatenate([grid * [5, 4.0], 0.1 * gaussian(12, 2)], axis=1)
     values, vectors = np.linalg.eigh(np.cov(W.T))
     x = (W - W.mean(0)) @ vectors[:, np.argsort(-values)]
@@ -124,7 +132,10 @@ def test_a_line_closes_the_parallelograms_that_do_not_wrap():
     x = line[:, :1] / line[:, 0].std()
     assert score == pytest.approx(closing_parallelograms(x), abs=1e-12)
     assert score > 0.6
-    assert null_distribution(lambda rows: geometry.parallelogram_scores(rows)[0], line, draws=5).max() < 0.1
+    assert (
+        null_distribution(lambda rows: geometry.parallelogram_scores(rows)[0], line, draws=5).max()
+        < 0.1
+    )
 
 
 def test_a_matrix_of_rank_one_is_a_plane_of_one_dimension():
@@ -137,11 +148,17 @@ def test_a_matrix_of_rank_one_is_a_plane_of_one_dimension():
 
 
 def test_effective_rank_counts_equal_directions():
-    basis = np.linalg.qr(np.column_stack([np.ones(30), gaussian(30, 7)]))[0][:, 1:]  # orthonormal and centred
+    basis = np.linalg.qr(np.column_stack([np.ones(30), gaussian(30, 7)]))[0][
+        :, 1:
+    ]  # orthonormal and centred
     assert geometry.effective_rank(basis) == pytest.approx(7)
-    assert geometry.effective_rank(np.outer(np.arange(30), np.ones(4))) == pytest.approx(1, abs=1e-6)
+    assert geometry.effective_rank(np.outer(np.arange(30), np.ones(4))) == pytest.approx(
+        1, abs=1e-6
+    )
     s = np.array([0.5, 0.25, 0.25])
-    assert geometry.effective_rank(basis[:, :3] * s) == pytest.approx(np.exp(-(s * np.log(s)).sum()))
+    assert geometry.effective_rank(basis[:, :3] * s) == pytest.approx(
+        np.exp(-(s * np.log(s)).sum())
+    )
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 4])
@@ -191,9 +208,17 @@ def test_a_circle_has_one_long_loop_and_a_torus_two():
         (lambda: geometry.analogies(np.full((P, 3), np.nan), [1]), "291 non-finite"),
         (lambda: geometry.analogies(gaussian(4, 3), [1]), "at least 5 tokens"),
         (lambda: geometry.analogies(gaussian(), [60]), "choose 1..48"),
-        (lambda: geometry.analogy_accuracy(gaussian(5), gaussian(5), geometry.analogy_quadruples(5, 5), "manhattan"), "cosine, dot, l2"),
+        (
+            lambda: geometry.analogy_accuracy(
+                gaussian(5), gaussian(5), geometry.analogy_quadruples(5, 5), "manhattan"
+            ),
+            "cosine, dot, l2",
+        ),
         (lambda: geometry.effective_rank(np.ones((P, 3))), "all rows of the matrix are equal"),
-        (lambda: geometry.intrinsic_dimension_twonn(gaussian(2, 3)[np.arange(20) % 2]), "only 2 rows of the matrix differ"),
+        (
+            lambda: geometry.intrinsic_dimension_twonn(gaussian(2, 3)[np.arange(20) % 2]),
+            "only 2 rows of the matrix differ",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line(call, message):

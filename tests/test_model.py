@@ -10,28 +10,34 @@ import numpy as np
 import optax
 import pytest
 
-from grok.dataset import Tokens
 from grok.experiment import Run
-from grok.layers import attend, layer_norm, linear, take_rows
-from grok.model import Architecture, Transformer, architecture, sinusoidal_positions
-from grok.operations import table
-from grok.optimizer import make_optimizer, optimizer_form
+from grok.model.layers import attend, layer_norm, linear, take_rows
+from grok.model.transformer import Architecture, Transformer, architecture, sinusoidal_positions
+from grok.task.dataset import Tokens
+from grok.task.operations import table
+from grok.training.optimizer import make_optimizer, optimizer_form
 
 FIXTURES = [Path(__file__).parent / "parity" / "reference_small.npz"]
 if os.environ.get("PARITY_FIXTURE"):
     FIXTURES.append(Path(os.environ["PARITY_FIXTURE"]))
 
 
-QUICK_COMPILE = {"xla_backend_optimization_level": 0}  # the same programs, for a test that runs each of them once
+QUICK_COMPILE = {
+    "xla_backend_optimization_level": 0
+}  # the same programs, for a test that runs each of them once
 
 
 def initial_params(arch, n_positions):
-    return jax.jit(Transformer(arch).init)(jax.random.key(0), jnp.zeros((1, n_positions), jnp.int32))["params"]
+    return jax.jit(Transformer(arch).init)(
+        jax.random.key(0), jnp.zeros((1, n_positions), jnp.int32)
+    )["params"]
 
 
 def random_params(arch, n_positions, scale=0.2, seed=0):
     """Weights N(0, scale^2), embedding N(0, 1), and LayerNorms away from the special values of their start."""
-    shapes = jax.eval_shape(Transformer(arch).init, jax.random.key(0), jnp.zeros((1, n_positions), jnp.int32))["params"]
+    shapes = jax.eval_shape(
+        Transformer(arch).init, jax.random.key(0), jnp.zeros((1, n_positions), jnp.int32)
+    )["params"]
     rng = np.random.default_rng(seed)
 
     def draw(path, leaf):
@@ -52,7 +58,11 @@ def test_positions_follow_the_formula():
     positions = sinusoidal_positions(7, 10)
     for pos in range(7):
         for i in range(10):
-            expected = np.sin(pos / 10000 ** (i / 10)) if i % 2 == 0 else np.cos(pos / 10000 ** ((i - 1) / 10))
+            expected = (
+                np.sin(pos / 10000 ** (i / 10))
+                if i % 2 == 0
+                else np.cos(pos / 10000 ** ((i - 1) / 10))
+            )
             assert positions[pos, i] == pytest.approx(expected, abs=1e-6)
 
 
@@ -73,7 +83,12 @@ def test_initial_scales(paper_params):
     assert embedding.var() == pytest.approx(1, rel=0.05)
     assert embedding.mean() == pytest.approx(0, abs=0.05)
     assert (abs(embedding) > 2).mean() == pytest.approx(0.0455, abs=0.01)
-    kernels = {(b, name): leaf["kernel"] for b in ("block0", "block1") for name, leaf in paper_params[b].items() if "kernel" in leaf}
+    kernels = {
+        (b, name): leaf["kernel"]
+        for b in ("block0", "block1")
+        for name, leaf in paper_params[b].items()
+        if "kernel" in leaf
+    }
     assert len(kernels) == 12
     kernels["output"] = paper_params["unembedding"]
     for name, kernel in kernels.items():
@@ -99,21 +114,27 @@ def test_no_position_sees_a_later_one(norm):
     def logits_TV(embedding):
         return Transformer(arch).apply({"params": params | {"embedding": embedding}}, tokens_1T)[0]
 
-    jacobian_TVSD = jax.jit(jax.jacrev(logits_TV), compiler_options=QUICK_COMPILE)(params["embedding"])
+    jacobian_TVSD = jax.jit(jax.jacrev(logits_TV), compiler_options=QUICK_COMPILE)(
+        params["embedding"]
+    )
     influence_TS = np.asarray(abs(jacobian_TVSD).sum((1, 3)))
     for t in range(n_positions):
-        assert (influence_TS[t, t + 1:] == 0).all()
+        assert (influence_TS[t, t + 1 :] == 0).all()
         assert (influence_TS[t, : t + 1] > 1e-3).all()
 
 
 def test_activations_can_be_had_for_probing(numpy_logits):
     arch = Architecture(13, 1, 2, 4, 16, 24)
     params, tokens_BT = random_params(arch, 4), jnp.array([[1, 11, 2, 12], [3, 11, 4, 12]])
-    logits, kept = jax.jit(lambda p, t: Transformer(arch).apply({"params": p}, t, mutable="intermediates"))(params, tokens_BT)
+    logits, kept = jax.jit(
+        lambda p, t: Transformer(arch).apply({"params": p}, t, mutable="intermediates")
+    )(params, tokens_BT)
     kept = kept["intermediates"]
     residual = kept["residual"]
     assert [r.shape for r in residual] == [(2, 4, 16)] * 3
-    np.testing.assert_allclose(residual[0], params["embedding"][tokens_BT] + sinusoidal_positions(4, 16), atol=1e-6)
+    np.testing.assert_allclose(
+        residual[0], params["embedding"][tokens_BT] + sinusoidal_positions(4, 16), atol=1e-6
+    )
     np.testing.assert_allclose(residual[-1][:, -1:] @ params["unembedding"], logits, atol=1e-5)
     for block in ("block0", "block1"):
         (attention_BHTT,), (hidden_BTF,) = kept[block]["attention"], kept[block]["hidden"]
@@ -132,7 +153,10 @@ def assert_gradient_is_that_of(tuned, plain, *arguments):
     rng = np.random.default_rng(0)
     weight = rng.standard_normal(jax.eval_shape(plain, *arguments).shape).astype(np.float32)
     every = tuple(range(len(arguments)))
-    of_tuned, of_plain = (jax.jit(jax.value_and_grad(lambda *a: (f(*a) * weight).sum(), every)) for f in (tuned, plain))
+    of_tuned, of_plain = (
+        jax.jit(jax.value_and_grad(lambda *a: (f(*a) * weight).sum(), every))
+        for f in (tuned, plain)
+    )
     for a, b in zip(jax.tree.leaves(of_tuned(*arguments)), jax.tree.leaves(of_plain(*arguments))):
         assert abs(np.asarray(b)).max() > 0.1
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
@@ -144,19 +168,30 @@ def normal(*shape, seed=0):
 
 @pytest.mark.parametrize(("fan_in", "fan_out"), [(5, 3), (4, 4), (3, 7)])
 def test_linear_has_the_gradient_of_a_matrix_product(fan_in, fan_out):
-    assert_gradient_is_that_of(linear, lambda x, kernel: jnp.einsum("...i,io->...o", x, kernel), normal(2, 6, fan_in), normal(fan_in, fan_out, seed=1))
+    assert_gradient_is_that_of(
+        linear,
+        lambda x, kernel: jnp.einsum("...i,io->...o", x, kernel),
+        normal(2, 6, fan_in),
+        normal(fan_in, fan_out, seed=1),
+    )
 
 
 def test_layer_norm_has_the_gradient_of_its_formula():
     def formula(x, scale, bias):
-        return (x - x.mean(-1, keepdims=True)) / jnp.sqrt(x.var(-1, keepdims=True) + 1e-5) * scale + bias
+        return (x - x.mean(-1, keepdims=True)) / jnp.sqrt(
+            x.var(-1, keepdims=True) + 1e-5
+        ) * scale + bias
 
-    assert_gradient_is_that_of(layer_norm, formula, 3 * normal(2, 6, 8) + 1, normal(8, seed=1), normal(8, seed=2))
+    assert_gradient_is_that_of(
+        layer_norm, formula, 3 * normal(2, 6, 8) + 1, normal(8, seed=1), normal(8, seed=2)
+    )
 
 
 def test_take_rows_adds_up_the_gradients_of_repeated_rows():
     index_B = jnp.array([0, 4, 4, 1, 4, 0, 3])
-    assert_gradient_is_that_of(lambda table: take_rows(table, index_B), lambda table: table[index_B], normal(5, 3))
+    assert_gradient_is_that_of(
+        lambda table: take_rows(table, index_B), lambda table: table[index_B], normal(5, 3)
+    )
 
 
 def test_attend_is_softmax_attention():
@@ -164,7 +199,13 @@ def test_attend_is_softmax_attention():
         weights_BHJ = jax.nn.softmax(jnp.einsum("bhk,jbhk->bhj", q_BHK, k_JBHK))
         return jnp.einsum("bhj,jbhk->bhk", weights_BHJ, v_JBHK)
 
-    assert_gradient_is_that_of(lambda q, k, v: attend(q, list(k), list(v)), textbook, normal(5, 2, 4), normal(3, 5, 2, 4, seed=1), normal(3, 5, 2, 4, seed=2))
+    assert_gradient_is_that_of(
+        lambda q, k, v: attend(q, list(k), list(v)),
+        textbook,
+        normal(5, 2, 4),
+        normal(3, 5, 2, 4, seed=1),
+        normal(3, 5, 2, 4, seed=2),
+    )
 
 
 # --- Plain path, fast path and numpy are the same function ---
@@ -176,23 +217,35 @@ ARCHITECTURES = [  # where LayerNorm stands, activation, blocks, heads
     ("pre", "gelu", 2, 2, "eos"),
     ("none", "relu", 1, 4, "answer"),
 ]
-OPERATIONS = [("x+y", "Z12"), ("x^3+xy^2+y", "Z12"), ("x+y if x even else x*y", "Z12"), ("xyx^-1", "A4"), ("xyx", "D6"), ("xy", "Z2xS3")]
+OPERATIONS = [
+    ("x+y", "Z12"),
+    ("x^3+xy^2+y", "Z12"),
+    ("x+y if x even else x*y", "Z12"),
+    ("xyx^-1", "A4"),
+    ("xyx", "D6"),
+    ("xy", "Z2xS3"),
+]
 
 
 @functools.cache
 def both_paths(arch, tokens):
     """Functions of (params, x, y, answers) that give the loss's gradient and the logits: plain and fast path."""
+
     def plain(params, x_B, y_B, answer_B):
         return Transformer(arch).apply({"params": params}, tokens.sequences(x_B, y_B, answer_B))
 
     def fast(params, x_B, y_B, answer_B):
         prefix_PT = tokens.prefixes(jnp.arange(tokens.n_elements))
-        return Transformer(arch, tuned=True).apply({"params": params}, prefix_PT, x_B, tokens.suffix(y_B, answer_B), method="shared")
+        return Transformer(arch, tuned=True).apply(
+            {"params": params}, prefix_PT, x_B, tokens.suffix(y_B, answer_B), method="shared"
+        )
 
     def with_gradient(forward):
         def loss(params, *rows):
             logits = forward(params, *rows)
-            return optax.softmax_cross_entropy_with_integer_labels(logits, tokens.targets(rows[-1])).mean(), logits
+            return optax.softmax_cross_entropy_with_integer_labels(
+                logits, tokens.targets(rows[-1])
+            ).mean(), logits
 
         return jax.jit(jax.grad(loss, has_aux=True), compiler_options=QUICK_COMPILE)
 
@@ -201,7 +254,9 @@ def both_paths(arch, tokens):
 
 def small(norm, activation, n_layers, n_heads, token_format):
     tokens = Tokens(12, token_format)
-    return Architecture(tokens.vocab_size, tokens.n_answers, n_layers, n_heads, 16, 24, norm, activation), tokens
+    return Architecture(
+        tokens.vocab_size, tokens.n_answers, n_layers, n_heads, 16, 24, norm, activation
+    ), tokens
 
 
 def table_rows(operation, structure, n_rows=64):
@@ -213,9 +268,16 @@ def table_rows(operation, structure, n_rows=64):
 def assert_paths_agree(arch, tokens, params, rows):
     """Logits and every gradient to 1e-5; returns the logits."""
     plain, fast = both_paths(arch, tokens)
-    (grads_plain, logits_plain), (grads_fast, logits_fast) = plain(params, *rows), fast(params, *rows)
+    (grads_plain, logits_plain), (grads_fast, logits_fast) = (
+        plain(params, *rows),
+        fast(params, *rows),
+    )
     np.testing.assert_allclose(logits_fast, logits_plain, atol=1e-5)
-    jax.tree.map_with_path(lambda path, a, b: np.testing.assert_allclose(a, b, atol=1e-5, err_msg=str(path)), grads_fast, grads_plain)
+    jax.tree.map_with_path(
+        lambda path, a, b: np.testing.assert_allclose(a, b, atol=1e-5, err_msg=str(path)),
+        grads_fast,
+        grads_plain,
+    )
     assert all(float(abs(g).max()) > 1e-6 for g in jax.tree.leaves(grads_plain))
     return logits_plain
 
@@ -227,14 +289,21 @@ def test_every_architecture_is_the_same_function_three_times(numpy_logits, choic
     sequences_BT = np.asarray(tokens.sequences(*rows))
     params = random_params(arch, sequences_BT.shape[1])
     logits = assert_paths_agree(arch, tokens, params, rows)
-    np.testing.assert_allclose(logits, numpy_logits(params, sequences_BT, arch), atol=2e-5, rtol=1e-5)
+    np.testing.assert_allclose(
+        logits, numpy_logits(params, sequences_BT, arch), atol=2e-5, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("token_format", ["answer", "eos"])
 @pytest.mark.parametrize(("operation", "structure"), OPERATIONS)
 def test_paths_agree_for_every_kind_of_operation(operation, structure, token_format):
     arch, tokens = small("post", "relu", 2, 4, token_format)
-    assert_paths_agree(arch, tokens, random_params(arch, 4 + 2 * (token_format == "eos"), seed=1), table_rows(operation, structure))
+    assert_paths_agree(
+        arch,
+        tokens,
+        random_params(arch, 4 + 2 * (token_format == "eos"), seed=1),
+        table_rows(operation, structure),
+    )
 
 
 def test_paths_agree_at_the_papers_size():
@@ -273,7 +342,11 @@ def from_reference(reference, folder):
 def from_reference_name(name):
     """block0/attention/wq -> the path in our tree."""
     parts = name.split("/")
-    return (parts[0], parts[2], "kernel") if len(parts) == 3 and parts[1] in ("attention", "mlp") else tuple(parts)
+    return (
+        (parts[0], parts[2], "kernel")
+        if len(parts) == 3 and parts[1] in ("attention", "mlp")
+        else tuple(parts)
+    )
 
 
 def at(tree, path):
@@ -283,7 +356,14 @@ def at(tree, path):
 def reference_architecture(reference):
     n_heads, d_model, _ = reference["params/block0/attention/wq"].shape
     n_layers = len({name.split("/")[1] for name in reference if name.startswith("params/block")})
-    return Architecture(len(reference["params/embedding"]), 2, n_layers, n_heads, d_model, reference["params/block0/mlp/w_in"].shape[1])
+    return Architecture(
+        len(reference["params/embedding"]),
+        2,
+        n_layers,
+        n_heads,
+        d_model,
+        reference["params/block0/mlp/w_in"].shape[1],
+    )
 
 
 def reference_loss(arch, params, tokens_BT):
@@ -295,16 +375,36 @@ def reference_loss(arch, params, tokens_BT):
 def test_parity_of_logits_and_loss(reference):
     arch, params = reference_architecture(reference), from_reference(reference, "params")
     tokens_BT = jnp.asarray(reference["tokens"], jnp.int32)
-    logits, loss = jax.jit(lambda p: (Transformer(arch).apply({"params": p}, tokens_BT[:, :-1]), reference_loss(arch, p, tokens_BT)))(params)
+    logits, loss = jax.jit(
+        lambda p: (
+            Transformer(arch).apply({"params": p}, tokens_BT[:, :-1]),
+            reference_loss(arch, p, tokens_BT),
+        )
+    )(params)
     np.testing.assert_allclose(logits, reference["logits_answer"], atol=1e-5, rtol=0)
     assert float(loss) == pytest.approx(float(reference["loss"]), rel=1e-5)
-    np.testing.assert_allclose(sinusoidal_positions(*reference["position_encoding"].shape), reference["position_encoding"], atol=1e-5)
+    np.testing.assert_allclose(
+        sinusoidal_positions(*reference["position_encoding"].shape),
+        reference["position_encoding"],
+        atol=1e-5,
+    )
 
 
 def trained_on_reference(reference, form):
     """The losses before each of the reference's updates, and the parameters after the last."""
     run = Run(weight_decay=0.0) if form == "none" else Run(decay_form=form)
-    numbers = {name: getattr(run, name) for name in ("learning_rate", "weight_decay", "b1", "b2", "eps", "warmup_steps", "num_steps")}
+    numbers = {
+        name: getattr(run, name)
+        for name in (
+            "learning_rate",
+            "weight_decay",
+            "b1",
+            "b2",
+            "eps",
+            "warmup_steps",
+            "num_steps",
+        )
+    }
     arch, params = reference_architecture(reference), from_reference(reference, "params")
     tx = make_optimizer(optimizer_form(run), numbers, jax.random.key(0))
 
@@ -315,7 +415,9 @@ def trained_on_reference(reference, form):
         return (optax.apply_updates(params, updates), opt_state), loss
 
     batches_SBT = jnp.asarray(reference["batches"], jnp.int32)
-    (params, _), losses_S = jax.jit(lambda p: jax.lax.scan(update, (p, tx.init(p)), batches_SBT))(params)
+    (params, _), losses_S = jax.jit(lambda p: jax.lax.scan(update, (p, tx.init(p)), batches_SBT))(
+        params
+    )
     return losses_S, params
 
 
@@ -330,4 +432,6 @@ def test_parity_of_twenty_updates(reference, form):
     assert bool(final) == (form == "to_zero")
     for name in names if final else []:
         path = from_reference_name(name)
-        np.testing.assert_allclose(at(params, path), at(final, path), atol=1e-4, rtol=0, err_msg=name)
+        np.testing.assert_allclose(
+            at(params, path), at(final, path), atol=1e-4, rtol=0, err_msg=name
+        )

@@ -23,7 +23,9 @@ def test_a_notebook_runs(path):
     notebook = nbformat.read(path, as_version=4)
     start = (ROOT, ROOT / "notebooks")[int(path.stem[0]) % 2]
     before = path.read_bytes()
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(start)}}).execute()
+    NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(start)}}
+    ).execute()
     assert path.read_bytes() == before
     committed = nbformat.read(path, as_version=4)
     for new, old in zip(code_cells(notebook), code_cells(committed)):
@@ -37,7 +39,12 @@ def kinds(cell) -> set[str]:
 
 
 def test_there_are_notebooks():
-    assert [path.stem for path in NOTEBOOKS] == ["1_grokking_curve", "2_circle", "3_s5_cosets", "4_your_operation"]
+    assert [path.stem for path in NOTEBOOKS] == [
+        "1_grokking_curve",
+        "2_circle",
+        "3_s5_cosets",
+        "4_your_operation",
+    ]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -45,11 +52,20 @@ def test_a_notebook_is_kept_as_it_ran(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     cells = code_cells(notebook)
-    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "run it from the top"
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), (
+        "run it from the top"
+    )
     assert any("image/png" in output.get("data", {}) for cell in cells for output in cell.outputs)
-    assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
+    assert not [
+        output for cell in cells for output in cell.outputs if output.output_type == "error"
+    ]
     text = "\n".join(cell.source for cell in notebook.cells)
-    text += "\n".join(output.get("text", "") + str({k: v for k, v in output.get("data", {}).items() if not k.startswith("image")}) for cell in cells for output in cell.outputs)
+    text += "\n".join(
+        output.get("text", "")
+        + str({k: v for k, v in output.get("data", {}).items() if not k.startswith("image")})
+        for cell in cells
+        for output in cell.outputs
+    )
     assert not MACHINE_PATH.search(text)
 
 

@@ -8,12 +8,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grok.experiment import GrokError
-from grok.operations import NAMED, structure, table
+from grok.task.operations import NAMED, structure, table
 
 P = 97
 PERMUTATIONS = list(itertools.permutations(range(5)))
 INDEX = {permutation: i for i, permutation in enumerate(PERMUTATIONS)}
-GROUPS = ["Z2", "Z12", "S2", "S4", "S5", "A3", "A4", "A5", "D2", "D3", "D6", "Z2xS3", "Z3xZ3", "D4xA3xZ2"]
+GROUPS = [
+    "Z2",
+    "Z12",
+    "S2",
+    "S4",
+    "S5",
+    "A3",
+    "A4",
+    "A5",
+    "D2",
+    "D3",
+    "D6",
+    "Z2xS3",
+    "Z3xZ3",
+    "D4xA3xZ2",
+]
 
 
 def after(a, b):
@@ -45,8 +60,12 @@ BY_HAND = {
     ("x+y if x even else x*y", "Z97"): lambda x, y: (x + y if x % 2 == 0 else x * y) % P,
     ("x+y if x even else x-y", "Z97"): lambda x, y: (x + y if x % 2 == 0 else x - y) % P,
     ("xy", "S5"): lambda x, y: INDEX[after(PERMUTATIONS[x], PERMUTATIONS[y])],
-    ("xyx^-1", "S5"): lambda x, y: INDEX[after(after(PERMUTATIONS[x], PERMUTATIONS[y]), inverted(PERMUTATIONS[x]))],
-    ("xyx", "S5"): lambda x, y: INDEX[after(after(PERMUTATIONS[x], PERMUTATIONS[y]), PERMUTATIONS[x])],
+    ("xyx^-1", "S5"): lambda x, y: INDEX[
+        after(after(PERMUTATIONS[x], PERMUTATIONS[y]), inverted(PERMUTATIONS[x]))
+    ],
+    ("xyx", "S5"): lambda x, y: INDEX[
+        after(after(PERMUTATIONS[x], PERMUTATIONS[y]), PERMUTATIONS[x])
+    ],
 }
 
 
@@ -65,13 +84,17 @@ def rows_of(operation, structure_name):
 
 
 def test_the_paper_has_twelve_operations_and_its_code_five_more():
-    assert {(operation, name) for operation, name, _ in NAMED} == BY_HAND.keys() and len(NAMED) == 17
+    assert {(operation, name) for operation, name, _ in NAMED} == BY_HAND.keys() and len(
+        NAMED
+    ) == 17
     assert [origin for _, _, origin in NAMED].count("paper") == 12
 
 
 @pytest.mark.parametrize("operation, name", BY_HAND)
 def test_every_named_table_row_by_row(operation, name):
-    assert rows_of(operation, name) == rows_by_hand(BY_HAND[operation, name], {"Z97": 97, "S5": 120}[name])
+    assert rows_of(operation, name) == rows_by_hand(
+        BY_HAND[operation, name], {"Z97": 97, "S5": 120}[name]
+    )
 
 
 @pytest.mark.parametrize("operation, name, _", NAMED)
@@ -88,7 +111,9 @@ def test_quotient_times_divisor_is_the_dividend():
 
 
 def test_commutative_tables_are_told_apart():
-    commutative = {(operation, name) for operation, name, _ in NAMED if table(operation, name).is_commutative}
+    commutative = {
+        (operation, name) for operation, name, _ in NAMED if table(operation, name).is_commutative
+    }
     expected = {"x+y", "x*y", "x^2+y^2", "x^2+xy+y^2"}
     assert commutative == {(operation, "Z97") for operation in expected}
     assert table("xy", "Z3xZ3").is_commutative and not table("xy", "S3").is_commutative
@@ -126,24 +151,45 @@ def test_group_axioms(name):
     assert (product[group.inverse, element] == group.identity).all()
 
 
-@pytest.mark.parametrize("name, order", [("Z97", 97), ("S5", 120), ("S6", 720), ("A5", 60), ("A6", 360), ("D7", 14), ("Z2xS3", 12), ("D4xA3xZ2", 48)])
+@pytest.mark.parametrize(
+    "name, order",
+    [
+        ("Z97", 97),
+        ("S5", 120),
+        ("S6", 720),
+        ("A5", 60),
+        ("A6", 360),
+        ("D7", 14),
+        ("Z2xS3", 12),
+        ("D4xA3xZ2", 48),
+    ],
+)
 def test_orders(name, order):
     assert structure(name).order == order == len(structure(name).labels)
 
 
 def test_the_symmetric_group_applies_the_left_factor_first():
     group = structure("S5")
-    assert group.labels[0] == "01234" and group.labels[1] == "01243" and group.labels[119] == "43210"
+    assert (
+        group.labels[0] == "01234" and group.labels[1] == "01243" and group.labels[119] == "43210"
+    )
     assert list(group.labels) == sorted(group.labels)
-    x, y = group.labels.index("10234"), group.labels.index("02134")  # (0 1), then (1 2): 0 -> 1 -> 2
+    x, y = (
+        group.labels.index("10234"),
+        group.labels.index("02134"),
+    )  # (0 1), then (1 2): 0 -> 1 -> 2
     assert group.labels[group.product[x, y]] == "20134"
     np.testing.assert_array_equal(group.permutations, PERMUTATIONS)
 
 
 def test_the_alternating_group_is_the_closed_half_of_even_permutations():
     even, full = structure("A5"), structure("S5")
-    determinants = [round(np.linalg.det(np.eye(5)[list(permutation)])) for permutation in PERMUTATIONS]
-    assert list(even.labels) == [label for label, sign in zip(full.labels, determinants) if sign == 1]
+    determinants = [
+        round(np.linalg.det(np.eye(5)[list(permutation)])) for permutation in PERMUTATIONS
+    ]
+    assert list(even.labels) == [
+        label for label, sign in zip(full.labels, determinants) if sign == 1
+    ]
     place = np.array([full.labels.index(label) for label in even.labels])
     np.testing.assert_array_equal(place[even.product], full.product[np.ix_(place, place)])
 
@@ -184,7 +230,29 @@ def test_only_integers_mod_n_are_rings():
         assert not structure(name).is_ring and structure(name).modulus is None
 
 
-@pytest.mark.parametrize("name", ["", "Z", "Q8", "Z1", "Z0", "Z05", "S1", "A2", "D1", "z97", "Z97 ", "Z2x", "xZ2", "Z2xxZ3", "Z-3", "Z2.5", "Z٣", "Z97\n"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "Z",
+        "Q8",
+        "Z1",
+        "Z0",
+        "Z05",
+        "S1",
+        "A2",
+        "D1",
+        "z97",
+        "Z97 ",
+        "Z2x",
+        "xZ2",
+        "Z2xxZ3",
+        "Z-3",
+        "Z2.5",
+        "Z٣",
+        "Z97\n",
+    ],
+)
 def test_unknown_structures(name):
     with pytest.raises(GrokError, match="structure") as error:
         structure(name)
@@ -220,13 +288,19 @@ def test_structures_that_do_not_fit(name):
         ("x^0", lambda x, y: 1),
         ("x^-2", lambda x, y: pow(x, -2, P) if x else None),
         ("x^(-2)", lambda x, y: pow(x, -2, P) if x else None),
-        ("0(x/y)", lambda x, y: 0 if y else None),  # a division that is used decides, whatever multiplies it
+        (
+            "0(x/y)",
+            lambda x, y: 0 if y else None,
+        ),  # a division that is used decides, whatever multiplies it
         ("x/(y-x)", lambda x, y: quotient(x, y - x)),
         ("x²·y − 3÷y³", lambda x, y: (x**2 * y - 3 * pow(y, -3, P)) % P if y else None),
         ("xy⁻¹", quotient),
         ("x/y if y is odd else x-y", BY_HAND["x/y if y odd else x-y", "Z97"]),
         ("x/y if y even else x", lambda x, y: x if y % 2 else quotient(x, y)),
-        ("x if y odd else y if x odd else xy", lambda x, y: x if y % 2 else y if x % 2 else x * y % P),
+        (
+            "x if y odd else y if x odd else xy",
+            lambda x, y: x if y % 2 else y if x % 2 else x * y % P,
+        ),
         ("2(x if y odd else 1)+y", lambda x, y: (2 * (x if y % 2 else 1) + y) % P),
     ],
 )
@@ -237,8 +311,18 @@ def test_precedence_and_meaning_over_the_integers_mod_97(operation, function):
 @pytest.mark.parametrize(
     "operation, word",
     [
-        ("x*y", "xy"), ("x y", "xy"), ("x^2y", "xxy"), ("xy^-1", "xY"), ("x/y", "xY"), ("x/yx", "xYx"), ("(xy)^-1", "YX"),
-        ("xyx^-1y^-1", "xyXY"), ("x(yx)^2", "xyxyx"), ("(x^-2y)^-3", "YxxYxxYxx"), ("yx⁻¹", "yX"), ("x^0y", "y"),
+        ("x*y", "xy"),
+        ("x y", "xy"),
+        ("x^2y", "xxy"),
+        ("xy^-1", "xY"),
+        ("x/y", "xY"),
+        ("x/yx", "xYx"),
+        ("(xy)^-1", "YX"),
+        ("xyx^-1y^-1", "xyXY"),
+        ("x(yx)^2", "xyxyx"),
+        ("(x^-2y)^-3", "YxxYxxYxx"),
+        ("yx⁻¹", "yX"),
+        ("x^0y", "y"),
     ],
 )
 def test_words_in_s4(operation, word):
@@ -246,7 +330,12 @@ def test_words_in_s4(operation, word):
     elements = list(itertools.permutations(range(4)))
 
     def value(x, y):
-        letters = {"x": elements[x], "y": elements[y], "X": inverted(elements[x]), "Y": inverted(elements[y])}
+        letters = {
+            "x": elements[x],
+            "y": elements[y],
+            "X": inverted(elements[x]),
+            "Y": inverted(elements[y]),
+        }
         result = tuple(range(4))
         for letter in word:
             result = after(result, letters[letter])
@@ -258,11 +347,18 @@ def test_words_in_s4(operation, word):
 def test_products_are_the_rings_over_z_and_the_groups_elsewhere():
     assert table("xy", "Z3").answers[2, 2] == 1  # 2 · 2 mod 3
     pair = structure("Z3xZ2")
-    assert pair.labels[table("xy", "Z3xZ2").answers[pair.labels.index("2|1"), pair.labels.index("2|1")]] == "1|0"
+    assert (
+        pair.labels[
+            table("xy", "Z3xZ2").answers[pair.labels.index("2|1"), pair.labels.index("2|1")]
+        ]
+        == "1|0"
+    )
 
 
 def test_polynomials_need_no_prime():
-    assert rows_of("x^2+3xy-7", "Z12") == rows_by_hand(lambda x, y: (x * x + 3 * x * y - 7) % 12, 12)
+    assert rows_of("x^2+3xy-7", "Z12") == rows_by_hand(
+        lambda x, y: (x * x + 3 * x * y - 7) % 12, 12
+    )
 
 
 def test_division_by_two_elements():
@@ -272,10 +368,18 @@ def test_division_by_two_elements():
 @st.composite
 def monomial_sums(draw):
     """A polynomial without parentheses, as text and as its list of (coefficient, power of x, power of y)."""
-    monomials = draw(st.lists(st.tuples(st.integers(-200, 200), st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=6))
+    monomials = draw(
+        st.lists(
+            st.tuples(st.integers(-200, 200), st.integers(0, 12), st.integers(0, 12)),
+            min_size=1,
+            max_size=6,
+        )
+    )
     terms = []
     for coefficient, i, j in monomials:
-        factors = [str(abs(coefficient))] + [f"{v}^{e}" if e != 1 else v for v, e in (("x", i), ("y", j)) if e]
+        factors = [str(abs(coefficient))] + [
+            f"{v}^{e}" if e != 1 else v for v, e in (("x", i), ("y", j)) if e
+        ]
         joint = draw(st.sampled_from(["", "*", " "])) if len(factors) > 1 else ""
         terms.append(("-" if coefficient < 0 else "+") + joint.join(factors))
     return "".join(terms).removeprefix("+"), monomials
@@ -285,27 +389,41 @@ def monomial_sums(draw):
 @given(polynomial=monomial_sums(), modulus=st.sampled_from([2, 6, 7, 16]))
 def test_random_polynomials(polynomial, modulus):
     text, monomials = polynomial
-    expected = rows_by_hand(lambda x, y: sum(c * x**i * y**j for c, i, j in monomials) % modulus, modulus)
+    expected = rows_by_hand(
+        lambda x, y: sum(c * x**i * y**j for c, i, j in monomials) % modulus, modulus
+    )
     assert rows_of(text, f"Z{modulus}") == expected
 
 
 def combine(children):
     """Trees of (text, function); a function returns None where it divides by zero. Texts are put in parentheses."""
+
     def lift(function):
         return lambda *values: None if None in values else function(*values)
 
     def binary(pattern, function):
         function = lift(function)
-        return st.builds(lambda a, b: (pattern.format(a[0], b[0]), lambda x, y: function(a[1](x, y), b[1](x, y))), children, children)
+        return st.builds(
+            lambda a, b: (
+                pattern.format(a[0], b[0]),
+                lambda x, y: function(a[1](x, y), b[1](x, y)),
+            ),
+            children,
+            children,
+        )
 
     def powered(exponent):
         def value(base):
             return None if exponent < 0 and base % 7 == 0 else pow(base, exponent, 7)
-        return children.map(lambda a: (f"({a[0]})^{exponent}", lambda x, y: lift(value)(a[1](x, y))))
+
+        return children.map(
+            lambda a: (f"({a[0]})^{exponent}", lambda x, y: lift(value)(a[1](x, y)))
+        )
 
     def conditional(a, b, operand, odd):
         def value(x, y):
             return (a[1] if (x if operand == "x" else y) % 2 == odd else b[1])(x, y)
+
         return f"({a[0]}) if {operand} {'odd' if odd else 'even'} else ({b[0]})", value
 
     return st.one_of(
@@ -343,8 +461,32 @@ def test_random_trees_over_z7(tree):
             table(text, "Z7")
 
 
-ALPHABET = ["x", "y", "0", "1", "23", "+", "-", "*", "/", "^", "(", ")", " ", "if ", "else ", "odd", "even", "is ", "²", "⁻", "·"]
-JUNK = st.one_of(st.text(max_size=30), st.lists(st.sampled_from(ALPHABET), max_size=14).map("".join))
+ALPHABET = [
+    "x",
+    "y",
+    "0",
+    "1",
+    "23",
+    "+",
+    "-",
+    "*",
+    "/",
+    "^",
+    "(",
+    ")",
+    " ",
+    "if ",
+    "else ",
+    "odd",
+    "even",
+    "is ",
+    "²",
+    "⁻",
+    "·",
+]
+JUNK = st.one_of(
+    st.text(max_size=30), st.lists(st.sampled_from(ALPHABET), max_size=14).map("".join)
+)
 
 
 @settings(max_examples=400, deadline=None)
@@ -357,7 +499,7 @@ def test_junk_is_a_table_or_one_clear_line(text, name):
         assert "position" in str(error) or "divides by zero" in str(error)
     else:
         assert 0 < result.rows <= structure(name).order ** 2
-        assert 0 <= result.z_N.min() and result.z_N.max() < structure(name).order
+        assert result.z_N.min() >= 0 and result.z_N.max() < structure(name).order
 
 
 @settings(max_examples=200, deadline=None)

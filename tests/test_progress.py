@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from grok.analysis import progress
+from grok.analysis import equivariance, progress
 from grok.experiment import GrokError
-from grok.operations import structure, table
+from grok.task.operations import structure, table
 
 P = 13
 
@@ -35,7 +35,10 @@ def addition(p=P):
 def group_logits(operation, name):
     """One-hot logits of a table, NaN where undefined, plus a common shift that softmax does not see."""
     answers = table(operation, name).answers
-    logits = np.eye(len(answers))[answers] + np.random.default_rng(0).normal(size=answers.shape)[..., None]
+    logits = (
+        np.eye(len(answers))[answers]
+        + np.random.default_rng(0).normal(size=answers.shape)[..., None]
+    )
     return np.where((answers < 0)[..., None], np.nan, logits)
 
 
@@ -52,29 +55,41 @@ def test_planted_frequencies_carry_the_whole_loss(answers):
     assert progress.restricted_loss(logits, answers, [3, 5]) == pytest.approx(full, abs=1e-9)
     assert progress.excluded_loss(logits, answers, [3, 5]) == pytest.approx(np.log(P), abs=1e-9)
     assert progress.restricted_loss(logits, answers, [2]) == pytest.approx(np.log(P), abs=1e-9)
-    assert progress.restricted_loss(logits, answers, [3]) == pytest.approx(softmax_loss(planted(answers, (3,)), answers), abs=1e-9)
+    assert progress.restricted_loss(logits, answers, [3]) == pytest.approx(
+        softmax_loss(planted(answers, (3,)), answers), abs=1e-9
+    )
 
 
 def test_restricted_loss_keeps_the_mean_and_drops_memorised_rows():
     answers, rng = addition(), np.random.default_rng(1)
     bias, memory = rng.normal(size=P), rng.normal(size=(P, P, P)) * 3
     logits = planted(answers) + bias
-    assert progress.restricted_loss(logits, answers, [3]) == pytest.approx(softmax_loss(logits, answers), abs=1e-9)
-    assert progress.restricted_loss(logits + memory, answers, [3]) < 0.5 * softmax_loss(logits + memory, answers)
+    assert progress.restricted_loss(logits, answers, [3]) == pytest.approx(
+        softmax_loss(logits, answers), abs=1e-9
+    )
+    assert progress.restricted_loss(logits + memory, answers, [3]) < 0.5 * softmax_loss(
+        logits + memory, answers
+    )
 
 
 def test_losses_count_only_the_chosen_rows():
     answers, rows = addition(), np.random.default_rng(2).random((P, P)) < 0.4
     logits = planted(answers) + np.where(rows, 2.0, 0.0)[..., None] * np.eye(P)[answers]
-    expected = -np.mean([z[c] - np.log(np.exp(z).sum()) for z, c in zip(logits[rows], answers[rows])])
-    assert progress.restricted_loss(logits, answers, [], rows) == pytest.approx(softmax_loss(np.broadcast_to(logits.mean((0, 1)), (rows.sum(), P)), answers[rows]))
+    expected = -np.mean(
+        [z[c] - np.log(np.exp(z).sum()) for z, c in zip(logits[rows], answers[rows])]
+    )
+    assert progress.restricted_loss(logits, answers, [], rows) == pytest.approx(
+        softmax_loss(np.broadcast_to(logits.mean((0, 1)), (rows.sum(), P)), answers[rows])
+    )
     assert progress.cross_entropy(logits, answers, rows) == pytest.approx(expected)
 
 
 def test_even_modulus_has_its_alternating_frequency():
     answers = addition(8)
     logits = planted(answers, (2, 4))
-    assert progress.restricted_loss(logits, answers, [2, 4]) == pytest.approx(softmax_loss(logits, answers), abs=1e-9)
+    assert progress.restricted_loss(logits, answers, [2, 4]) == pytest.approx(
+        softmax_loss(logits, answers), abs=1e-9
+    )
 
 
 def test_restricted_loss_refuses_other_tables_and_frequencies():
@@ -87,7 +102,15 @@ def test_restricted_loss_refuses_other_tables_and_frequencies():
 def test_neuron_shares_are_those_of_a_regression_on_the_products():
     rng = np.random.default_rng(3)
     a, b = (2 * np.pi * grid / P for grid in np.meshgrid(np.arange(P), np.arange(P), indexing="ij"))
-    hidden = np.stack([np.cos(2 * a) * np.sin(2 * b) + 4, np.maximum(np.cos(5 * a + 1) + np.cos(5 * b + 1), 0), rng.normal(size=(P, P)), 0.1 * np.ones((P, P))], -1)
+    hidden = np.stack(
+        [
+            np.cos(2 * a) * np.sin(2 * b) + 4,
+            np.maximum(np.cos(5 * a + 1) + np.cos(5 * b + 1), 0),
+            rng.normal(size=(P, P)),
+            0.1 * np.ones((P, P)),
+        ],
+        -1,
+    )
     shares = progress.neuron_frequency_shares(hidden)
     assert shares.shape == (6, 4)
     for k in range(1, 7):
@@ -102,7 +125,11 @@ def test_neuron_shares_are_those_of_a_regression_on_the_products():
 
 def test_neuron_frequencies_name_the_planted_keys():
     a, b = np.meshgrid(np.arange(P), np.arange(P), indexing="ij")
-    hidden = np.stack([np.maximum(np.cos(2 * np.pi * k * (a + b) / P), -0.9) for k in (2, 5, 5)] + [np.zeros((P, P))], -1)
+    hidden = np.stack(
+        [np.maximum(np.cos(2 * np.pi * k * (a + b) / P), -0.9) for k in (2, 5, 5)]
+        + [np.zeros((P, P))],
+        -1,
+    )
     found = progress.neuron_frequencies(hidden)
     assert list(found.frequency) == [2, 5, 5, 0]
     assert list(found.keys()) == [2, 5]
@@ -141,23 +168,35 @@ def test_gradient_symmetricity_of_known_functions():
     assert score(lambda x, y: (x @ y) * jnp.arange(1.0, P + 1)) == pytest.approx(expected, abs=0.1)
 
 
-OPERATIONS = [("x+y", "Z13"), ("x-y", "Z13"), ("x*y", "Z13"), ("x/y", "Z13"), ("xy", "S3"), ("xy", "D4"), ("xyx^-1", "S4"), ("x^2+y", "Z13"), ("x*y", "Z12")]
+OPERATIONS = [
+    ("x+y", "Z13"),
+    ("x-y", "Z13"),
+    ("x*y", "Z13"),
+    ("x/y", "Z13"),
+    ("xy", "S3"),
+    ("xy", "D4"),
+    ("xyx^-1", "S4"),
+    ("x^2+y", "Z13"),
+    ("x*y", "Z12"),
+]
 
 
 @pytest.mark.parametrize("operation, name", OPERATIONS)
 def test_exact_answers_are_equivariant_and_shuffled_ones_are_not(operation, name):
     logits = group_logits(operation, name)
-    profile = progress.equivariance_profile(logits, operation, name)
+    profile = equivariance.equivariance_profile(logits, operation, name)
     assert max(record.error for record in profile) < 1e-20
     defined = ~np.isnan(logits[..., 0])
     shuffled = logits.copy()
     shuffled[defined] = np.random.default_rng(7).permutation(logits[defined])
-    errors = [record.error for record in progress.equivariance_profile(shuffled, operation, name)]
+    errors = [
+        record.error for record in equivariance.equivariance_profile(shuffled, operation, name)
+    ]
     assert np.mean(errors) > 1
 
 
 def kinds(operation, name):
-    return {(s.operand, s.action) for s in progress.symmetries(operation, name)}
+    return {(s.operand, s.action) for s in equivariance.symmetries(operation, name)}
 
 
 def test_each_operation_gets_the_moves_that_fit_it():
@@ -165,20 +204,26 @@ def test_each_operation_gets_the_moves_that_fit_it():
     assert kinds("x*y", "Z13") == kinds("x/y", "Z13") == {("x", "scale"), ("y", "scale")}
     assert kinds("xy", "S4") == {("x", "left"), ("y", "right")}
     assert kinds("xyx^-1", "S4") == {("x", "left")}
-    assert len(progress.symmetries("xy", "S4")) == 2 * 23
-    assert len(progress.symmetries("x/y", "Z13")) == 2 * 11
+    assert len(equivariance.symmetries("xy", "S4")) == 2 * 23
+    assert len(equivariance.symmetries("x/y", "Z13")) == 2 * 11
 
 
 def test_symmetries_permute_the_answers_in_the_expected_direction():
     n = np.arange(13)
-    for s in progress.symmetries("x-y", "Z13"):
+    for s in equivariance.symmetries("x-y", "Z13"):
         assert np.array_equal(s.tau, (n + (s.element if s.operand == "x" else -s.element)) % 13)
-    for s in progress.symmetries("x/y", "Z13"):
+    for s in equivariance.symmetries("x/y", "Z13"):
         factor = s.element if s.operand == "x" else pow(s.element, -1, 13)
         assert np.array_equal(s.tau, n * factor % 13)
     group = structure("S4")
-    for s in progress.symmetries("xyx^-1", "S4"):
-        assert np.array_equal(s.tau, [group.product[group.product[s.element, t], group.inverse[s.element]] for t in range(24)])
+    for s in equivariance.symmetries("xyx^-1", "S4"):
+        assert np.array_equal(
+            s.tau,
+            [
+                group.product[group.product[s.element, t], group.inverse[s.element]]
+                for t in range(24)
+            ],
+        )
 
 
 def test_equivariance_error_by_its_definition():
@@ -191,21 +236,34 @@ def test_equivariance_error_by_its_definition():
         for b in range(P):
             distances.append(np.sum((z[a, (b + k) % P] - np.roll(z[a, b], k)) ** 2))
     mean = np.nanmean(z, axis=(0, 1))
-    expected = np.nanmean(distances) / np.nanmean(np.where(np.isnan(z[..., 0]), np.nan, np.sum((z - mean) ** 2, -1)))
+    expected = np.nanmean(distances) / np.nanmean(
+        np.where(np.isnan(z[..., 0]), np.nan, np.sum((z - mean) ** 2, -1))
+    )
     shift = (np.arange(P) + k) % P
-    assert progress.equivariance_error(logits, "y", shift, shift) == pytest.approx(expected)
+    assert equivariance.equivariance_error(logits, "y", shift, shift) == pytest.approx(expected)
     assert expected == pytest.approx(2, abs=0.2)
-    assert progress.equivariance_error(logits, "x", np.arange(P), np.arange(P)) == 0
+    assert equivariance.equivariance_error(logits, "x", np.arange(P), np.arange(P)) == 0
 
 
 def test_constant_logits_have_no_equivariance_error():
-    assert np.isnan(progress.equivariance_error(np.full((P, P, P), 0.1) + np.arange(P), "x", np.arange(P), np.arange(P)))
+    assert np.isnan(
+        equivariance.equivariance_error(
+            np.full((P, P, P), 0.1) + np.arange(P), "x", np.arange(P), np.arange(P)
+        )
+    )
 
 
 def test_profile_spreads_its_moves_and_refuses_what_has_no_symmetry():
-    profile = progress.equivariance_profile(group_logits("x+y", "Z13"), "x+y", "Z13", moves=3)
-    assert [(r.operand, r.element) for r in profile] == [("x", 1), ("x", 7), ("x", 12), ("y", 1), ("y", 7), ("y", 12)]
+    profile = equivariance.equivariance_profile(group_logits("x+y", "Z13"), "x+y", "Z13", moves=3)
+    assert [(r.operand, r.element) for r in profile] == [
+        ("x", 1),
+        ("x", 7),
+        ("x", 12),
+        ("y", 1),
+        ("y", 7),
+        ("y", 12),
+    ]
     with pytest.raises(GrokError, match="no shift.*x-y"):
-        progress.equivariance_profile(np.zeros((13, 13, 13)), "x^2+xy+y^2+x", "Z13")
+        equivariance.equivariance_profile(np.zeros((13, 13, 13)), "x^2+xy+y^2+x", "Z13")
     with pytest.raises(GrokError, match=r"needs logits \[13, 13, 13\]"):
-        progress.equivariance_profile(np.zeros((13, 13, 15)), "x+y", "Z13")
+        equivariance.equivariance_profile(np.zeros((13, 13, 15)), "x+y", "Z13")

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grok import files, results
+from grok import files
 from grok.experiment import Experiment, GrokError, Run
+from grok.store import results
 
 NAN, NEVER = float("nan"), None
 DEVICE = {"device": "1 x cpu", "processes": 1}
@@ -19,14 +20,19 @@ DEVICE = {"device": "1 x cpu", "processes": 1}
 
 @pytest.fixture
 def experiment(tiny):
-    return Experiment(name="two", runs=(tiny, tiny.replace(seed=1, d_ff=None, batch_size=0, norm="pre", learning_rate=3e-4)))
+    return Experiment(
+        name="two",
+        runs=(tiny, tiny.replace(seed=1, d_ff=None, batch_size=0, norm="pre", learning_rate=3e-4)),
+    )
 
 
 def curve(run, steps, val_accuracy, train_accuracy=1.0):
     """Rows of curves.parquet for one run; the metrics that a test does not speak of count upwards."""
     metrics_MC = np.arange(len(steps) * len(results.METRICS)).reshape(-1, len(results.METRICS)) / 8
     table = results.curves_table(np.full(len(steps), run), np.array(steps), metrics_MC)
-    return table.assign(val_accuracy=np.float32(val_accuracy), train_accuracy=np.float32(train_accuracy))
+    return table.assign(
+        val_accuracy=np.float32(val_accuracy), train_accuracy=np.float32(train_accuracy)
+    )
 
 
 def rows(experiment, curves, numbers=None):
@@ -34,7 +40,12 @@ def rows(experiment, curves, numbers=None):
     found = []
     for number in numbers or range(len(experiment.runs)):
         run = experiment.runs[number]
-        found.append({"run": number} | vars(run) | {"n_train": 24} | results.outcome(curves[curves["run"] == number], run, False, True))
+        found.append(
+            {"run": number}
+            | vars(run)
+            | {"n_train": 24}
+            | results.outcome(curves[curves["run"] == number], run, False, True)
+        )
     return results.runs_table(found)
 
 
@@ -42,11 +53,17 @@ def save(folder, experiment, numbers=None, complete=True):
     """Everything that training the runs `numbers` would write; returns runs and curves."""
     assert results.begin(folder, experiment, DEVICE)
     numbers = numbers or range(len(experiment.runs))
-    curves = pd.concat([curve(n, [1, 2, 100], [0.1, 0.99, 0.5 + n / 2]) for n in numbers], ignore_index=True)
+    curves = pd.concat(
+        [curve(n, [1, 2, 100], [0.1, 0.99, 0.5 + n / 2]) for n in numbers], ignore_index=True
+    )
     runs = rows(experiment, curves, numbers)
     results.write_tables(folder, runs, curves)
     for n in numbers:
-        results.write_arrays(folder, f"run_{n:04d}", {"embedding": np.full((9, 8), n, np.float32), "labels": np.array(list("0123456o="))})
+        results.write_arrays(
+            folder,
+            f"run_{n:04d}",
+            {"embedding": np.full((9, 8), n, np.float32), "labels": np.array(list("0123456o="))},
+        )
     if complete:
         results.finish(folder, {"seconds": 1.0, "run_updates": 200})
     return runs, curves
@@ -54,7 +71,11 @@ def save(folder, experiment, numbers=None, complete=True):
 
 def contents(folder):
     """Every file below a folder with its bytes."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 # --- Round trip ---
@@ -66,9 +87,15 @@ def test_what_is_written_is_read_back(tmp_path, experiment):
     loaded = results.load(tmp_path / "two")
     pd.testing.assert_frame_equal(loaded.runs, runs, check_exact=True)
     pd.testing.assert_frame_equal(loaded.curves, curves, check_exact=True)
-    pd.testing.assert_frame_equal(loaded.curve(1).reset_index(drop=True), curves[curves["run"] == 1].reset_index(drop=True), check_exact=True)
+    pd.testing.assert_frame_equal(
+        loaded.curve(1).reset_index(drop=True),
+        curves[curves["run"] == 1].reset_index(drop=True),
+        check_exact=True,
+    )
     assert [loaded.experiment_run(n) for n in (0, 1)] == list(experiment.runs)
-    assert (loaded.arrays(1)["embedding"] == 1).all() and loaded.arrays(1)["labels"].tolist() == list("0123456o=")
+    assert (loaded.arrays(1)["embedding"] == 1).all() and loaded.arrays(1)[
+        "labels"
+    ].tolist() == list("0123456o=")
     np.testing.assert_array_equal(loaded.arrays(1, step=20)["embedding"], np.eye(3))
     assert loaded.complete
 
@@ -87,11 +114,16 @@ def test_experiment_json_says_who_made_the_numbers(tmp_path, experiment):
     [session] = description["sessions"]
     assert session["command"].startswith("python -m grok") and session["device"] == "1 x cpu"
     assert session["versions"]["jax"] == __import__("jax").__version__
-    assert session["started"].endswith("+00:00") and (session["seconds"], session["run_updates"]) == (1.0, 200)
+    assert session["started"].endswith("+00:00") and (
+        session["seconds"],
+        session["run_updates"],
+    ) == (1.0, 200)
 
 
 def test_curves_are_ordered_by_run_and_step():
-    table = results.curves_table(np.array([1, 0, 1, 0]), np.array([2, 2, 1, 1]), np.arange(40).reshape(4, 10))
+    table = results.curves_table(
+        np.array([1, 0, 1, 0]), np.array([2, 2, 1, 1]), np.arange(40).reshape(4, 10)
+    )
     assert table[["run", "step"]].to_numpy().tolist() == [[0, 1], [0, 2], [1, 1], [1, 2]]
     assert table["train_loss"].tolist() == [30, 10, 20, 0]
 
@@ -118,7 +150,9 @@ TEN_ABOVE = [0.2, *[0.995] * 10, 0.5, 0.6]
 )
 def test_first_and_sustained_crossing(tiny, val_accuracy, first, sustained):
     steps = 10 * np.arange(1, len(val_accuracy) + 1)
-    found = results.outcome(curve(0, steps, val_accuracy), tiny.replace(num_steps=10_000), False, True)
+    found = results.outcome(
+        curve(0, steps, val_accuracy), tiny.replace(num_steps=10_000), False, True
+    )
     assert (found["steps_to_val_99"], found["steps_to_val_99_sustained"]) == (first, sustained)
 
 
@@ -141,21 +175,34 @@ def test_the_share_99_of_100_counts_as_99_percent(tiny):
 )
 def test_status(tiny, val_accuracy, diverged, stopped, status):
     steps = 2 * np.arange(1, len(val_accuracy) + 1)
-    found = results.outcome(curve(0, steps, val_accuracy), tiny.replace(num_steps=1000), diverged, stopped)
+    found = results.outcome(
+        curve(0, steps, val_accuracy), tiny.replace(num_steps=1000), diverged, stopped
+    )
     assert found["status"] == status
     assert found["stopped_at"] == (steps[-1] if len(steps) else 0)
 
 
 def test_final_and_best_values(tiny):
-    table = curve(0, [1, 2, 3], [0.2, 0.9, 0.4], [0.5, 0.99, 0.98]).assign(val_loss=[3.0, 1.0, 2.0], train_loss=[0.3, 0.1, 0.2])
+    table = curve(0, [1, 2, 3], [0.2, 0.9, 0.4], [0.5, 0.99, 0.98]).assign(
+        val_loss=[3.0, 1.0, 2.0], train_loss=[0.3, 0.1, 0.2]
+    )
     found = results.outcome(table, tiny, False, True)
-    expected = {"steps_to_train_99": 2, "final_train_accuracy": 0.98, "final_val_accuracy": 0.4, "final_train_loss": 0.2, "final_val_loss": 2.0,
-                "best_train_accuracy": 0.99, "best_val_accuracy": 0.9}
+    expected = {
+        "steps_to_train_99": 2,
+        "final_train_accuracy": 0.98,
+        "final_val_accuracy": 0.4,
+        "final_train_loss": 0.2,
+        "final_val_loss": 2.0,
+        "best_train_accuracy": 0.99,
+        "best_val_accuracy": 0.9,
+    }
     assert {name: found[name] for name in expected} == pytest.approx(expected)
 
 
 def test_a_time_that_was_never_reached_is_missing_on_disk_not_the_budget(tmp_path, experiment):
-    curves = pd.concat([curve(0, [1, 100], [0.1, 0.2], 0.5), curve(1, [1, 100], [0.1, 1.0])], ignore_index=True)
+    curves = pd.concat(
+        [curve(0, [1, 100], [0.1, 0.2], 0.5), curve(1, [1, 100], [0.1, 1.0])], ignore_index=True
+    )
     results.write_tables(tmp_path, rows(experiment, curves), curves)
     read = pd.read_parquet(tmp_path / "runs.parquet")
     for name in ("steps_to_train_99", "steps_to_val_99", "steps_to_val_99_sustained"):
@@ -164,7 +211,9 @@ def test_a_time_that_was_never_reached_is_missing_on_disk_not_the_budget(tmp_pat
 
 
 def test_the_closing_table_says_never(experiment):
-    curves = pd.concat([curve(0, [1, 100], [0.1, 0.2], 0.5), curve(1, [1, 100], [0.1, 1.0])], ignore_index=True)
+    curves = pd.concat(
+        [curve(0, [1, 100], [0.1, 0.2], 0.5), curve(1, [1, 100], [0.1, 1.0])], ignore_index=True
+    )
     _, never, crossed = results.closing_table(rows(experiment, curves)).splitlines()
     assert never.count("never") == 2 and "20.0%" in never and "budget" in never
     assert "never" not in crossed and "100.0%" in crossed and "grokked" in crossed
@@ -177,20 +226,38 @@ def test_the_closing_table_says_never(experiment):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda e: Experiment(name="two", runs=(e.runs[0], e.runs[1].replace(seed=7))), "its run 1 has seed=1, not 7"),
-        (lambda e: Experiment(name="two", runs=(e.runs[0].replace(weight_decay=0.5), e.runs[1])), "its run 0 has weight_decay=1.0, not 0.5"),
+        (
+            lambda e: Experiment(name="two", runs=(e.runs[0], e.runs[1].replace(seed=7))),
+            "its run 1 has seed=1, not 7",
+        ),
+        (
+            lambda e: Experiment(name="two", runs=(e.runs[0].replace(weight_decay=0.5), e.runs[1])),
+            "its run 0 has weight_decay=1.0, not 0.5",
+        ),
         (lambda e: Experiment(name="two", runs=e.runs[:1]), "it has 2 runs, not 1"),
-        (lambda e: Experiment(name="two", runs=e.runs, scale="paper"), "its scale is 'small', not 'paper'"),
-        (lambda e: Experiment(name="two", runs=e.runs, keep_params=True), "its keep_params is False, not True"),
+        (
+            lambda e: Experiment(name="two", runs=e.runs, scale="paper"),
+            "its scale is 'small', not 'paper'",
+        ),
+        (
+            lambda e: Experiment(name="two", runs=e.runs, keep_params=True),
+            "its keep_params is False, not True",
+        ),
     ],
 )
 @pytest.mark.parametrize("anew", [False, True])
-def test_a_different_experiment_of_the_same_name_is_refused(tmp_path, experiment, change, said, anew):
+def test_a_different_experiment_of_the_same_name_is_refused(
+    tmp_path, experiment, change, said, anew
+):
     save(tmp_path / "two", experiment, complete=False)
     before = contents(tmp_path)
     with pytest.raises(GrokError) as refusal:
         results.begin(tmp_path / "two", change(experiment), DEVICE, anew)
-    assert said in str(refusal.value) and "--name" in str(refusal.value) and "\n" not in str(refusal.value)
+    assert (
+        said in str(refusal.value)
+        and "--name" in str(refusal.value)
+        and "\n" not in str(refusal.value)
+    )
     assert contents(tmp_path) == before
 
 
@@ -218,7 +285,9 @@ def test_complete_results_go_only_when_their_replacement_is_complete(tmp_path, e
     kept = contents(folder)
     assert results.begin(folder, experiment, DEVICE, anew) is True
     assert contents(folder / "previous") == kept
-    assert not (folder / "runs.parquet").exists() and not results.read_description(folder)["complete"]
+    assert (
+        not (folder / "runs.parquet").exists() and not results.read_description(folder)["complete"]
+    )
     assert results.begin(folder, experiment, DEVICE) is True, "an interrupted replacement goes on"
     assert contents(folder / "previous") == kept
     results.finish(folder, {"seconds": 1.0, "run_updates": 1})
@@ -231,7 +300,9 @@ def test_starting_a_replacement_over_keeps_the_complete_results(tmp_path, experi
     kept = contents(folder)
     assert results.begin(folder, experiment, DEVICE, anew=True)
     results.write_tables(folder, *save_tables(experiment))
-    assert results.begin(folder, experiment, DEVICE, anew=True), "stopped before its end, and started over"
+    assert results.begin(folder, experiment, DEVICE, anew=True), (
+        "stopped before its end, and started over"
+    )
     assert contents(folder / "previous") == kept
 
 
@@ -263,9 +334,14 @@ def test_what_people_wrote_stays_in_its_place(tmp_path, experiment, complete):
     (folder / "scores.parquet").write_bytes(b"scores of the old networks")
     assert results.begin(folder, experiment, DEVICE, anew=True)
     assert (folder / "README.md").read_text() == "what was found"
-    assert not (folder / "scores.parquet").exists() and (folder / "previous" / "scores.parquet").exists()
+    assert (
+        not (folder / "scores.parquet").exists()
+        and (folder / "previous" / "scores.parquet").exists()
+    )
     if not complete:
-        assert results.begin(folder, experiment, DEVICE, anew=True), "stopped before its end, and started over"
+        assert results.begin(folder, experiment, DEVICE, anew=True), (
+            "stopped before its end, and started over"
+        )
     results.finish(folder, {"seconds": 1.0, "run_updates": 1})
     assert (folder / "README.md").read_text() == "what was found"
     assert not (folder / "previous").exists() and not (folder / "scores.parquet").exists()
@@ -283,19 +359,30 @@ def full(*_arguments, **_options):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("broken", [(os, "replace"), (pd.DataFrame, "to_parquet"), (np, "savez_compressed")], ids=lambda broken: broken[1])
+@pytest.mark.parametrize(
+    "broken",
+    [(os, "replace"), (pd.DataFrame, "to_parquet"), (np, "savez_compressed")],
+    ids=lambda broken: broken[1],
+)
 def test_a_full_disk_gives_one_line_and_loses_nothing(tmp_path, experiment, monkeypatch, broken):
     folder = tmp_path / "two"
     runs, curves = save(folder, experiment, complete=False)
     before = contents(folder)
     monkeypatch.setattr(*broken, full)
     writers = {
-        "replace": [lambda: results.write_tables(folder, runs, curves), lambda: results.write_description(folder, {})],
+        "replace": [
+            lambda: results.write_tables(folder, runs, curves),
+            lambda: results.write_description(folder, {}),
+        ],
         "to_parquet": [lambda: results.write_tables(folder, runs, curves)],
-        "savez_compressed": [lambda: results.write_arrays(folder, "run_0000", {"embedding": np.zeros(3)})],
+        "savez_compressed": [
+            lambda: results.write_arrays(folder, "run_0000", {"embedding": np.zeros(3)})
+        ],
     }
     for write in writers[broken[1]]:
-        with pytest.raises(GrokError, match="disk that holds .* is full; what was saved before is intact") as refusal:
+        with pytest.raises(
+            GrokError, match="disk that holds .* is full; what was saved before is intact"
+        ) as refusal:
             write()
         assert "\n" not in str(refusal.value)
         assert contents(folder) == before, "no file changed, none left half-written"
@@ -304,14 +391,20 @@ def test_a_full_disk_gives_one_line_and_loses_nothing(tmp_path, experiment, monk
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_place_that_cannot_be_written_gives_one_line(tmp_path, place):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(GrokError, match="cannot write to .*--results DIR"), files.claim(tmp_path / place):
+    with (
+        pytest.raises(GrokError, match="cannot write to .*--results DIR"),
+        files.claim(tmp_path / place),
+    ):
         pass
     assert contents(tmp_path) == {"file": b"not a folder"}
 
 
 def test_a_claimed_folder_is_refused_to_a_second(tmp_path):
     with files.claim(tmp_path / "two"):
-        with pytest.raises(GrokError, match="another process is training into"), files.claim(tmp_path / "two"):
+        with (
+            pytest.raises(GrokError, match="another process is training into"),
+            files.claim(tmp_path / "two"),
+        ):
             pass
         with files.claim(tmp_path / "other"):
             pass
@@ -327,7 +420,10 @@ def test_results_that_are_still_being_made_can_be_read(tmp_path, experiment):
     with pytest.raises(GrokError, match="holds no results"):
         results.load(tmp_path / "two")
     curves = curve(0, [1, 2], [0.1, 0.2])
-    found = [{"run": n} | vars(run) | results.outcome(curves[curves["run"] == n], run, False, False) for n, run in enumerate(experiment.runs)]
+    found = [
+        {"run": n} | vars(run) | results.outcome(curves[curves["run"] == n], run, False, False)
+        for n, run in enumerate(experiment.runs)
+    ]
     results.write_tables(tmp_path / "two", results.runs_table(found), curves)
     loaded = results.load(tmp_path / "two")
     assert loaded.runs["status"].tolist() == ["running", "queued"]
@@ -356,8 +452,18 @@ def array_file(content):
     return file.getvalue()
 
 
-@pytest.mark.parametrize("spoil", [lambda whole: b"", lambda whole: whole[:-20], lambda whole: whole[:100], lambda whole: b"no arrays at all", lambda whole: whole[:90] + b"####" + whole[94:],
-                                   array_file], ids=["empty", "cut at the end", "cut early", "text", "a spoilt entry", "one array"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda whole: b"",
+        lambda whole: whole[:-20],
+        lambda whole: whole[:100],
+        lambda whole: b"no arrays at all",
+        lambda whole: whole[:90] + b"####" + whole[94:],
+        array_file,
+    ],
+    ids=["empty", "cut at the end", "cut early", "text", "a spoilt entry", "one array"],
+)
 def test_torn_arrays_give_one_line_that_names_the_file(tmp_path, experiment, spoil):
     save(tmp_path / "two", experiment)
     path = tmp_path / "two" / "arrays" / "run_0001.npz"
@@ -381,7 +487,9 @@ def test_parts_of_several_processes_are_merged(tmp_path, tiny):
     save(tmp_path / "five" / "part-0", experiment, [0, 2, 4])
     (tmp_path / "five" / "part-1").mkdir()
     assert results.load(tmp_path / "five").runs["run"].tolist() == [0, 2, 4]
-    assert not results.load(tmp_path / "five").complete, "the other process has only just claimed its folder"
+    assert not results.load(tmp_path / "five").complete, (
+        "the other process has only just claimed its folder"
+    )
     save(tmp_path / "five" / "part-1", experiment, [1, 3], complete=False)
     assert not results.load(tmp_path / "five").complete
     results.finish(tmp_path / "five" / "part-1", {"seconds": 1.0, "run_updates": 1})

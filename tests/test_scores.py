@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
-from grok import results, scores, skipgram
 from grok.__main__ import main
-from grok.analysis import fourier, geometry, groups, projection, scoring
+from grok.analysis import fourier, geometry, groups, projection
 from grok.experiment import GrokError, Run
-from grok.moments import Moment
-from grok.operations import structure
+from grok.measure import matrix_scores, scores, skipgram
+from grok.store import results
+from grok.store.snapshots import Moment
+from grok.task.operations import structure
 
 N = 31
 TINY = Run(operation="x+y", structure=f"Z{N}", n_layers=1, n_heads=2, d_model=8, d_ff=8)
@@ -25,7 +26,9 @@ def gaussian(n=N, d=16, seed=0):
 
 def circle(k, n=N, noise=0.1):
     angle = 2 * np.pi * k * np.arange(n) / n
-    return np.concatenate([np.stack([np.cos(angle), np.sin(angle)], 1), np.zeros((n, 14))], 1) + noise * gaussian(n)
+    return np.concatenate(
+        [np.stack([np.cos(angle), np.sin(angle)], 1), np.zeros((n, 14))], 1
+    ) + noise * gaussian(n)
 
 
 def on_logarithms(rows, g=3):
@@ -39,18 +42,22 @@ def on_logarithms(rows, g=3):
 def cosets_of_order_10(noise=0.3):
     """Rows that are constant on the right cosets of the paper's subgroup of S5, and some noise."""
     group = structure("S5")
-    return gaussian(12)[groups.cosets(group, groups.figure_3_subgroup(group), "right")] + noise * gaussian(120, seed=1), group
+    return gaussian(12)[
+        groups.cosets(group, groups.figure_3_subgroup(group), "right")
+    ] + noise * gaussian(120, seed=1), group
 
 
 def table_of(W, group):
-    found, _ = scoring.matrix_scores(W, group)
-    return pd.DataFrame([scores.as_row(0, "output", Moment(None, 10, 1.0, 1.0), score, np.nan) for score in found]).set_index("score")
+    found, _ = matrix_scores.matrix_scores(W, group)
+    return pd.DataFrame(
+        [scores.as_row(0, "output", Moment(None, 10, 1.0, 1.0), score, np.nan) for score in found]
+    ).set_index("score")
 
 
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch):
-    monkeypatch.setattr(scoring, "DRAWS", 119)
-    monkeypatch.setattr(scoring, "SLOW_DRAWS", 19)
+    monkeypatch.setattr(matrix_scores, "DRAWS", 119)
+    monkeypatch.setattr(matrix_scores, "SLOW_DRAWS", 19)
     with threadpool_limits(1):  # as the command does
         yield
 
@@ -61,12 +68,28 @@ def few_draws(monkeypatch):
 def test_a_planted_circle_is_found_in_the_rows_and_in_the_picture():
     found = table_of(circle(8), structure(f"Z{N}"))
     assert found.loc["key_frequencies", ["value", "detail"]].tolist() == [1, "8"]
-    for name in ("gini", "ipr", "top_share", "circularity", "circulant_cosine", "circulant_dot", "number_line", "tsne_number_line", "tsne_angle_order"):
+    for name in (
+        "gini",
+        "ipr",
+        "top_share",
+        "circularity",
+        "circulant_cosine",
+        "circulant_dot",
+        "number_line",
+        "tsne_number_line",
+        "tsne_angle_order",
+    ):
         assert found.p[name] == pytest.approx(1 / 120), name
-    assert found.detail["number_line"] == "step 4", "4 x 8 = 32 = 1 mod 31: neighbours on the circle"
+    assert found.detail["number_line"] == "step 4", (
+        "4 x 8 = 32 = 1 mod 31: neighbours on the circle"
+    )
     assert found.value["tsne_circle"] == 1 and found.null_mean["tsne_circle"] < 0.1
     assert found.detail["axis"].startswith("additive") and found.value["log_key_frequencies"] == 0
-    assert found.value["residues"] >= 1 and found.value["analogy_key_rotation_cosine"] > found.null_high["analogy_key_rotation_cosine"]
+    assert (
+        found.value["residues"] >= 1
+        and found.value["analogy_key_rotation_cosine"]
+        > found.null_high["analogy_key_rotation_cosine"]
+    )
 
 
 def test_a_circle_on_discrete_logarithms_is_found_on_that_axis_alone():
@@ -84,7 +107,9 @@ def test_noise_has_no_structure_of_any_kind():
     tested = found.p.dropna()
     assert len(tested) > 25 and (tested < 0.05).mean() < 0.2
     inside = (found.null_low <= found.null_mean) & (found.null_mean <= found.null_high)
-    rare = found.index.str.contains("circle|key_frequencies")  # 0 but for one draw in a hundred: the mean may lie above the 95%
+    rare = found.index.str.contains(
+        "circle|key_frequencies"
+    )  # 0 but for one draw in a hundred: the mean may lie above the 95%
     assert inside[found.p.notna() & ~rare].all()
 
 
@@ -92,52 +117,88 @@ def test_the_circle_appears_only_where_number_line_and_angles_agree():
     angle = 2 * np.pi * 8 * np.arange(N) / N
     ring = np.stack([np.cos(angle), np.sin(angle)], 1)
     rng = np.random.default_rng(0)
-    twice = np.stack([np.cos(2 * angle), np.sin(2 * angle)], 1) * (1 + 0.5 * np.cos(angle[:, None]))  # a loop that winds twice
-    row = np.stack([np.argsort(np.argsort(8 * np.arange(N) % N)), np.zeros(N)], 1)  # an open line with the same neighbours
+    twice = np.stack([np.cos(2 * angle), np.sin(2 * angle)], 1) * (
+        1 + 0.5 * np.cos(angle[:, None])
+    )  # a loop that winds twice
+    row = np.stack(
+        [np.argsort(np.argsort(8 * np.arange(N) % N)), np.zeros(N)], 1
+    )  # an open line with the same neighbours
     shown = []
     for points in (ring, twice, row, rng.normal(size=(N, 2))):
         null = [projection.picture_circle(points[rng.permutation(N)]) for _ in range(200)]
         shown.append(projection.shows_circle(projection.picture_circle(points), null, N))
     assert shown[0] and not shown[1] and not shown[3]
-    assert projection.picture_circle(ring).order == pytest.approx(1) and projection.picture_circle(ring).turns in (8, N - 8)
+    assert projection.picture_circle(ring).order == pytest.approx(1) and projection.picture_circle(
+        ring
+    ).turns in (8, N - 8)
     assert projection.picture_circle(row).order < 0.9
 
 
 def test_every_score_of_a_ring_stands_beside_a_null():
     found = table_of(circle(8), structure(f"Z{N}"))
     assert found.null_mean.notna().all() and (found.null != "").all()
-    assert found.p["effective_rank"] == found.p["norm_cv"] == 0.05, "the least that 19 draws can give"
-    assert found.p["axis"] == pytest.approx(1 / 120) and found.value["axis"] < found.null_low["axis"], "far below its null: the residues"
-    assert found.p["residues"] < 0.05 and found.p["best_residue"] < 0.05 and found.value["residue_knn"] > found.null_high["residue_knn"]
+    assert found.p["effective_rank"] == found.p["norm_cv"] == 0.05, (
+        "the least that 19 draws can give"
+    )
+    assert (
+        found.p["axis"] == pytest.approx(1 / 120) and found.value["axis"] < found.null_low["axis"]
+    ), "far below its null: the residues"
+    assert (
+        found.p["residues"] < 0.05
+        and found.p["best_residue"] < 0.05
+        and found.value["residue_knn"] > found.null_high["residue_knn"]
+    )
 
 
 def test_key_planes_are_round_and_parallelograms_close_plane_by_plane():
     W = circle(8, noise=0.02)
     found = table_of(W, structure(f"Z{N}"))
     z_T = fourier.frequency_plane(W, 8) @ [1, 1j]
-    assert found.value["plane_radius_cv"] == pytest.approx(np.abs(z_T).std() / np.abs(z_T).mean()) and found.detail["plane_angle_error"] == "degrees; k = 8"
-    assert found.value["plane_angle_error"] < 5 and found.null_low["plane_angle_error"] > 50 and found.p["plane_angle_error"] == pytest.approx(1 / 120)
+    assert (
+        found.value["plane_radius_cv"] == pytest.approx(np.abs(z_T).std() / np.abs(z_T).mean())
+        and found.detail["plane_angle_error"] == "degrees; k = 8"
+    )
+    assert (
+        found.value["plane_angle_error"] < 5
+        and found.null_low["plane_angle_error"] > 50
+        and found.p["plane_angle_error"] == pytest.approx(1 / 120)
+    )
     planes = geometry.parallelogram_scores(W)
-    assert found.value["parallelogram"] == planes.max() and found.value[[f"parallelogram_plane{i}" for i in (1, 2, 3)]].tolist() == planes[:3].tolist()
-    assert found.value["parallelogram_key1"] > found.null_high["parallelogram_key1"] and "parallelogram_key2" not in found.index
-    assert "plane_radius_cv" not in table_of(gaussian(seed=5), structure(f"Z{N}")).index, "noise has no key plane"
+    assert (
+        found.value["parallelogram"] == planes.max()
+        and found.value[[f"parallelogram_plane{i}" for i in (1, 2, 3)]].tolist()
+        == planes[:3].tolist()
+    )
+    assert (
+        found.value["parallelogram_key1"] > found.null_high["parallelogram_key1"]
+        and "parallelogram_key2" not in found.index
+    )
+    assert "plane_radius_cv" not in table_of(gaussian(seed=5), structure(f"Z{N}")).index, (
+        "noise has no key plane"
+    )
 
 
 def test_the_nulls_of_dimensions_keep_lengths_or_the_spectrum():
     W = circle(8) * np.linspace(1, 3, N)[:, None]
     centred_lengths = np.linalg.norm(W - W.mean(0), axis=1)
-    for rows in scoring.gaussian_rows(W, 3):
+    for rows in matrix_scores.gaussian_rows(W, 3):
         np.testing.assert_allclose(np.linalg.norm(rows, axis=1), centred_lengths)
     spectrum = np.linalg.svd(W - W.mean(0), compute_uv=False)
-    for rows in scoring.permuted_components(W, 3):
+    for rows in matrix_scores.permuted_components(W, 3):
         np.testing.assert_allclose(np.sqrt((rows**2).sum(axis=0)), spectrum, atol=1e-9)
-        assert np.abs(rows.T @ rows - np.diag((rows**2).sum(axis=0))).max() > 0.1, "the rows are not those of W turned"
+        assert np.abs(rows.T @ rows - np.diag((rows**2).sum(axis=0))).max() > 0.1, (
+            "the rows are not those of W turned"
+        )
 
 
 def test_small_and_large_values_may_both_mean_structure():
     null = np.arange(-9.0, 10)
-    assert [scoring.null_summary(scoring.Score("s", value, null, "", smaller))[-1] for smaller in (False, True, None) for value in (-9.5, 9.5)] == [1, 0.05, 0.05, 1, 0.05, 0.05]
-    assert scoring.null_summary(scoring.Score("s", 0.0, null, "", None))[-1] == 1
+    assert [
+        matrix_scores.null_summary(matrix_scores.Score("s", value, null, "", smaller))[-1]
+        for smaller in (False, True, None)
+        for value in (-9.5, 9.5)
+    ] == [1, 0.05, 0.05, 1, 0.05, 0.05]
+    assert matrix_scores.null_summary(matrix_scores.Score("s", 0.0, null, "", None))[-1] == 1
 
 
 # --- Groups ---
@@ -148,22 +209,35 @@ def test_planted_cosets_of_the_papers_subgroup_are_found_and_named():
     found = table_of(W, group)
     assert found.detail["coset_z"] == found.detail["paper_coset_z"] == "Hg, order 10, the paper's"
     assert found.value["best_is_paper"] == 1 and found.null_mean["best_is_paper"] < 0.3
-    assert found.p["coset_z"] == found.p["coset_z_right"] == pytest.approx(1e-3) and found.value["coset_z"] < found.value["coset_z_left"]
+    assert (
+        found.p["coset_z"] == found.p["coset_z_right"] == pytest.approx(1e-3)
+        and found.value["coset_z"] < found.value["coset_z_left"]
+    )
     for name in ("tsne_silhouette", "plane1_silhouette"):
         assert found.p[name] < 0.03 and found.value[name] > found.null_high[name], name
-    shares = found.value[[name for name in found.index if name.startswith("irrep_") and name != "irrep_top"]]
-    assert len(shares) == 7 and shares.sum() == pytest.approx(1) and shares["irrep_5"] < 1e-12, "centred rows hold no trivial part"
+    shares = found.value[
+        [name for name in found.index if name.startswith("irrep_") and name != "irrep_top"]
+    ]
+    assert len(shares) == 7 and shares.sum() == pytest.approx(1) and shares["irrep_5"] < 1e-12, (
+        "centred rows hold no trivial part"
+    )
 
 
 def test_the_best_coset_of_noise_is_what_chance_gives():
     found = table_of(gaussian(24, seed=3), structure("S4"))
     assert found.value["coset_z"] < -2, "without the correction this would look like something"
-    assert found.p["coset_z"] > 0.05 and found.p["irrep_top"] > 0.02 and "paper_coset_z" not in found.index
+    assert (
+        found.p["coset_z"] > 0.05
+        and found.p["irrep_top"] > 0.02
+        and "paper_coset_z" not in found.index
+    )
 
 
 def test_a_ring_score_of_a_group_names_what_fits_instead():
-    with pytest.raises(GrokError, match="S5 is not a cyclic group.*coset_scores.*explained_by_irrep"):
-        scoring.cyclic_parts(gaussian(120), structure("S5"), 9)
+    with pytest.raises(
+        GrokError, match="S5 is not a cyclic group.*coset_scores.*explained_by_irrep"
+    ):
+        matrix_scores.cyclic_parts(gaussian(120), structure("S5"), 9)
 
 
 # --- The command ---
@@ -175,28 +249,61 @@ def with_specials(W):
 
 
 def test_a_folder_of_mixed_tasks(write_results, capsys, monkeypatch, quick_sweeps):
-    monkeypatch.setattr(scoring, "DRAWS", 19)
-    monkeypatch.setattr(scoring, "LARGE_DRAWS", 19)
+    monkeypatch.setattr(matrix_scores, "DRAWS", 19)
+    monkeypatch.setattr(matrix_scores, "LARGE_DRAWS", 19)
     monkeypatch.setattr(projection, "coordinates", lambda W: projection.plane_points(W, 1)[0])
-    runs = (TINY, TINY.replace(seed=1), TINY.replace(operation="xy", structure="S3"), TINY.replace(seed=2), TINY.replace(seed=3))
-    rows = [with_specials(circle(8)), with_specials(gaussian()), with_specials(gaussian(6, 4)), with_specials(np.full((N, 4), np.nan)), None]
+    runs = (
+        TINY,
+        TINY.replace(seed=1),
+        TINY.replace(operation="xy", structure="S3"),
+        TINY.replace(seed=2),
+        TINY.replace(seed=3),
+    )
+    rows = [
+        with_specials(circle(8)),
+        with_specials(gaussian()),
+        with_specials(gaussian(6, 4)),
+        with_specials(np.full((N, 4), np.nan)),
+        None,
+    ]
     folder = write_results(runs, rows, val=lambda number: 0.1 if number == 1 else 1.0)
     assert main(["scores", str(folder)]) == 0
     said = capsys.readouterr().out
-    for line in ("run 3: the matrix has 124 non-finite entries", "run 4: .* has no arrays of run 4", "runs 0, 1, 2: symmetry of the function needs all parameters"):
+    for line in (
+        "run 3: the matrix has 124 non-finite entries",
+        "run 4: .* has no arrays of run 4",
+        "runs 0, 1, 2: symmetry of the function needs all parameters",
+    ):
         assert re.search(line, said), line
     found = pd.read_parquet(folder / "scores.parquet")
-    assert list(found.columns) == scores.COLUMNS and sorted(found.run.unique()) == [0, 1, 2] and set(found.matrix) == {"output", "input"}
+    assert (
+        list(found.columns) == scores.COLUMNS
+        and sorted(found.run.unique()) == [0, 1, 2]
+        and set(found.matrix) == {"output", "input"}
+    )
     by_run = {run: set(part.score) for run, part in found.groupby("run")}
-    assert {"gini", "log_gini"} <= by_run[0] and "coset_z" not in by_run[0] and {"coset_z", "irrep_top"} <= by_run[2] and "gini" not in by_run[2]
+    assert (
+        {"gini", "log_gini"} <= by_run[0]
+        and "coset_z" not in by_run[0]
+        and {"coset_z", "irrep_top"} <= by_run[2]
+        and "gini" not in by_run[2]
+    )
     gini = found[(found.score == "gini") & (found.matrix == "output")].set_index("run")
-    assert gini.memorised[0] == gini.value[1] and np.isnan(gini.memorised[1]), "run 1 alone learned the training rows only"
-    assert (gini.untrained < gini.value[0] / 2).all() and not (folder / "equivariance.parquet").exists()
+    assert gini.memorised[0] == gini.value[1] and np.isnan(gini.memorised[1]), (
+        "run 1 alone learned the training rows only"
+    )
+    assert (gini.untrained < gini.value[0] / 2).all() and not (
+        folder / "equivariance.parquet"
+    ).exists()
 
 
 def test_only_networks_that_fail_on_rows_without_a_mirror_have_memorised(write_results):
     """Without decay x+y stands at 57% through mirrored rows; a network that knows the others has generalised."""
-    folder = write_results([TINY.replace(seed=seed) for seed in range(3)], [with_specials(gaussian(seed=seed)) for seed in range(3)], val=lambda number: 0.4)
+    folder = write_results(
+        [TINY.replace(seed=seed) for seed in range(3)],
+        [with_specials(gaussian(seed=seed)) for seed in range(3)],
+        val=lambda number: 0.4,
+    )
     loaded = results.load(folder)
     loaded.curves["val_accuracy"] = [0.57, 0.57, 0.4]
     loaded.curves["val_fresh_accuracy"] = [0.1, 0.6, 0.2]
@@ -206,36 +313,65 @@ def test_only_networks_that_fail_on_rows_without_a_mirror_have_memorised(write_r
 
 def test_runs_that_are_not_scored_keep_their_rows(write_results, monkeypatch, quick_sweeps, capsys):
     for name in ("DRAWS", "SLOW_DRAWS", "LARGE_DRAWS"):
-        monkeypatch.setattr(scoring, name, 5)
+        monkeypatch.setattr(matrix_scores, name, 5)
     monkeypatch.setattr(projection, "coordinates", lambda W: projection.plane_points(W, 1)[0])
-    folder = write_results([TINY.replace(operation="xy", structure="S3", seed=seed) for seed in range(2)], [with_specials(gaussian(6, 4, seed)) for seed in range(2)])
+    folder = write_results(
+        [TINY.replace(operation="xy", structure="S3", seed=seed) for seed in range(2)],
+        [with_specials(gaussian(6, 4, seed)) for seed in range(2)],
+    )
     first = scores.measure(folder).scores
     results.write_arrays(folder, results.arrays_name(1), with_specials(gaussian(6, 4, 7)))
     assert main(["scores", str(folder), "--run", "1"]) == 0
     again = pd.read_parquet(folder / "scores.parquet")
     assert len(again) == len(first) and again["run"].is_monotonic_increasing
-    rank = [table[table.score == "effective_rank"].set_index(["run", "matrix"]).value for table in (first, again)]
+    rank = [
+        table[table.score == "effective_rank"].set_index(["run", "matrix"]).value
+        for table in (first, again)
+    ]
     assert rank[0][0].equals(rank[1][0]) and (rank[0][1] != rank[1][1]).all()
-    assert main(["scores", str(folder), "--run", "2"]) == 2 and "has no run 2" in capsys.readouterr().err
-    assert main(["scores", str(folder), "--step", "7"]) == 2 and "nothing is kept after 7 updates: choose 100000" in capsys.readouterr().err
+    assert (
+        main(["scores", str(folder), "--run", "2"]) == 2
+        and "has no run 2" in capsys.readouterr().err
+    )
+    assert (
+        main(["scores", str(folder), "--step", "7"]) == 2
+        and "nothing is kept after 7 updates: choose 100000" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("structure_name", ["Z7", "S3"])
-def test_skip_gram_vectors_stand_beside_those_they_began_with(tmp_path, monkeypatch, structure_name):
+def test_skip_gram_vectors_stand_beside_those_they_began_with(
+    tmp_path, monkeypatch, structure_name
+):
     for name in ("DRAWS", "SLOW_DRAWS", "LARGE_DRAWS"):
-        monkeypatch.setattr(scoring, name, 5)
+        monkeypatch.setattr(matrix_scores, name, 5)
     monkeypatch.setattr(projection, "coordinates", lambda W: projection.plane_points(W, 1)[0])
-    folder = skipgram.learn(tmp_path, "s", "x+y" if structure_name == "Z7" else "xy", structure_name, d_model=6, epochs=2)
+    folder = skipgram.learn(
+        tmp_path,
+        "s",
+        "x+y" if structure_name == "Z7" else "xy",
+        structure_name,
+        d_model=6,
+        epochs=2,
+    )
     measured = scores.measure(folder)
-    assert any("skip-gram learns vectors and no function" in note for note in measured.notes) and not any("keep_params" in note for note in measured.notes)
+    assert any(
+        "skip-gram learns vectors and no function" in note for note in measured.notes
+    ) and not any("keep_params" in note for note in measured.notes)
     rank = measured.scores[measured.scores.score == "effective_rank"].set_index("matrix")
     run = results.load(folder).experiment_run(0)
-    begun = skipgram.init_vectors(jax.random.split(jax.random.key(run.seed), 3)[0], structure(structure_name).order + 2, 6)
-    assert rank.untrained["input"] == pytest.approx(geometry.effective_rank(np.asarray(begun.input)[: structure(structure_name).order]))
+    begun = skipgram.init_vectors(
+        jax.random.split(jax.random.key(run.seed), 3)[0], structure(structure_name).order + 2, 6
+    )
+    assert rank.untrained["input"] == pytest.approx(
+        geometry.effective_rank(np.asarray(begun.input)[: structure(structure_name).order])
+    )
     assert np.isnan(rank.untrained["output"]), "context vectors begin at zero"
 
 
 def test_a_folder_without_a_single_score_is_one_line(write_results):
     folder = write_results([TINY], [None])
-    with pytest.raises(GrokError, match="no run of .* can be scored: run 0: .* has no arrays of run 0"):
+    with pytest.raises(
+        GrokError, match="no run of .* can be scored: run 0: .* has no arrays of run 0"
+    ):
         scores.measure(folder)

@@ -51,7 +51,10 @@ def test_sharpness_of_a_convex_quadratic_is_its_best_corner():
     basis, bound = box(PARAMS, key, epsilon, dimensions)
     x = np.asarray(flat(PARAMS), np.float64)
     height = lambda point: 3 * np.sum(point**2) / 20
-    corners = [height(x + basis @ (bound * signs)) for signs in itertools.product([-1, 1], repeat=dimensions)]
+    corners = [
+        height(x + basis @ (bound * signs))
+        for signs in itertools.product([-1, 1], repeat=dimensions)
+    ]
     expected = 100 * (max(corners) - height(x)) / (1 + height(x))
     assert sharpness(bowl, PARAMS, key, epsilon, dimensions) == pytest.approx(expected, rel=2e-3)
 
@@ -68,7 +71,9 @@ def test_sharpness_of_a_concave_quadratic_is_its_summit_inside_the_box(monkeypat
 
 def test_sharpness_near_a_minimum_is_positive_and_grows_with_curvature_and_box():
     params, key = {"w": jnp.full(20, 1e-3)}, jax.random.key(2)
-    mild, steep = (sharpness(lambda p, c=c: c * jnp.sum(p["w"] ** 2), params, key) for c in (1.0, 10.0))
+    mild, steep = (
+        sharpness(lambda p, c=c: c * jnp.sum(p["w"] ** 2), params, key) for c in (1.0, 10.0)
+    )
     assert 0 < mild < steep
     assert sharpness(lambda p: jnp.sum(p["w"] ** 2), params, key, epsilon=1e-2) > mild
     assert sharpness(lambda p: -jnp.sum(p["w"] ** 2), {"w": jnp.zeros(20)}, key) == 0
@@ -77,7 +82,9 @@ def test_sharpness_near_a_minimum_is_positive_and_grows_with_curvature_and_box()
 def test_a_tiny_loss_is_not_taken_for_flat():
     # The relative rise inside the box does not depend on the unit of the loss as long as it is far below 1.
     params, key = {"w": jnp.full(20, 0.1)}, jax.random.key(3)
-    small, tiny = (sharpness(lambda p, c=c: c * jnp.sum(p["w"] ** 2), params, key, 1e-2) for c in (1e-4, 1e-9))
+    small, tiny = (
+        sharpness(lambda p, c=c: c * jnp.sum(p["w"] ** 2), params, key, 1e-2) for c in (1e-4, 1e-9)
+    )
     assert tiny == pytest.approx(1e-5 * small, rel=1e-2)
 
 
@@ -97,7 +104,11 @@ def tiny_network(key):
 def network():
     loss, params = tiny_network(jax.random.key(4))
     x, unravel = ravel_pytree(params)
-    return loss, params, np.asarray(jax.jit(jax.hessian(lambda flat: loss(unravel(flat))))(x), np.float64)
+    return (
+        loss,
+        params,
+        np.asarray(jax.jit(jax.hessian(lambda flat: loss(unravel(flat))))(x), np.float64),
+    )
 
 
 def test_hessian_vector_product_is_that_of_the_dense_hessian(network):

@@ -9,15 +9,35 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from grok import results, skipgram
 from grok.__main__ import main
-from grok.dataset import make_dataset, token_labels
 from grok.experiment import GrokError, Run
-from grok.operations import table
-from grok.skipgram import Vectors, corpus_rows, expected_loss, noise_distribution, pair_counts, sentences, sgns_losses, train_vectors
+from grok.measure import skipgram
+from grok.measure.skipgram import (
+    Vectors,
+    corpus_rows,
+    expected_loss,
+    noise_distribution,
+    pair_counts,
+    sentences,
+    sgns_losses,
+    train_vectors,
+)
+from grok.store import results
+from grok.task.dataset import make_dataset, token_labels
+from grok.task.operations import table
 
 pytestmark = pytest.mark.usefixtures("quick_sweeps")
-QUICK = Run(operation="x+y", structure="Z7", n_heads=1, d_model=4, optimizer="adam", weight_decay=0.0, learning_rate=3e-2, num_steps=300, eval_every=300)
+QUICK = Run(
+    operation="x+y",
+    structure="Z7",
+    n_heads=1,
+    d_model=4,
+    optimizer="adam",
+    weight_decay=0.0,
+    learning_rate=3e-2,
+    num_steps=300,
+    eval_every=300,
+)
 
 
 def full(operation, structure):
@@ -39,25 +59,35 @@ def test_a_sentence_is_the_equation():
         sentences(table("x/y", "Z5"), [5, 6])
 
 
-@pytest.mark.parametrize(("operation", "structure"), [("x+y", "Z7"), ("x-y", "Z8"), ("xy", "S3"), ("xy^-1", "D4")])
+@pytest.mark.parametrize(
+    ("operation", "structure"), [("x+y", "Z7"), ("x-y", "Z8"), ("xy", "S3"), ("xy^-1", "D4")]
+)
 def test_a_full_latin_square_has_constant_pmi(operation, structure):
     found, rows = full(operation, structure)
     n = found.structure.order
     counts_VV, pmi_VV = pair_counts(found, rows)
     assert (counts_VV[:n, :n] == 6).all()
     assert np.ptp(pmi_VV[:n, :n]) == 0 and np.ptp(pmi_VV[:n, n:], axis=0).max() == 0
-    assert pmi_VV[0, 0] == pytest.approx(np.log(6 * (20 * n * n) / (12 * n) ** 2))  # 20 pairs an equation; an element stands in 3 n, with 4 partners each
+    assert pmi_VV[0, 0] == pytest.approx(
+        np.log(6 * (20 * n * n) / (12 * n) ** 2)
+    )  # 20 pairs an equation; an element stands in 3 n, with 4 partners each
 
 
 def test_counts_and_pmi_of_a_part_of_a_table_are_those_of_a_plain_count():
     rows = [0, 3, 8, 9, 20, 21, 30, 31]
     found = table("x+y", "Z6")
     counts_VV, pmi_VV = pair_counts(found, rows)
-    pairs = Counter(pair for x, y in (divmod(row, 6) for row in rows) for pair in itertools.permutations([x, 6, y, 7, (x + y) % 6], 2))
+    pairs = Counter(
+        pair
+        for x, y in (divmod(row, 6) for row in rows)
+        for pair in itertools.permutations([x, 6, y, 7, (x + y) % 6], 2)
+    )
     assert {(w, c): counts_VV[w, c] for w, c in zip(*np.nonzero(counts_VV))} == pairs
     words = Counter(w for w, _ in pairs.elements())
     w, c = 3, 0
-    assert pmi_VV[w, c] == pytest.approx(np.log((pairs[w, c] / 160) / (words[w] / 160) / (words[c] / 160)))
+    assert pmi_VV[w, c] == pytest.approx(
+        np.log((pairs[w, c] / 160) / (words[w] / 160) / (words[c] / 160))
+    )
     assert pmi_VV[6, 6] == -np.inf and np.ptp(pmi_VV[:6, :6][np.isfinite(pmi_VV[:6, :6])]) > 0.5
 
 
@@ -71,9 +101,13 @@ def test_division_shows_zero_and_nothing_else():
 def test_a_sum_of_squares_shows_quadratic_characters_so_that_opposite_elements_are_alike():
     p = 13
     counts_VV, pmi_VV = pair_counts(*full("x^2+y^2", f"Z{p}"))
-    legendre = np.array([0] + [1 if any(k * k % p == t for k in range(1, p)) else -1 for t in range(1, p)])
+    legendre = np.array(
+        [0] + [1 if any(k * k % p == t for k in range(1, p)) else -1 for t in range(1, p)]
+    )
     s, t = np.mgrid[:p, :p]
-    np.testing.assert_array_equal(counts_VV[:p, :p], 6 + 2 * legendre[(t - s * s) % p] + 2 * legendre[(s - t * t) % p])
+    np.testing.assert_array_equal(
+        counts_VV[:p, :p], 6 + 2 * legendre[(t - s * s) % p] + 2 * legendre[(s - t * t) % p]
+    )
     correlation = np.corrcoef(pmi_VV[1:p, :p])
     opposite = correlation[np.arange(p - 1), np.arange(p - 1)[::-1]].mean()
     rest = correlation[~np.eye(p - 1, dtype=bool) & ~np.eye(p - 1, dtype=bool)[::-1]].mean()
@@ -92,7 +126,10 @@ def batch():
 
 def plain_losses(vectors, words, contexts, negatives):
     u, v = vectors
-    return [-log_sigmoid(u[w] @ v[c]) - sum(log_sigmoid(-u[w] @ v[k]) for k in ks) for w, c, ks in zip(words, contexts, negatives)]
+    return [
+        -log_sigmoid(u[w] @ v[c]) - sum(log_sigmoid(-u[w] @ v[k]) for k in ks)
+        for w, c, ks in zip(words, contexts, negatives)
+    ]
 
 
 def test_losses_and_gradients_are_those_of_the_equation_in_numpy(batch):
@@ -103,7 +140,10 @@ def test_losses_and_gradients_are_those_of_the_equation_in_numpy(batch):
     for place in np.ndindex(vectors.shape):
         step = np.zeros_like(vectors)
         step[place] = 1e-5
-        slope = (np.mean(plain_losses(vectors + step, *pairs)) - np.mean(plain_losses(vectors - step, *pairs))) / 2e-5
+        slope = (
+            np.mean(plain_losses(vectors + step, *pairs))
+            - np.mean(plain_losses(vectors - step, *pairs))
+        ) / 2e-5
         assert grads[place] == pytest.approx(slope, abs=1e-5)
 
 
@@ -112,7 +152,13 @@ def test_the_expected_loss_is_the_mean_over_pairs_and_negatives(batch):
     counts_VV = np.zeros((6, 6))
     np.add.at(counts_VV, (words, contexts), 1)
     noise_V = np.array([0.1, 0.3, 0.05, 0.25, 0.2, 0.1])
-    plain = np.mean([-log_sigmoid(u[w] @ v[c]) - 5 * sum(q * log_sigmoid(-u[w] @ v[k]) for k, q in enumerate(noise_V)) for w, c in zip(words, contexts)])
+    plain = np.mean(
+        [
+            -log_sigmoid(u[w] @ v[c])
+            - 5 * sum(q * log_sigmoid(-u[w] @ v[k]) for k, q in enumerate(noise_V))
+            for w, c in zip(words, contexts)
+        ]
+    )
     assert expected_loss(Vectors(u, v), counts_VV, noise_V) == pytest.approx(plain, rel=1e-5)
 
 
@@ -127,7 +173,9 @@ def test_negatives_follow_the_unigram_counts_to_the_power_three_quarters():
 
 def test_tokens_that_occur_together_end_closer_and_the_loss_nears_the_optimum_of_levy_and_goldberg():
     rng = np.random.default_rng(1)
-    planted = np.concatenate([rng.integers(4, size=(60, 5)), 4 + rng.integers(4, size=(60, 5))]).astype(np.int32)
+    planted = np.concatenate(
+        [rng.integers(4, size=(60, 5)), 4 + rng.integers(4, size=(60, 5))]
+    ).astype(np.int32)
     [(step, vectors)] = train_vectors(planted, 8, QUICK.replace(d_model=8))
     unit = np.asarray(vectors.input) / np.linalg.norm(vectors.input, axis=1, keepdims=True)
     cosine, same = unit @ unit.T, np.arange(8)[:, None] // 4 == np.arange(8) // 4
@@ -136,14 +184,19 @@ def test_tokens_that_occur_together_end_closer_and_the_loss_nears_the_optimum_of
     noise, words = noise_distribution(counts), counts.sum(1)[:, None]
     met = counts > 0
     score = np.where(met, np.log(np.where(met, counts, 1) / (words * noise) / 5), -50)
-    least = -(counts * log_sigmoid(score) + 5 * words * noise * log_sigmoid(-score)).sum() / counts.sum()
+    least = (
+        -(counts * log_sigmoid(score) + 5 * words * noise * log_sigmoid(-score)).sum()
+        / counts.sum()
+    )
     assert least < expected_loss(vectors, counts, noise) < least + 0.05
 
 
 def test_learning_is_a_function_of_the_seed():
     corpus = sentences(table("x+y", "Z7"), make_dataset(QUICK).train_rows)
     run = QUICK.replace(num_steps=20, eval_every=10)
-    first, again, other = (list(train_vectors(corpus, 9, r)) for r in (run, run, run.replace(seed=1)))
+    first, again, other = (
+        list(train_vectors(corpus, 9, r)) for r in (run, run, run.replace(seed=1))
+    )
     assert [step for step, _ in first] == [10, 20]
     for name in Vectors._fields:
         a, b, c = (np.asarray(getattr(found[-1][1], name)) for found in (first, again, other))
@@ -163,27 +216,71 @@ def test_only_the_training_rows_are_read():
 
 
 def test_the_command_writes_results_that_load_like_a_networks(tmp_path, capsys):
-    command = ["skipgram", "x+y", "--structure", "Z7", "--train-fraction", "0.6", "--d-model", "6", "--epochs", "4", "--seed", "3", "--name", "s", "--results", str(tmp_path)]
+    command = [
+        "skipgram",
+        "x+y",
+        "--structure",
+        "Z7",
+        "--train-fraction",
+        "0.6",
+        "--d-model",
+        "6",
+        "--epochs",
+        "4",
+        "--seed",
+        "3",
+        "--name",
+        "s",
+        "--results",
+        str(tmp_path),
+    ]
     assert main(command) == 0
     assert "29 equations" in capsys.readouterr().out
     loaded = results.load(tmp_path / "s")
     run, row, arrays = loaded.experiment_run(0), loaded.runs.iloc[0], loaded.arrays(0)
-    assert loaded.complete and (run.operation, run.structure, run.train_fraction, run.seed, run.d_model) == ("x+y", "Z7", 0.6, 3, 6)
-    assert arrays["labels"].tolist() == token_labels(run) and arrays["embedding"].shape == arrays["unembedding"].shape == (9, 6)
-    assert (row["n_train"], row["status"], row["stopped_at"]) == (29, "budget", 8) and "n_layers" not in loaded.runs
-    [(_, vectors)] = train_vectors(sentences(table("x+y", "Z7"), make_dataset(run).train_rows), 9, run)
+    assert loaded.complete and (
+        run.operation,
+        run.structure,
+        run.train_fraction,
+        run.seed,
+        run.d_model,
+    ) == ("x+y", "Z7", 0.6, 3, 6)
+    assert arrays["labels"].tolist() == token_labels(run) and arrays["embedding"].shape == arrays[
+        "unembedding"
+    ].shape == (9, 6)
+    assert (row["n_train"], row["status"], row["stopped_at"]) == (
+        29,
+        "budget",
+        8,
+    ) and "n_layers" not in loaded.runs
+    [(_, vectors)] = train_vectors(
+        sentences(table("x+y", "Z7"), make_dataset(run).train_rows), 9, run
+    )
     np.testing.assert_array_equal(arrays["embedding"], vectors.input)
     np.testing.assert_array_equal(arrays["unembedding"], vectors.context)
     last = loaded.curve(0).iloc[-1]
-    assert last["weight_norm"] == pytest.approx(np.linalg.norm([*arrays["embedding"], *arrays["unembedding"]]), rel=1e-5)
-    assert last[["train_loss", "val_loss"]].between(0, 6 * np.log(2) + 1e-3).all() and np.isnan(last["val_accuracy"])
-    assert loaded.description["sessions"][0]["model"].startswith("skip-gram") and loaded.description["sessions"][0]["epochs"] == 4
-    assert main(command) == 0 and results.load(tmp_path / "s").description == loaded.description  # complete results are left alone
+    assert last["weight_norm"] == pytest.approx(
+        np.linalg.norm([*arrays["embedding"], *arrays["unembedding"]]), rel=1e-5
+    )
+    assert last[["train_loss", "val_loss"]].between(0, 6 * np.log(2) + 1e-3).all() and np.isnan(
+        last["val_accuracy"]
+    )
+    assert (
+        loaded.description["sessions"][0]["model"].startswith("skip-gram")
+        and loaded.description["sessions"][0]["epochs"] == 4
+    )
+    assert (
+        main(command) == 0 and results.load(tmp_path / "s").description == loaded.description
+    )  # complete results are left alone
 
 
 def test_the_full_table_holds_nothing_out(tmp_path):
     loaded = results.load(skipgram.learn(tmp_path, "all", "xy", "S3", None, d_model=4, epochs=1))
-    assert loaded.runs["n_train"].item() == 36 and loaded.runs["train_fraction"].item() == 1 and loaded.curves["val_loss"].isna().all()
+    assert (
+        loaded.runs["n_train"].item() == 36
+        and loaded.runs["train_fraction"].item() == 1
+        and loaded.curves["val_loss"].isna().all()
+    )
 
 
 @pytest.mark.parametrize(

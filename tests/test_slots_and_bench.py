@@ -4,12 +4,18 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from grok import bench, slots
-from grok.dataset import make_dataset
 from grok.experiment import GrokError, Run, grid
-from grok.train import batch_loss, init_state
+from grok.task.dataset import make_dataset
+from grok.training import bench, capacity, devices, slots
+from grok.training.program import program_of, traced_data, traced_numbers
+from grok.training.update import batch_loss, init_state
 
-CASES = [Run(), Run(operation="xy", structure="S5"), Run(structure="Z31", d_model=32, n_layers=3), Run(structure="Z31", d_model=32, token_format="eos")]
+CASES = [
+    Run(),
+    Run(operation="xy", structure="S5"),
+    Run(structure="Z31", d_model=32, n_layers=3),
+    Run(structure="Z31", d_model=32, token_format="eos"),
+]
 
 
 def matrix_products(jaxpr) -> int:
@@ -31,39 +37,53 @@ def matrix_products(jaxpr) -> int:
     return total
 
 
-@pytest.mark.parametrize("run", CASES, ids=lambda run: f"{run.operation} {run.structure} {run.n_layers} {run.token_format}")
+@pytest.mark.parametrize(
+    "run",
+    CASES,
+    ids=lambda run: f"{run.operation} {run.structure} {run.n_layers} {run.token_format}",
+)
 def test_counted_operations_are_those_of_the_forward_pass_three_times(run):
-    program = slots.program_of(run)
-    numbers, data = jax.tree.map(jnp.asarray, (slots.traced_numbers(run), slots.traced_data(run, make_dataset(run))))
+    program = program_of(run)
+    numbers, data = jax.tree.map(
+        jnp.asarray, (traced_numbers(run), traced_data(run, make_dataset(run)))
+    )
     params = jax.eval_shape(lambda: init_state(program, numbers)).params
     traced = jax.make_jaxpr(lambda p: batch_loss(program, p, numbers, data, jnp.int32(0)))(params)
-    assert bench.update_gflop(program) == pytest.approx(6 * matrix_products(traced.jaxpr) / 1e9, rel=0.03)
+    assert bench.update_gflop(program) == pytest.approx(
+        6 * matrix_products(traced.jaxpr) / 1e9, rel=0.03
+    )
 
 
 def test_on_a_cpu_there_is_a_slot_a_device_but_none_without_a_run(tiny):
-    program = slots.program_of(tiny)
+    program = program_of(tiny)
     devices = len(jax.local_devices())
-    assert slots.choose_slots(program, grid(tiny, seed=range(10))) == devices
-    assert slots.choose_slots(program, [tiny]) == 1
+    assert capacity.choose_slots(program, grid(tiny, seed=range(10))) == devices
+    assert capacity.choose_slots(program, [tiny]) == 1
 
 
 def test_elsewhere_memory_bounds_the_slots_and_the_fastest_number_is_taken(tiny, monkeypatch):
-    program, runs = slots.program_of(tiny), grid(tiny, seed=range(500))
+    program, runs = program_of(tiny), grid(tiny, seed=range(500))
 
     class Device:
         platform = "gpu"
 
     monkeypatch.setattr(slots.jax, "local_devices", lambda: [Device()])
-    monkeypatch.setattr(slots, "time_updates", lambda program, runs, count: {"ms_per_run": {64: 3.0, 256: 1.0, 500: 2.0}[count]})
+    monkeypatch.setattr(
+        slots,
+        "time_updates",
+        lambda program, runs, count: {"ms_per_run": {64: 3.0, 256: 1.0, 500: 2.0}[count]},
+    )
     monkeypatch.setattr(slots, "device_memory", lambda device: 1 << 40)
-    assert slots.choose_slots(program, runs) == 256
-    monkeypatch.setattr(slots, "device_memory", lambda device: 30 * slots.bytes_a_slot(program))
-    assert slots.choose_slots(program, runs) == int(30 * slots.MEMORY_SHARE)
-    assert slots.choose_slots(program, runs[:5]) == 5
+    assert capacity.choose_slots(program, runs) == 256
+    monkeypatch.setattr(slots, "device_memory", lambda device: 30 * capacity.bytes_a_slot(program))
+    assert capacity.choose_slots(program, runs) == int(30 * capacity.MEMORY_SHARE)
+    assert capacity.choose_slots(program, runs[:5]) == 5
 
 
-def test_neither_training_nor_the_benchmark_tries_slots_that_memory_does_not_hold(tiny, monkeypatch):
-    program, runs = slots.program_of(tiny), grid(tiny, seed=range(4000))
+def test_neither_training_nor_the_benchmark_tries_slots_that_memory_does_not_hold(
+    tiny, monkeypatch
+):
+    program, runs = program_of(tiny), grid(tiny, seed=range(4000))
     tried = []
 
     class Device:
@@ -71,7 +91,7 @@ def test_neither_training_nor_the_benchmark_tries_slots_that_memory_does_not_hol
 
         @staticmethod
         def memory_stats():
-            return {"bytes_limit": 100 * slots.bytes_a_slot(program)}
+            return {"bytes_limit": 100 * capacity.bytes_a_slot(program)}
 
     def timed(program, runs, count):
         tried.append(count)
@@ -81,35 +101,67 @@ def test_neither_training_nor_the_benchmark_tries_slots_that_memory_does_not_hol
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(slots, "time_updates", timed)
     monkeypatch.setattr(bench, "time_updates", timed)
-    assert slots.choose_slots(program, runs) == 2 * 70 and tried == [2 * 64, 2 * 70]
+    assert capacity.choose_slots(program, runs) == 2 * 70 and tried == [2 * 64, 2 * 70]
     assert list(bench.time_sweeps(program, runs)) == [2 * count for count in (1, 8, 32, 64, 70)]
 
 
-@pytest.mark.parametrize(("arguments", "said"), [({"process_id": 0}, "need --coordinator"), ({"num_processes": 2}, "need --coordinator"),
-                                                 ({"coordinator": "127.0.0.1:1", "num_processes": 2, "process_id": 2}, "between 0 and 1")])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"process_id": 0}, "need --coordinator"),
+        ({"num_processes": 2}, "need --coordinator"),
+        ({"coordinator": "127.0.0.1:1", "num_processes": 2, "process_id": 2}, "between 0 and 1"),
+    ],
+)
 def test_half_of_what_joining_other_processes_needs_is_refused(arguments, said):
     with pytest.raises(GrokError, match=said):
-        slots.start_devices(**arguments)
+        devices.start_devices(**arguments)
 
 
 def test_the_report_has_every_key_and_compares_like_with_like(tiny, monkeypatch):
     timing = {True: {1: 2.0, 2: 1.5}, False: {1: 4.0, 2: 3.0}}
 
     def timed(program, runs, count):
-        return {"ms_per_run": timing[program.shared_prefix][count], "evaluation_ms": 15.0, "compile_s": 1.0}
+        return {
+            "ms_per_run": timing[program.shared_prefix][count],
+            "evaluation_ms": 15.0,
+            "compile_s": 1.0,
+        }
 
     monkeypatch.setattr(bench, "time_updates", timed)
     monkeypatch.setattr(bench, "choose_slots", lambda program, runs: 2)
     monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_enable_command_buffer=+WHILE")
     found = bench.measure(tiny.replace(precision="bf16"))
-    assert (found["precision"], found["xla_flags"]) == ("float32", "--xla_gpu_enable_command_buffer=+WHILE"), "what this CPU used"
-    asked = {"single_ms", "sweep_ms_per_run", "plain_single_ms", "matmul_gflops", "update_gflop", "floor_ms", "peak_memory_mb", "compile_s", "device"}
+    assert (found["precision"], found["xla_flags"]) == (
+        "float32",
+        "--xla_gpu_enable_command_buffer=+WHILE",
+    ), "what this CPU used"
+    asked = {
+        "single_ms",
+        "sweep_ms_per_run",
+        "plain_single_ms",
+        "matmul_gflops",
+        "update_gflop",
+        "floor_ms",
+        "peak_memory_mb",
+        "compile_s",
+        "device",
+    }
     assert asked <= set(found) and set(bench.EXPLANATIONS) <= set(found)
-    assert (found["single_ms"], found["sweep_ms_per_run"], found["plain_single_ms"], found["plain_sweep_ms_per_run"]) == (2.0, 1.5, 4.0, 3.0)
+    assert (
+        found["single_ms"],
+        found["sweep_ms_per_run"],
+        found["plain_single_ms"],
+        found["plain_sweep_ms_per_run"],
+    ) == (2.0, 1.5, 4.0, 3.0)
     assert found["floor_ms"] == pytest.approx(1e3 * found["update_gflop"] / found["matmul_gflops"])
     assert found["evaluation_share"] == pytest.approx(15.0 / (200 * 1.5))
 
 
 def test_a_timed_program_has_trained_and_been_evaluated(tiny, quick_sweeps):
-    found = slots.time_updates(slots.program_of(tiny), [tiny], 1, repeats=1, seconds=0.001)
-    assert set(found) == {"ms_per_run", "evaluation_ms", "compile_s"} and found["evaluation_ms"] > 0 and found["compile_s"] > 0
+    found = capacity.time_updates(program_of(tiny), [tiny], 1, repeats=1, seconds=0.001)
+    assert (
+        set(found) == {"ms_per_run", "evaluation_ms", "compile_s"}
+        and found["evaluation_ms"] > 0
+        and found["compile_s"] > 0
+    )

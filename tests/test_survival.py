@@ -10,7 +10,29 @@ from grok.analysis import survival
 from grok.experiment import GrokError
 
 # Freireich et al. (1963), weeks of remission of 21 patients on 6-mercaptopurine; "+" is censored.
-REMISSION = "6 6 6 6+ 7 9+ 10 10+ 11+ 13 16 17+ 19+ 20+ 22 23 25+ 32+ 32+ 34+ 35+".split()
+REMISSION = [
+    "6",
+    "6",
+    "6",
+    "6+",
+    "7",
+    "9+",
+    "10",
+    "10+",
+    "11+",
+    "13",
+    "16",
+    "17+",
+    "19+",
+    "20+",
+    "22",
+    "23",
+    "25+",
+    "32+",
+    "32+",
+    "34+",
+    "35+",
+]
 WEEKS = np.array([float(word.rstrip("+")) for word in REMISSION])
 RELAPSED = np.array(["+" not in word for word in REMISSION])
 
@@ -36,7 +58,9 @@ def test_band_is_greenwoods_on_the_log_log_scale():
     greenwood = 3 / (21 * 18) + 1 / (17 * 16)
     half = 1.959964 * np.sqrt(greenwood) / np.log(share)
     at = list(curve.times).index(7)
-    assert sorted([curve.low[at], curve.high[at]]) == pytest.approx(sorted([share ** np.exp(half), share ** np.exp(-half)]), rel=1e-5)
+    assert sorted([curve.low[at], curve.high[at]]) == pytest.approx(
+        sorted([share ** np.exp(half), share ** np.exp(-half)]), rel=1e-5
+    )
 
 
 def test_median_of_the_remission_times_is_open_above():
@@ -98,7 +122,9 @@ def planted_times(rng, x, slope, scatter, budget):
 
 def test_growth_recovers_a_planted_slope_that_budgets_would_hide():
     fractions = np.repeat(np.linspace(0.25, 0.34, 10), 7)
-    times = planted_times(np.random.default_rng(1), 100 * (fractions - 0.30), np.log(1 / 1.45), 0.4, budget=20_000)
+    times = planted_times(
+        np.random.default_rng(1), 100 * (fractions - 0.30), np.log(1 / 1.45), 0.4, budget=20_000
+    )
     assert 0.2 < np.isnan(times).mean() < 0.5
     law = survival.fit_growth(fractions, times, 20_000)
     assert law.low < 45 < law.high
@@ -117,12 +143,18 @@ def test_growth_without_censoring_is_least_squares():
     line = stats.linregress(100 * fractions, np.log(times))
     assert (law.slope, law.intercept) == pytest.approx((line.slope, line.intercept), rel=1e-3)
     half = stats.t.ppf(0.975, 38) * line.stderr
-    assert law.high - law.low == pytest.approx(100 * (np.exp(-line.slope + half) - np.exp(-line.slope - half)), rel=0.25)
+    assert law.high - law.low == pytest.approx(
+        100 * (np.exp(-line.slope + half) - np.exp(-line.slope - half)), rel=0.25
+    )
 
 
 def test_likelihood_gradient_is_that_of_finite_differences():
     rng = np.random.default_rng(3)
-    design, heights, observed = np.stack([np.ones(9), rng.normal(size=9)], 1), rng.normal(size=9), np.arange(9) % 3 > 0
+    design, heights, observed = (
+        np.stack([np.ones(9), rng.normal(size=9)], 1),
+        rng.normal(size=9),
+        np.arange(9) % 3 > 0,
+    )
     theta = np.array([0.3, -0.7, 1.4])
     _, gradient = survival.olsen_likelihood(theta, design, heights, observed)
     value = lambda point: survival.olsen_likelihood(point, design, heights, observed)[0]
@@ -156,9 +188,13 @@ def test_law_survives_times_without_scatter():
 def test_mean_interval_is_students():
     values = [3.0, 4.0, 8.0]
     reference = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert survival.mean_interval([*values, np.nan]) == pytest.approx((5, reference.low, reference.high))
+    assert survival.mean_interval([*values, np.nan]) == pytest.approx(
+        (5, reference.low, reference.high)
+    )
     assert survival.mean_interval([2.0, 2.0]) == (2, 2, 2)
-    assert survival.mean_interval([2.0])[0] == 2 and np.isnan(survival.mean_interval([2.0])[1:]).all()
+    assert (
+        survival.mean_interval([2.0])[0] == 2 and np.isnan(survival.mean_interval([2.0])[1:]).all()
+    )
     assert np.isnan(survival.mean_interval([])).all()
 
 
@@ -167,9 +203,13 @@ def test_few_values_show_their_range_and_many_the_interval_of_their_mean():
     assert survival.mean_or_range(few) == (60, 0, 100)
     many = np.arange(survival.LEAST_FOR_INTERVAL) ** 2.0
     reference = stats.ttest_1samp(many, 0).confidence_interval(0.95)
-    assert survival.mean_or_range(many) == pytest.approx((many.mean(), reference.low, reference.high))
+    assert survival.mean_or_range(many) == pytest.approx(
+        (many.mean(), reference.low, reference.high)
+    )
     assert survival.mean_or_range(many[1:])[1:] == (1, 36)
-    assert survival.mean_or_range([2.0])[0] == 2 and np.isnan(survival.mean_or_range([2.0])[1:]).all()
+    assert (
+        survival.mean_or_range([2.0])[0] == 2 and np.isnan(survival.mean_or_range([2.0])[1:]).all()
+    )
     assert np.isnan(survival.mean_or_range([])).all()
 
 
@@ -177,7 +217,9 @@ def test_rank_correlations_are_scipys():
     rng = np.random.default_rng(6)
     x, y = rng.integers(5, size=(2, 40, 12)).astype(float)  # with ties
     assert np.isnan(survival.spearman(np.full(12, 3.0), y[0]))
-    assert [survival.spearman(a, b) for a, b in zip(x, y)] == pytest.approx([stats.spearmanr(a, b).statistic for a, b in zip(x, y)])
+    assert [survival.spearman(a, b) for a, b in zip(x, y)] == pytest.approx(
+        [stats.spearmanr(a, b).statistic for a, b in zip(x, y)]
+    )
 
 
 def test_the_interval_of_a_rank_correlation_does_not_hang_on_the_seed():
@@ -208,15 +250,21 @@ def test_copies_in_a_cluster_do_not_narrow_the_interval():
     copies = [np.repeat(array, 5) for array in (x, y)]
     names = np.repeat([f"setting {i:02d}" for i in range(12)], 5)
     order = rng.permutation(60)
-    clustered = survival.spearman_interval(*(array[order] for array in copies), clusters=names[order])
-    assert clustered == pytest.approx(alone)  # copies of a setting change no rank, and the same settings are drawn
+    clustered = survival.spearman_interval(
+        *(array[order] for array in copies), clusters=names[order]
+    )
+    assert clustered == pytest.approx(
+        alone
+    )  # copies of a setting change no rank, and the same settings are drawn
     pairs = survival.spearman_interval(*copies)
     assert pairs.high - pairs.low < 0.7 * (alone.high - alone.low)
 
 
 def test_clusters_are_drawn_whole():
     clusters = np.array([1, 0, 1, 0, 2, 1])
-    drawn = survival.bootstrap(lambda values: np.bincount(values, minlength=6), [np.arange(6)], 0, clusters)
+    drawn = survival.bootstrap(
+        lambda values: np.bincount(values, minlength=6), [np.arange(6)], 0, clusters
+    )
     for cluster in range(3):
         of_cluster = drawn[:, clusters == cluster]
         assert (of_cluster == of_cluster[:, :1]).all() and set(of_cluster[:, 0]) >= {0, 1, 2}
@@ -233,12 +281,18 @@ def test_wilson_interval_by_its_formula():
 
 # --- Pairs ---
 
-PLACEBO = np.array([1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23], float)  # Freireich's other patients, all relapsed
+PLACEBO = np.array(
+    [1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23], float
+)  # Freireich's other patients, all relapsed
 
 
 def test_logrank_scores_add_up_to_the_published_statistic():
-    scores = survival.logrank_scores(np.concatenate([WEEKS, PLACEBO]), np.concatenate([RELAPSED, np.ones(21, bool)]))
-    assert scores[:21].sum() == pytest.approx(9 - 19.25, abs=0.01) and scores[21:].sum() == pytest.approx(21 - 10.75, abs=0.01)
+    scores = survival.logrank_scores(
+        np.concatenate([WEEKS, PLACEBO]), np.concatenate([RELAPSED, np.ones(21, bool)])
+    )
+    assert scores[:21].sum() == pytest.approx(9 - 19.25, abs=0.01) and scores[
+        21:
+    ].sum() == pytest.approx(21 - 10.75, abs=0.01)
 
 
 def test_swapped_pairs_give_the_exact_p_value():
@@ -246,9 +300,14 @@ def test_swapped_pairs_give_the_exact_p_value():
     times, others = np.array([3, 5, 8, np.nan, 9]), np.array([4, 7, 6, 20, np.nan])
     p = survival.paired_logrank((times, np.full(5, 30.0)), (others, np.full(5, 30.0)))
     moments = np.nan_to_num(np.concatenate([times, others]), nan=30)
-    hazard = {t: sum(1 / (moments >= u).sum() for u in sorted(moments[moments < 30]) if u <= t) for t in moments}
+    hazard = {
+        t: sum(1 / (moments >= u).sum() for u in sorted(moments[moments < 30]) if u <= t)
+        for t in moments
+    }
     a, b = np.split(np.array([(t < 30) - hazard[t] for t in moments]), 2)
-    exact = stats.permutation_test((a, b), lambda a, b: (a - b).sum(), permutation_type="samples", n_resamples=np.inf)
+    exact = stats.permutation_test(
+        (a, b), lambda a, b: (a - b).sum(), permutation_type="samples", n_resamples=np.inf
+    )
     assert p == pytest.approx(exact.pvalue, abs=0.02)
     assert survival.paired_logrank((times, np.full(5, 30.0)), (times, np.full(5, 30.0))) == 1
 
@@ -260,7 +319,9 @@ def test_a_shift_within_pairs_is_seen_where_pairs_differ_much():
     last = np.full(16, 1e6)
     assert survival.paired_logrank((slower, last), (base, last)) < 0.01
     estimate = survival.paired_ratio(slower, base)
-    assert estimate.low <= np.exp(0.3) <= estimate.high and estimate.value == pytest.approx(np.exp(0.3), rel=0.1)
+    assert estimate.low <= np.exp(0.3) <= estimate.high and estimate.value == pytest.approx(
+        np.exp(0.3), rel=0.1
+    )
 
 
 def test_pairs_without_a_time_have_no_ratio():

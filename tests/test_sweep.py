@@ -18,32 +18,56 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grok import results, slots, train
 from grok.__main__ import load_config
-from grok.checkpoint import Checkpoints
 from grok.experiment import Experiment, GrokError, Run
-from grok.progress import Progress
-from grok.slots import Slots
-from grok.sweep import Interrupted, Options, train_experiment
+from grok.store import results
+from grok.training import capacity, program, slots, update
+from grok.training.checkpoint import Checkpoints
+from grok.training.progress_bar import Progress
+from grok.training.slots import Slots
+from grok.training.sweep import Interrupted, Options, train_experiment
 
 pytestmark = pytest.mark.usefixtures("quick_sweeps")
 
-BASE = Run(operation="x+y", structure="Z7", n_layers=1, n_heads=2, d_model=8, d_ff=16, batch_size=8, num_steps=60, eval_every=20, stop_after=2)
-LONG = BASE.replace(seed=3, operation="x*y", train_fraction=0.4, num_steps=100, learning_rate=3e-3, weight_decay=0.1)
+BASE = Run(
+    operation="x+y",
+    structure="Z7",
+    n_layers=1,
+    n_heads=2,
+    d_model=8,
+    d_ff=16,
+    batch_size=8,
+    num_steps=60,
+    eval_every=20,
+    stop_after=2,
+)
+LONG = BASE.replace(
+    seed=3, operation="x*y", train_fraction=0.4, num_steps=100, learning_rate=3e-3, weight_decay=0.1
+)
 SHORT = BASE.replace(seed=1, num_steps=47)
 SHORTEST = BASE.replace(seed=2, split_seed=1, num_steps=3)
 GROKS = BASE.replace(operation="1", learning_rate=3e-4, num_steps=500)
 DIVERGES = BASE.replace(learning_rate=1e30, num_steps=400)
 FIRST_GROUP = (GROKS, DIVERGES, LONG, SHORTEST, SHORT)
-OTHER_WIDTH = (BASE.replace(d_model=12, num_steps=25), BASE.replace(d_model=12, seed=9, num_steps=21, snapshots=True))
-quick_jit = functools.partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
-quick_update, quick_evaluate = quick_jit(train.update), quick_jit(train.evaluate)
+OTHER_WIDTH = (
+    BASE.replace(d_model=12, num_steps=25),
+    BASE.replace(d_model=12, seed=9, num_steps=21, snapshots=True),
+)
+quick_jit = functools.partial(
+    jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0}
+)
+quick_update, quick_evaluate = quick_jit(update.update), quick_jit(update.evaluate)
 MIXED = (*FIRST_GROUP[:2], OTHER_WIDTH[0], *FIRST_GROUP[2:], OTHER_WIDTH[1])
 
 
 def sweep(root, *runs, slots, name="sweep", keep_params=False, **options):
     """Train runs in this process; returns the results."""
-    return results.load(train_experiment(Experiment(name=name, runs=runs, keep_params=keep_params), Options(root, slots=slots, **options)))
+    return results.load(
+        train_experiment(
+            Experiment(name=name, runs=runs, keep_params=keep_params),
+            Options(root, slots=slots, **options),
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +138,11 @@ def test_evaluations_are_those_of_the_schedule_up_to_the_stop(mixed):
     assert curve_of(loaded, OTHER_WIDTH[0])["step"].tolist() == [*early, 25]
     for number, row in enumerate(loaded.runs.itertuples()):
         run = loaded.experiment_run(number)
-        schedule = [step for step in train.evaluation_steps(run.num_steps, run.eval_every) if step <= row.stopped_at]
+        schedule = [
+            step
+            for step in update.evaluation_steps(run.num_steps, run.eval_every)
+            if step <= row.stopped_at
+        ]
         assert loaded.curve(number)["step"].tolist() == schedule and schedule[-1] == row.stopped_at
 
 
@@ -124,21 +152,31 @@ def test_a_run_that_groks_leaves_after_stop_after_evaluations_of_the_cadence(mix
     cadence = curve_of(loaded, GROKS).query("step % 20 == 0")
     assert row["status"] == "grokked" and row["stopped_at"] < GROKS.num_steps
     above = (cadence["val_accuracy"] >= 0.99).tolist()
-    assert above[-2:] == [True, True] and not any(a and b for a, b in zip(above[:-2], above[1:-1])), "no earlier, no later"
+    assert above[-2:] == [True, True] and not any(
+        a and b for a, b in zip(above[:-2], above[1:-1])
+    ), "no earlier, no later"
 
 
 def test_a_diverged_run_is_marked_and_the_others_go_on(mixed):
     loaded = mixed[0]
     status = dict(zip(loaded.runs["run"], loaded.runs["status"]))
-    assert [status[n] for n in numbers_of(loaded, DIVERGES, LONG, SHORT, SHORTEST, *OTHER_WIDTH)] == ["diverged"] + ["budget"] * 5
-    assert loaded.runs["stopped_at"][numbers_of(loaded, DIVERGES)[0]] == 20, "it left at the end of its first chunk"
+    assert [
+        status[n] for n in numbers_of(loaded, DIVERGES, LONG, SHORT, SHORTEST, *OTHER_WIDTH)
+    ] == ["diverged"] + ["budget"] * 5
+    assert loaded.runs["stopped_at"][numbers_of(loaded, DIVERGES)[0]] == 20, (
+        "it left at the end of its first chunk"
+    )
     assert np.isfinite(curve_of(loaded, LONG).drop(columns="val_mirrored_accuracy")).all(axis=None)
 
 
 def test_fixed_sweep_totals_are_recorded(mixed):
     loaded = mixed[0]
     [session] = loaded.description["sessions"]
-    assert session["run_updates"] == loaded.runs["stopped_at"].sum() == loaded.curves.groupby("run")["step"].max().sum()
+    assert (
+        session["run_updates"]
+        == loaded.runs["stopped_at"].sum()
+        == loaded.curves.groupby("run")["step"].max().sum()
+    )
     assert loaded.complete and (loaded.folder / "checkpoints").is_dir()
 
 
@@ -146,21 +184,43 @@ def test_arrays_are_those_of_the_last_update_and_of_the_snapshots(mixed):
     loaded = mixed[0]
     [kept] = numbers_of(loaded, OTHER_WIDTH[1])
     files = {path.name for path in (loaded.folder / "arrays").iterdir()}
-    assert files == {f"run_{n:04d}{what}.npz" for n in range(7) for what in ("", "_params")} | {f"run_{kept:04d}{what}_step_{step:08d}.npz" for step in (1, 2, 5, 10, 20) for what in ("", "_params")}
-    assert loaded.snapshot_steps(kept) == loaded.snapshot_steps(kept, params=True) == [1, 2, 5, 10, 20]
+    assert files == {f"run_{n:04d}{what}.npz" for n in range(7) for what in ("", "_params")} | {
+        f"run_{kept:04d}{what}_step_{step:08d}.npz"
+        for step in (1, 2, 5, 10, 20)
+        for what in ("", "_params")
+    }
+    assert (
+        loaded.snapshot_steps(kept) == loaded.snapshot_steps(kept, params=True) == [1, 2, 5, 10, 20]
+    )
     for step in (2, 20):
-        np.testing.assert_array_equal(loaded.params(kept, step)["embedding"], loaded.arrays(kept, step)["embedding"])
-    norm = np.sqrt(sum((leaf.astype(float) ** 2).sum() for leaf in jax.tree.leaves(loaded.params(kept, 10))))
+        np.testing.assert_array_equal(
+            loaded.params(kept, step)["embedding"], loaded.arrays(kept, step)["embedding"]
+        )
+    norm = np.sqrt(
+        sum((leaf.astype(float) ** 2).sum() for leaf in jax.tree.leaves(loaded.params(kept, 10)))
+    )
     assert norm == pytest.approx(loaded.curve(kept).set_index("step")["weight_norm"][10], rel=1e-5)
     for number in range(7):
         arrays, last = loaded.arrays(number), loaded.curve(number).iloc[-1]
-        assert arrays["embedding"].shape == arrays["unembedding"].shape == (9, loaded.experiment_run(number).d_model)
+        assert (
+            arrays["embedding"].shape
+            == arrays["unembedding"].shape
+            == (9, loaded.experiment_run(number).d_model)
+        )
         assert arrays["labels"].tolist() == [*"0123456", "o", "="]
-        np.testing.assert_allclose(np.linalg.norm(arrays["embedding"]), last["embedding_norm"], rtol=1e-5)
-        np.testing.assert_allclose(np.linalg.norm(arrays["unembedding"]), last["unembedding_norm"], rtol=1e-5)
+        np.testing.assert_allclose(
+            np.linalg.norm(arrays["embedding"]), last["embedding_norm"], rtol=1e-5
+        )
+        np.testing.assert_allclose(
+            np.linalg.norm(arrays["unembedding"]), last["unembedding_norm"], rtol=1e-5
+        )
         with np.load(loaded.folder / "arrays" / f"run_{number:04d}_params.npz") as params:
             np.testing.assert_array_equal(params["unembedding"].T, arrays["unembedding"])
-            np.testing.assert_allclose(np.sqrt(sum((params[name].astype(float) ** 2).sum() for name in params)), last["weight_norm"], rtol=1e-5)
+            np.testing.assert_allclose(
+                np.sqrt(sum((params[name].astype(float) ** 2).sum() for name in params)),
+                last["weight_norm"],
+                rtol=1e-5,
+            )
 
 
 # --- A run is the same in any company ---
@@ -173,18 +233,33 @@ def test_a_lane_is_the_single_run_for_100_updates(mixed, on_device):
     for step in range(1, 101):
         state = quick_update(alone.program, state, alone.numbers, alone.data)
         if step in (1, 2, 5, 10, 20, 40, 60, 80, 100):
-            rows.append({"step": step} | {name: float(value) for name, value in quick_evaluate(alone.program, state, alone.data).items()})
+            rows.append(
+                {"step": step}
+                | {
+                    name: float(value)
+                    for name, value in quick_evaluate(alone.program, state, alone.data).items()
+                }
+            )
     found = curve_of(mixed[0], LONG)
-    pd.testing.assert_frame_equal(found.astype(float), pd.DataFrame(rows)[found.columns.tolist()].astype(float), rtol=1e-5, atol=1e-5)
+    pd.testing.assert_frame_equal(
+        found.astype(float),
+        pd.DataFrame(rows)[found.columns.tolist()].astype(float),
+        rtol=1e-5,
+        atol=1e-5,
+    )
     arrays = mixed[0].arrays(*numbers_of(mixed[0], LONG))
     np.testing.assert_allclose(arrays["embedding"], state.params["embedding"], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(arrays["unembedding"], state.params["unembedding"].T, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        arrays["unembedding"], state.params["unembedding"].T, rtol=1e-5, atol=1e-5
+    )
 
 
 def test_the_same_slots_with_other_mates_and_another_order_give_the_same_bits(mixed, tmp_path):
     other = sweep(tmp_path, SHORT, BASE.replace(seed=11, num_steps=33), LONG, DIVERGES, slots=2)
     for run in (SHORT, LONG, DIVERGES):
-        pd.testing.assert_frame_equal(curve_of(other, run), curve_of(mixed[0], run), check_exact=True)
+        pd.testing.assert_frame_equal(
+            curve_of(other, run), curve_of(mixed[0], run), check_exact=True
+        )
         a, b = (loaded.arrays(*numbers_of(loaded, run)) for loaded in (other, mixed[0]))
         np.testing.assert_array_equal(a["embedding"], b["embedding"])
 
@@ -202,13 +277,23 @@ def test_what_is_on_the_device_does_not_change_with_the_arrays_it_came_from(on_d
 def test_other_numbers_of_slots_agree(mixed, tmp_path, slots):
     other = sweep(tmp_path, *FIRST_GROUP, slots=slots)
     for run in FIRST_GROUP:
-        pd.testing.assert_frame_equal(curve_of(other, run), curve_of(mixed[0], run), rtol=1e-5, atol=1e-5)
-        assert other.runs["status"][numbers_of(other, run)[0]] == mixed[0].runs["status"][numbers_of(mixed[0], run)[0]]
+        pd.testing.assert_frame_equal(
+            curve_of(other, run), curve_of(mixed[0], run), rtol=1e-5, atol=1e-5
+        )
+        assert (
+            other.runs["status"][numbers_of(other, run)[0]]
+            == mixed[0].runs["status"][numbers_of(mixed[0], run)[0]]
+        )
 
 
 def test_slots_that_were_timed_are_not_compiled_again_to_train(tmp_path, monkeypatch):
-    monkeypatch.setattr(slots, "time_updates", functools.partial(slots.time_updates, repeats=1, seconds=0.001))
-    monkeypatch.setattr("grok.sweep.choose_slots", lambda program, runs: slots.fastest(program, runs, [1, 2, 3]))
+    monkeypatch.setattr(
+        slots, "time_updates", functools.partial(capacity.time_updates, repeats=1, seconds=0.001)
+    )
+    monkeypatch.setattr(
+        "grok.training.sweep.choose_slots",
+        lambda program, runs: capacity.fastest(program, runs, [1, 2, 3]),
+    )
     runs = [BASE.replace(num_steps=20, seed=seed) for seed in range(3)]
     slots.make_chunk.cache_clear()
     with compilations() as compiled:
@@ -217,8 +302,8 @@ def test_slots_that_were_timed_are_not_compiled_again_to_train(tmp_path, monkeyp
     with compilations() as compiled:
         sweep(tmp_path, *runs, slots=2, name="again")
     assert not compiled
-    held = weakref.ref(slots.make_chunk(slots.program_of(runs[0]), slots.make_mesh(2)))
-    slots.make_chunk(slots.program_of(OTHER_WIDTH[0]), slots.make_mesh(2))
+    held = weakref.ref(slots.make_chunk(program.program_of(runs[0]), slots.make_mesh(2)))
+    slots.make_chunk(program.program_of(OTHER_WIDTH[0]), slots.make_mesh(2))
     gc.collect()
     assert held() is None, "programs that no longer train are forgotten"
 
@@ -230,19 +315,46 @@ def test_slots_that_were_timed_are_not_compiled_again_to_train(tmp_path, monkeyp
 def interventions(tmp_path_factory, quick_sweeps):
     """The settings of Figure 2 left on a tiny task, each with a run of a second seed beside it, in three slots."""
     settings = {run.label: run for run in load_config("configs/figure2_left.py", "paper").runs}
-    tiny = {"operation": "x+y", "structure": "Z7", "train_fraction": 0.6, "n_layers": 1, "n_heads": 2, "d_model": 8, "d_ff": 16, "num_steps": 20, "eval_every": 20, "stop_after": 0}
+    tiny = {
+        "operation": "x+y",
+        "structure": "Z7",
+        "train_fraction": 0.6,
+        "n_layers": 1,
+        "n_heads": 2,
+        "d_model": 8,
+        "d_ff": 16,
+        "num_steps": 20,
+        "eval_every": 20,
+        "stop_after": 0,
+    }
     runs = [run.replace(**tiny, seed=seed) for run in settings.values() for seed in (0, 1)]
     return sweep(tmp_path_factory.mktemp("interventions"), *runs, slots=3, keep_params=True)
 
 
-INTERVENTIONS = ("Adam, full batch", "Adam, minibatch", "Adam, full batch, update noise", "Adam, dropout 0.1", "AdamW, decay 1", "AdamW, decay 1 towards init", "Adam, learning rate 0.0003",
-                 "Adam, learning rate 0.003", "Adam, weight noise 0.01", "SGD with momentum, decay 1e-3", "SAM, decay 1", "Muon, decay 1", "AdamW, decay 1, cosine")
+INTERVENTIONS = (
+    "Adam, full batch",
+    "Adam, minibatch",
+    "Adam, full batch, update noise",
+    "Adam, dropout 0.1",
+    "AdamW, decay 1",
+    "AdamW, decay 1 towards init",
+    "Adam, learning rate 0.0003",
+    "Adam, learning rate 0.003",
+    "Adam, weight noise 0.01",
+    "SGD with momentum, decay 1e-3",
+    "SAM, decay 1",
+    "Muon, decay 1",
+    "AdamW, decay 1, cosine",
+)
 
 
 def test_the_interventions_are_those_of_figure_2_left_and_all_differ(interventions):
     assert tuple(dict.fromkeys(interventions.runs["label"])) == INTERVENTIONS
     assert (interventions.runs["stopped_at"] == 20).all()
-    first = [interventions.params(number)["unembedding"] for number in range(0, len(interventions.runs), 2)]
+    first = [
+        interventions.params(number)["unembedding"]
+        for number in range(0, len(interventions.runs), 2)
+    ]
     assert all(np.abs(a - b).max() > 1e-4 for a, b in itertools.combinations(first, 2))
 
 
@@ -253,13 +365,20 @@ def test_every_intervention_in_a_sweep_is_its_run_alone(interventions, on_device
     state = alone.state
     for _ in range(20):
         state = quick_update(alone.program, state, alone.numbers, alone.data)
-    expected = {"/".join(key.key for key in path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(state.params)[0]}
+    expected = {
+        "/".join(key.key for key in path): leaf
+        for path, leaf in jax.tree_util.tree_flatten_with_path(state.params)[0]
+    }
     with np.load(interventions.folder / "arrays" / f"run_{number:04d}_params.npz") as found:
         assert set(found) == set(expected)
         for name in expected:
-            np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
+            np.testing.assert_allclose(
+                found[name], expected[name], rtol=1e-5, atol=1e-5, err_msg=name
+            )
     last = interventions.curve(number).iloc[-1]
-    plain = slots.program_of(interventions.experiment_run(0))  # no evaluation depends on how a network was trained
+    plain = program.program_of(
+        interventions.experiment_run(0)
+    )  # no evaluation depends on how a network was trained
     for name, value in quick_evaluate(plain, state, alone.data).items():
         np.testing.assert_allclose(last[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
 
@@ -289,7 +408,11 @@ def test_stopped_and_resumed_is_bit_identical_to_undisturbed(mixed, tmp_path, mo
     partial = results.load(tmp_path / "sweep")
     assert set(partial.runs["status"]) == {"running", "diverged", "queued"} and not partial.complete
     for number, advance, code in ((signal.SIGTERM, 3, 75), (signal.SIGINT, 13, 130)):
-        with monkeypatch.context() as patch, pytest.raises(Interrupted, match=number.name) as stop, stretches() as more:
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(Interrupted, match=number.name) as stop,
+            stretches() as more,
+        ):
             stop_at(patch, number, advance)
             again()
         assert stop.value.code == code
@@ -299,7 +422,9 @@ def test_stopped_and_resumed_is_bit_identical_to_undisturbed(mixed, tmp_path, mo
     undisturbed = mixed[0]
     assert trained + more == mixed[2], "nothing was trained twice"
     sessions = resumed.description["sessions"]
-    assert [session["run_updates_before"] for session in sessions] == [0] + [session["run_updates"] for session in sessions[:-1]]
+    assert [session["run_updates_before"] for session in sessions] == [0] + [
+        session["run_updates"] for session in sessions[:-1]
+    ]
     assert len(sessions) == 4 and sessions[-1]["run_updates"] == resumed.runs["stopped_at"].sum()
     pd.testing.assert_frame_equal(resumed.runs, undisturbed.runs, check_exact=True)
     pd.testing.assert_frame_equal(resumed.curves, undisturbed.curves, check_exact=True)
@@ -313,7 +438,11 @@ def test_stopped_and_resumed_is_bit_identical_to_undisturbed(mixed, tmp_path, mo
 def test_a_signal_before_the_first_chunk_stops_cleanly(tmp_path, monkeypatch):
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     restore = Checkpoints.restore
-    monkeypatch.setattr(Checkpoints, "restore", lambda self: (os.kill(os.getpid(), signal.SIGTERM), restore(self))[1])
+    monkeypatch.setattr(
+        Checkpoints,
+        "restore",
+        lambda self: (os.kill(os.getpid(), signal.SIGTERM), restore(self))[1],
+    )
     with pytest.raises(Interrupted, match="SIGTERM"):
         sweep(tmp_path, BASE, SHORT, slots=2)
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
@@ -330,7 +459,9 @@ def test_a_changed_config_with_an_old_checkpoint_is_refused(tmp_path):
     with pytest.raises(Interrupted):
         sweep(tmp_path, BASE, slots=2, time_limit=0)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(GrokError, match="different experiment.*its run 0 has learning_rate=0.001, not 0.002"):
+    with pytest.raises(
+        GrokError, match="different experiment.*its run 0 has learning_rate=0.001, not 0.002"
+    ):
         sweep(tmp_path, BASE.replace(learning_rate=2e-3), slots=2)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
@@ -360,16 +491,30 @@ def wait_for(condition, process, seconds=60):
         time.sleep(0.02)
 
 
-def test_a_running_sweep_can_be_read_refuses_a_second_process_and_stops_at_ctrl_c(tmp_path, start_grok):
+def test_a_running_sweep_can_be_read_refuses_a_second_process_and_stops_at_ctrl_c(
+    tmp_path, start_grok
+):
     config, folder = tmp_path / "tiny.py", tmp_path / "results" / "tiny"
     config.write_text(CONFIG % "10**6")
-    arguments = ("train", config, "--results", tmp_path / "results", "--checkpoint-every", "0.2", "--slots", "2")
+    arguments = (
+        "train",
+        config,
+        "--results",
+        tmp_path / "results",
+        "--checkpoint-every",
+        "0.2",
+        "--slots",
+        "2",
+    )
     first = start_grok(*arguments)
     wait_for((folder / "curves.parquet").exists, first)
     second = start_grok(*arguments)
     out, err = second.communicate(timeout=60)
     assert (second.returncode, out) == (2, "")
-    assert err == f"grok: another process is training into {folder}: wait for it, or choose another place with --results DIR\n"
+    assert (
+        err
+        == f"grok: another process is training into {folder}: wait for it, or choose another place with --results DIR\n"
+    )
 
     seen = results.load(folder)
     wait_for(lambda: len(results.load(folder).curves) > len(seen.curves), first)
@@ -379,7 +524,10 @@ def test_a_running_sweep_can_be_read_refuses_a_second_process_and_stops_at_ctrl_
     out, err = first.communicate(timeout=60)
     assert first.returncode == 130
     assert "Traceback" not in err
-    assert err.splitlines()[-1] == f"grok: stopped by SIGINT; all is saved. To go on: python -m grok {' '.join(map(str, arguments))}"
+    assert (
+        err.splitlines()[-1]
+        == f"grok: stopped by SIGINT; all is saved. To go on: python -m grok {' '.join(map(str, arguments))}"
+    )
     [session] = results.load(folder).description["sessions"]
     assert session["run_updates"] == results.load(folder).runs["stopped_at"].sum() > 0
 
@@ -390,15 +538,43 @@ def test_two_processes_give_what_one_gives(tmp_path, start_grok):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    common = ("train", config, "--results", tmp_path / "two", "--no-figures", "--checkpoint-every", 0, "--coordinator", address, "--num-processes", 2, "--process-id")
+    common = (
+        "train",
+        config,
+        "--results",
+        tmp_path / "two",
+        "--no-figures",
+        "--checkpoint-every",
+        0,
+        "--coordinator",
+        address,
+        "--num-processes",
+        2,
+        "--process-id",
+    )
     for process in [start_grok(*common, i) for i in (0, 1)]:
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
     merged = results.load(tmp_path / "two" / "tiny")
-    runs = tuple(BASE.replace(num_steps=num_steps, seed=seed, stop_after=0) for num_steps in (30, 47) for seed in (0, 1))
+    runs = tuple(
+        BASE.replace(num_steps=num_steps, seed=seed, stop_after=0)
+        for num_steps in (30, 47)
+        for seed in (0, 1)
+    )
     alone = sweep(tmp_path / "one", *runs, slots=2, name="tiny")
-    assert merged.complete and json.loads((merged.folder / "part-1" / "experiment.json").read_text())["sessions"][0]["processes"] == 2
+    assert (
+        merged.complete
+        and json.loads((merged.folder / "part-1" / "experiment.json").read_text())["sessions"][0][
+            "processes"
+        ]
+        == 2
+    )
     pd.testing.assert_frame_equal(merged.runs, alone.runs, rtol=1e-5, atol=1e-5)
     pd.testing.assert_frame_equal(merged.curves, alone.curves, rtol=1e-5, atol=1e-5)
     for number in range(4):
-        np.testing.assert_allclose(merged.arrays(number)["unembedding"], alone.arrays(number)["unembedding"], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            merged.arrays(number)["unembedding"],
+            alone.arrays(number)["unembedding"],
+            rtol=1e-5,
+            atol=1e-5,
+        )

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from grok import progress
 from grok.experiment import Experiment, Run
-from grok.sweep import Interrupted, Options, last_batch_note, train_experiment
+from grok.training import progress_bar
+from grok.training.sweep import Interrupted, Options, last_batch_note, train_experiment
 
 
 class Screen(io.StringIO):
@@ -32,7 +32,7 @@ class Screen(io.StringIO):
 def clock(monkeypatch):
     """A clock that stands still until `seconds` is changed."""
     clock = SimpleNamespace(seconds=1000.0)
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock.seconds))
+    monkeypatch.setattr(progress_bar, "time", SimpleNamespace(monotonic=lambda: clock.seconds))
     return clock
 
 
@@ -43,8 +43,8 @@ def begin(monkeypatch, clock):
 
     def start(terminal: bool, done: int = 0):
         screen = Screen(terminal)
-        monkeypatch.setattr(progress.sys, "stderr", screen)
-        begun.append(progress.Progress("sweep", 4, 1000, 1, done))
+        monkeypatch.setattr(progress_bar.sys, "stderr", screen)
+        begun.append(progress_bar.Progress("sweep", 4, 1000, 1, done))
         return begun[-1], screen
 
     yield start
@@ -58,14 +58,19 @@ def test_elsewhere_than_on_a_terminal_there_is_a_line_a_minute_and_no_bar(begin,
         clock.seconds += 1
         shown.advance(2 * second, [1.0], [0.5])
     lines = screen.take().splitlines()
-    assert lines == [f"{done} of at most 1,000 steps, 2 steps/s, at most {left} min left, runs 1/4, train 100.0%, val 50.0%" for done, left in ((122, 7), (244, 6))]
+    assert lines == [
+        f"{done} of at most 1,000 steps, 2 steps/s, at most {left} min left, runs 1/4, train 100.0%, val 50.0%"
+        for done, left in ((122, 7), (244, 6))
+    ]
 
 
 def test_the_rate_and_the_time_left_do_not_count_the_updates_of_earlier_sessions(begin, clock):
     shown, screen = begin(terminal=False, done=400)
     clock.seconds += 100
     shown.advance(500, [1.0], [0.5])
-    assert screen.take().startswith("500 of at most 1,000 steps, 1 steps/s, at most 8 min left, ")  # 500 updates at one a second
+    assert screen.take().startswith(
+        "500 of at most 1,000 steps, 1 steps/s, at most 8 min left, "
+    )  # 500 updates at one a second
 
 
 def test_a_run_that_ends_early_gives_the_rest_of_its_budget_back(begin, clock):
@@ -90,19 +95,23 @@ def test_on_a_terminal_there_is_one_bar_with_the_same_totals_and_lines_stand_abo
     assert (shown.bar.n, shown.bar.total) == (450, 700)
     shown.bar.refresh()
     said = screen.take()
-    assert "\nrun 0: grokked\n" in said.replace("\r", "\n") and "of at most" not in said, "the bar alone tells the totals"
+    assert "\nrun 0: grokked\n" in said.replace("\r", "\n") and "of at most" not in said, (
+        "the bar alone tells the totals"
+    )
     assert "450/700" in said.rsplit("\r", 1)[1] and "train 25.0/100.0%, val 50.0/75.0%" in said
 
 
 def test_of_many_runs_the_range_of_accuracies_is_shown():
-    assert progress.accuracies([0.5, 1.0, 0.25, 0.09]) == "50.0/100.0/25.0/9.0%"
-    assert progress.accuracies([0.5, 1.0, 0.25, 0.09, 0.3]) == "9.0-100.0%"
+    assert progress_bar.accuracies([0.5, 1.0, 0.25, 0.09]) == "50.0/100.0/25.0/9.0%"
+    assert progress_bar.accuracies([0.5, 1.0, 0.25, 0.09, 0.3]) == "9.0-100.0%"
 
 
-def test_a_resumed_sweep_shows_what_earlier_sessions_did(tmp_path, tiny: Run, quick_sweeps, monkeypatch):
+def test_a_resumed_sweep_shows_what_earlier_sessions_did(
+    tmp_path, tiny: Run, quick_sweeps, monkeypatch
+):
     begun, ended = [], []
 
-    class Watched(progress.Progress):
+    class Watched(progress_bar.Progress):
         def __init__(self, name, n_runs, total, done_runs, done):
             begun.append((n_runs, total, done_runs, done))
             super().__init__(name, n_runs, total, done_runs, done)
@@ -111,8 +120,11 @@ def test_a_resumed_sweep_shows_what_earlier_sessions_did(tmp_path, tiny: Run, qu
             ended.append((self.n_runs, self.total, self.done_runs, self.done))
             super().close()
 
-    monkeypatch.setattr("grok.sweep.Progress", Watched)
-    runs = (tiny.replace(num_steps=10, eval_every=10, stop_after=0), tiny.replace(num_steps=30, eval_every=10, stop_after=0))
+    monkeypatch.setattr("grok.training.sweep.Progress", Watched)
+    runs = (
+        tiny.replace(num_steps=10, eval_every=10, stop_after=0),
+        tiny.replace(num_steps=30, eval_every=10, stop_after=0),
+    )
     experiment = Experiment(name="watched", runs=runs)
     with pytest.raises(Interrupted):
         train_experiment(experiment, Options(tmp_path, slots=2, time_limit=0))
@@ -121,9 +133,21 @@ def test_a_resumed_sweep_shows_what_earlier_sessions_did(tmp_path, tiny: Run, qu
     assert ended == [(2, 40, 1, 20), (2, 40, 2, 40)]
 
 
-@pytest.mark.parametrize(("batch_size", "noted"), [(64, "run 1: 1 of 64 rows"), (62, None), (0, None), (None, None), (192, "run 1: 1 of 192 rows")])
+@pytest.mark.parametrize(
+    ("batch_size", "noted"),
+    [
+        (64, "run 1: 1 of 64 rows"),
+        (62, None),
+        (0, None),
+        (None, None),
+        (192, "run 1: 1 of 192 rows"),
+    ],
+)
 def test_a_tiny_last_batch_is_noted(batch_size, noted):
     """769 rows are 12 x 64 + 1, 12 x 62 + 25, 4 x 192 + 1; 673 are 10 x 64 + 33, 10 x 62 + 53, 3 x 192 + 97."""
-    runs = [Run(operation="x+y", structure="Z31", train_fraction=share, batch_size=batch_size) for share in (0.7, 0.8)]
+    runs = [
+        Run(operation="x+y", structure="Z31", train_fraction=share, batch_size=batch_size)
+        for share in (0.7, 0.8)
+    ]
     note = last_batch_note(Experiment(name="notes", runs=runs), {0: 673, 1: 769})
     assert (note is None) if noted is None else (noted in note and "in 1 of 2 runs" in note)

@@ -11,13 +11,16 @@ import pytest
 from scipy import stats
 from scipy.special import log_softmax
 
-import grok.train
-from grok.dataset import TRAIN, VAL, VAL_MIRRORED, make_dataset
+import grok.training.update
 from grok.experiment import Run
-from grok.model import Transformer
-from grok.train import batch_loss, evaluate, evaluation_steps, forward, gradient, make_program, round_up, train
+from grok.model.transformer import Transformer
+from grok.task.dataset import TRAIN, VAL, VAL_MIRRORED, make_dataset
+from grok.training.program import make_program, round_up
+from grok.training.update import batch_loss, evaluate, evaluation_steps, forward, gradient, train
 
-quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # most programs here run once
+quick_jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 0}
+)  # most programs here run once
 jitted_train = quick_jit(train, static_argnums=0)
 jitted_evaluate = quick_jit(evaluate, static_argnums=0)
 jitted_gradient = quick_jit(gradient, static_argnums=0)
@@ -27,11 +30,16 @@ def random_like(params, scale=0.3):
     """Numpy weights that no random generator of a JAX version changes."""
     leaves, treedef = jax.tree.flatten(params)
     rng = np.random.default_rng(0)
-    return treedef.unflatten([jnp.float32(scale * rng.standard_normal(leaf.shape)) for leaf in leaves])
+    return treedef.unflatten(
+        [jnp.float32(scale * rng.standard_normal(leaf.shape)) for leaf in leaves]
+    )
 
 
 def leaves_with_names(tree):
-    return [("/".join(key.key for key in path), np.asarray(leaf)) for path, leaf in jax.tree.leaves_with_path(tree)]
+    return [
+        ("/".join(key.key for key in path), np.asarray(leaf))
+        for path, leaf in jax.tree.leaves_with_path(tree)
+    ]
 
 
 def assert_bit_identical(a, b):
@@ -49,7 +57,12 @@ def test_init_scale_multiplies_every_weight_but_not_layer_norm(tiny, on_device):
 
 def test_initial_weights_depend_on_the_seed_alone(tiny, on_device):
     base = on_device(tiny).state.params
-    for changes in ({"split_seed": 1}, {"optimizer": "adam", "weight_decay": 0.0}, {"train_fraction": 0.3}, {"operation": "x-y"}):
+    for changes in (
+        {"split_seed": 1},
+        {"optimizer": "adam", "weight_decay": 0.0},
+        {"train_fraction": 0.3},
+        {"operation": "x-y"},
+    ):
         assert_bit_identical(on_device(tiny.replace(**changes)).state.params, base)
     assert (on_device(tiny.replace(seed=1)).state.params["embedding"] != base["embedding"]).all()
 
@@ -62,9 +75,25 @@ def test_numbers_share_a_program_and_kinds_do_not(tiny):
         run = tiny.replace(**changes)
         return make_program(run, make_dataset(run))
 
-    for numbers in ({"learning_rate": 3e-3}, {"weight_decay": 0.1}, {"seed": 4}, {"split_seed": 4}, {"operation": "x^2+y"}, {"init_scale": 2.0}, {"num_steps": 7}, {"corrupted_labels": 3}):
+    for numbers in (
+        {"learning_rate": 3e-3},
+        {"weight_decay": 0.1},
+        {"seed": 4},
+        {"split_seed": 4},
+        {"operation": "x^2+y"},
+        {"init_scale": 2.0},
+        {"num_steps": 7},
+        {"corrupted_labels": 3},
+    ):
         assert program(**numbers) == program(), numbers
-    for kinds in ({"dropout": 0.1}, {"weight_noise": 0.1}, {"optimizer": "sam"}, {"d_model": 16}, {"token_format": "eos"}, {"precision": "bf16"}):
+    for kinds in (
+        {"dropout": 0.1},
+        {"weight_noise": 0.1},
+        {"optimizer": "sam"},
+        {"d_model": 16},
+        {"token_format": "eos"},
+        {"precision": "bf16"},
+    ):
         assert program(**kinds) != program(), kinds
 
 
@@ -98,18 +127,28 @@ def numpy_loss(numpy_logits, lane, params, rows):
     """Mean cross-entropy over rows and answer positions, in float64 numpy."""
     n, tokens = lane.program.tokens.n_elements, lane.program.tokens
     answers = lane.dataset.answer_N[rows]
-    logits_BAV = numpy_logits(params, tokens.sequences(*map(jnp.asarray, (rows // n, rows % n, answers))), lane.program.arch)
+    logits_BAV = numpy_logits(
+        params,
+        tokens.sequences(*map(jnp.asarray, (rows // n, rows % n, answers))),
+        lane.program.arch,
+    )
     log_p_BAV = log_softmax(logits_BAV, axis=-1)
-    return -np.take_along_axis(log_p_BAV, np.asarray(tokens.targets(jnp.asarray(answers)))[..., None], -1).mean()
+    return -np.take_along_axis(
+        log_p_BAV, np.asarray(tokens.targets(jnp.asarray(answers)))[..., None], -1
+    ).mean()
 
 
 @pytest.mark.parametrize("token_format", ["answer", "eos"])
-def test_the_batches_of_an_epoch_have_the_loss_of_their_rows(tiny, on_device, numpy_logits, token_format):
+def test_the_batches_of_an_epoch_have_the_loss_of_their_rows(
+    tiny, on_device, numpy_logits, token_format
+):
     """25 training rows in batches of 10: the ragged third counts its five rows and not its padding."""
     lane = on_device(tiny.replace(token_format=token_format, batch_size=10, train_fraction=0.51))
     assert (lane.dataset.n_train, lane.program.batch_cap) == (25, 10)
     params = random_like(lane.state.params)
-    losses = quick_jit(jax.vmap(lambda s: batch_loss(lane.program, params, lane.numbers, lane.data, s)))(jnp.arange(3))
+    losses = quick_jit(
+        jax.vmap(lambda s: batch_loss(lane.program, params, lane.numbers, lane.data, s))
+    )(jnp.arange(3))
     expected = numpy_loss(numpy_logits, lane, params, lane.dataset.train_rows)
     assert float(losses @ jnp.array([10, 10, 5]) / 25) == pytest.approx(expected, rel=1e-5)
     assert len(set(np.asarray(losses).tolist())) == 3
@@ -134,7 +173,9 @@ def test_gradient_is_the_slope_of_the_numpy_loss(golden, numpy_logits):
         direction = rng.standard_normal(grad.shape)
 
         def loss(sign):
-            moved = jax.tree.map_with_path(lambda p, leaf: leaf + sign * h * direction if p == paths[i] else leaf, params)
+            moved = jax.tree.map_with_path(
+                lambda p, leaf: leaf + sign * h * direction if p == paths[i] else leaf, params
+            )
             return numpy_loss(numpy_logits, golden, moved, golden.dataset.train_rows)
 
         slope = (loss(1) - loss(-1)) / (2 * h)
@@ -147,11 +188,24 @@ GOLDEN_NORMS = [7.838310, 7.775550, 7.574085]
 
 def test_golden_training_steps(golden, numpy_logits):
     """Loss and weight norm before, and after one and five updates: what changes training by accident shows here."""
-    states = [golden.state] + [jitted_train(golden.program, golden.state, golden.numbers, golden.data, n) for n in (1, 5)]
-    losses = [float(jitted_evaluate(golden.program, state, golden.data)["train_loss"]) for state in states]
+    states = [golden.state] + [
+        jitted_train(golden.program, golden.state, golden.numbers, golden.data, n) for n in (1, 5)
+    ]
+    losses = [
+        float(jitted_evaluate(golden.program, state, golden.data)["train_loss"]) for state in states
+    ]
     np.testing.assert_allclose(losses, GOLDEN_LOSSES, rtol=1e-4)
-    np.testing.assert_allclose([float(optax.tree.norm(state.params)) for state in states], GOLDEN_NORMS, rtol=1e-4)
-    np.testing.assert_allclose(losses, [numpy_loss(numpy_logits, golden, state.params, golden.dataset.train_rows) for state in states], rtol=1e-5)
+    np.testing.assert_allclose(
+        [float(optax.tree.norm(state.params)) for state in states], GOLDEN_NORMS, rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        losses,
+        [
+            numpy_loss(numpy_logits, golden, state.params, golden.dataset.train_rows)
+            for state in states
+        ],
+        rtol=1e-5,
+    )
 
 
 # --- Interventions on the gradient ---
@@ -162,7 +216,9 @@ def test_sam_takes_the_gradient_at_the_point_up_the_hill(golden):
     numbers = golden.numbers | {"sam_radius": jnp.float32(0.7)}
     here = jitted_gradient(plain, golden.state.params, numbers, golden.data, 0)
     norm = np.sqrt(sum((np.float64(g) ** 2).sum() for g in jax.tree.leaves(here)))
-    there = jax.tree.map(lambda p, g: np.float32(p + 0.7 * np.float64(g) / norm), golden.state.params, here)
+    there = jax.tree.map(
+        lambda p, g: np.float32(p + 0.7 * np.float64(g) / norm), golden.state.params, here
+    )
     expected = jitted_gradient(plain, there, numbers, golden.data, 0)
     got = jitted_gradient(sam, golden.state.params, numbers, golden.data, 0)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), got, expected)
@@ -178,22 +234,40 @@ def weights_seen(on_device, monkeypatch):
 
         def seen_at(step):
             seen = []
-            monkeypatch.setattr(grok.train, "forward", lambda program, params, rows_B, data, dropout: seen.append(params) or jnp.zeros((len(rows_B), 1, 9)))
+            monkeypatch.setattr(
+                grok.training.update,
+                "forward",
+                lambda program, params, rows_B, data, dropout: (
+                    seen.append(params) or jnp.zeros((len(rows_B), 1, 9))
+                ),
+            )
             batch_loss(lane.program, lane.state.params, lane.numbers, lane.data, step)
             return seen[0]
 
         seen = quick_jit(jax.vmap(seen_at))(jnp.array(steps))
-        return [jax.tree.map(lambda p, i=i: p[i], seen) for i in range(len(steps))], lane.state.params
+        return [
+            jax.tree.map(lambda p, i=i: p[i], seen) for i in range(len(steps))
+        ], lane.state.params
 
     return see
 
 
 def test_weight_noise_is_fresh_gaussian_noise_on_every_weight(tiny, weights_seen):
     noisy, params = weights_seen(tiny.replace(weight_noise=0.25), [0, 1, 0])
-    z = [np.concatenate([((np.float64(a) - b) / 0.25).ravel() for a, b in zip(*map(jax.tree.leaves, (seen, params)))]) for seen in noisy]
+    z = [
+        np.concatenate(
+            [
+                ((np.float64(a) - b) / 0.25).ravel()
+                for a, b in zip(*map(jax.tree.leaves, (seen, params)))
+            ]
+        )
+        for seen in noisy
+    ]
     for step in (0, 1):
         assert stats.kstest(z[step], "norm").pvalue > 1e-3
-        for name, leaf in leaves_with_names(jax.tree.map(lambda a, b: (a - b) / 0.25, noisy[step], params)):
+        for name, leaf in leaves_with_names(
+            jax.tree.map(lambda a, b: (a - b) / 0.25, noisy[step], params)
+        ):
             assert leaf.std() == pytest.approx(1, abs=5 / np.sqrt(2 * leaf.size)), name
     assert abs(np.corrcoef(z[0], z[1])[0, 1]) < 5 / np.sqrt(len(z[0]))
     np.testing.assert_array_equal(z[0], z[2])
@@ -215,12 +289,16 @@ def dropped(tiny, on_device):
     rows_B, params = jnp.arange(169), random_like(lane.state.params)
     inverse_VD = np.linalg.pinv(np.float64(params["unembedding"]))
     apply = quick_jit(functools.partial(forward, lane.program))
-    silent = params | {"block0": params["block0"] | {"w_out": {"kernel": 0 * params["block0"]["w_out"]["kernel"]}}}
+    silent = params | {
+        "block0": params["block0"] | {"w_out": {"kernel": 0 * params["block0"]["w_out"]["kernel"]}}
+    }
     attention_only = np.float64(apply(silent, rows_B, lane.data)[:, 0])
     whole_BD = (np.float64(apply(params, rows_B, lane.data)[:, 0]) - attention_only) @ inverse_VD
 
     def factors(rate, seed):
-        logits_BV = np.float64(apply(params, rows_B, lane.data, (jnp.float32(rate), jax.random.key(seed)))[:, 0])
+        logits_BV = np.float64(
+            apply(params, rows_B, lane.data, (jnp.float32(rate), jax.random.key(seed)))[:, 0]
+        )
         return ((logits_BV - attention_only) @ inverse_VD / whole_BD)[abs(whole_BD) > 0.02]
 
     return factors
@@ -246,7 +324,13 @@ def test_dropout_is_fresh_at_each_update_and_absent_without(tiny, on_device):
     spread = {}
     for rate in (0.0, 0.3):
         lane = on_device(tiny.replace(batch_size=0, dropout=rate))
-        losses = quick_jit(jax.vmap(lambda s, lane=lane: batch_loss(lane.program, lane.state.params, lane.numbers, lane.data, s)))(jnp.arange(4))
+        losses = quick_jit(
+            jax.vmap(
+                lambda s, lane=lane: batch_loss(
+                    lane.program, lane.state.params, lane.numbers, lane.data, s
+                )
+            )
+        )(jnp.arange(4))
         spread[rate] = np.ptp(losses)
     assert spread[0.0] < 1e-5 < 1e-2 < spread[0.3]
 
@@ -260,9 +344,13 @@ def direct_metrics(lane, state):
     rows = np.flatnonzero(lane.dataset.kind_N > 0)
     kinds, answers = lane.dataset.kind_N[rows], jnp.asarray(lane.dataset.answer_N[rows])
     sequences = tokens.sequences(jnp.asarray(rows // n), jnp.asarray(rows % n), answers)
-    logits_BAV = np.asarray(quick_jit(Transformer(lane.program.arch).apply)({"params": state.params}, sequences))
+    logits_BAV = np.asarray(
+        quick_jit(Transformer(lane.program.arch).apply)({"params": state.params}, sequences)
+    )
     target_BA = np.asarray(tokens.targets(answers))
-    loss_B = -np.take_along_axis(log_softmax(np.float64(logits_BAV), axis=-1), target_BA[..., None], -1).mean((1, 2))
+    loss_B = -np.take_along_axis(
+        log_softmax(np.float64(logits_BAV), axis=-1), target_BA[..., None], -1
+    ).mean((1, 2))
     right_B = (logits_BAV.argmax(-1) == target_BA).all(-1)
     one_hot_B = (np.exp(logits_BAV - logits_BAV.max(-1, keepdims=True)).sum(-1) == 1).all(-1)
     is_train, is_fresh, is_mirrored = (kinds == kind for kind in (TRAIN, VAL, VAL_MIRRORED))
@@ -274,7 +362,9 @@ def direct_metrics(lane, state):
         "val_fresh_accuracy": right_B[is_fresh].mean(),
         "val_mirrored_accuracy": right_B[is_mirrored].mean(),
         "softmax_collapse": one_hot_B[is_train].mean(),
-        "weight_norm": np.sqrt(sum((np.float64(p) ** 2).sum() for p in jax.tree.leaves(state.params))),
+        "weight_norm": np.sqrt(
+            sum((np.float64(p) ** 2).sum() for p in jax.tree.leaves(state.params))
+        ),
         "embedding_norm": np.linalg.norm(state.params["embedding"]),
         "unembedding_norm": np.linalg.norm(state.params["unembedding"]),
     }
@@ -283,28 +373,61 @@ def direct_metrics(lane, state):
 def between_memorising_and_not(lane, output_factor):
     """A state a few updates in, its logits blown up so that some softmaxes are one-hot in float32."""
     state = jitted_train(lane.program, lane.state, lane.numbers, lane.data, 200)
-    return state._replace(params=state.params | {"unembedding": output_factor * state.params["unembedding"]})
+    return state._replace(
+        params=state.params | {"unembedding": output_factor * state.params["unembedding"]}
+    )
 
 
 @pytest.mark.parametrize(("token_format", "operation"), [("answer", "x/y"), ("eos", "x^2+xy")])
 def test_metrics_are_those_of_the_whole_table(tiny, on_device, token_format, operation):
     """Over Z37 evaluation goes in two blocks, the second ragged; x/y leaves rows out."""
-    lane = on_device(tiny.replace(operation=operation, structure="Z37", token_format=token_format, learning_rate=0.02, train_fraction=0.4, d_model=16, num_steps=300, corrupted_labels=100))
-    assert 37 * 37 > grok.train.EVALUATION_ROWS
-    for factor in (1000.0, 300.0, 100.0, 30.0):  # the first at which some rows' softmax is one-hot and some rows' is not
+    lane = on_device(
+        tiny.replace(
+            operation=operation,
+            structure="Z37",
+            token_format=token_format,
+            learning_rate=0.02,
+            train_fraction=0.4,
+            d_model=16,
+            num_steps=300,
+            corrupted_labels=100,
+        )
+    )
+    assert grok.training.update.EVALUATION_ROWS < 37 * 37
+    for factor in (
+        1000.0,
+        300.0,
+        100.0,
+        30.0,
+    ):  # the first at which some rows' softmax is one-hot and some rows' is not
         state = between_memorising_and_not(lane, factor)
-        metrics = {name: float(value) for name, value in jitted_evaluate(lane.program, state, lane.data).items()}
+        metrics = {
+            name: float(value)
+            for name, value in jitted_evaluate(lane.program, state, lane.data).items()
+        }
         if 0 < metrics["softmax_collapse"] < 1:
             break
     expected = direct_metrics(lane, state)
     assert set(metrics) == set(expected)
     for name, value in expected.items():
-        assert metrics[name] == pytest.approx(value, rel=2e-5, abs=5e-3 if name == "softmax_collapse" else 1e-7), name
-    for name in ("train_accuracy", "val_fresh_accuracy", "val_mirrored_accuracy", "softmax_collapse"):
+        assert metrics[name] == pytest.approx(
+            value, rel=2e-5, abs=5e-3 if name == "softmax_collapse" else 1e-7
+        ), name
+    for name in (
+        "train_accuracy",
+        "val_fresh_accuracy",
+        "val_mirrored_accuracy",
+        "softmax_collapse",
+    ):
         assert 0 < metrics[name] < 1, name
-    assert len({metrics[f"{kind}_accuracy"] for kind in ("train", "val", "val_fresh", "val_mirrored")}) == 4
+    assert (
+        len({metrics[f"{kind}_accuracy"] for kind in ("train", "val", "val_fresh", "val_mirrored")})
+        == 4
+    )
 
-    none_mirrored = lane.data._replace(kind_N=jnp.where(lane.data.kind_N == VAL_MIRRORED, VAL, lane.data.kind_N))
+    none_mirrored = lane.data._replace(
+        kind_N=jnp.where(lane.data.kind_N == VAL_MIRRORED, VAL, lane.data.kind_N)
+    )
     again = jitted_evaluate(lane.program, state, none_mirrored)
     assert np.isnan(again["val_mirrored_accuracy"])
     assert float(again["val_fresh_accuracy"]) == pytest.approx(metrics["val_accuracy"], rel=1e-6)
@@ -350,15 +473,28 @@ def test_a_run_stands_still_at_its_end(tiny, on_device):
 
 def test_first_update_has_learning_rate_0(tiny, on_device):
     lane = on_device(tiny)
-    after = [jitted_train(lane.program, lane.state, lane.numbers, lane.data, n).params for n in (1, 2)]
+    after = [
+        jitted_train(lane.program, lane.state, lane.numbers, lane.data, n).params for n in (1, 2)
+    ]
     assert_bit_identical(after[0], lane.state.params)
     assert (after[1]["embedding"] != lane.state.params["embedding"]).any()
 
 
 def test_memorises_random_labels(on_device):
     """Every label corrupted: 100% training accuracy can only come from memory, and validation stays near chance."""
-    run = Run(operation="x+y", structure="Z11", n_layers=1, n_heads=2, d_model=64, batch_size=0, num_steps=500, corrupted_labels=60,
-              token_format="eos", optimizer="adam", weight_decay=0.0)
+    run = Run(
+        operation="x+y",
+        structure="Z11",
+        n_layers=1,
+        n_heads=2,
+        d_model=64,
+        batch_size=0,
+        num_steps=500,
+        corrupted_labels=60,
+        token_format="eos",
+        optimizer="adam",
+        weight_decay=0.0,
+    )
     lane = on_device(run)
     state = jitted_train(lane.program, lane.state, lane.numbers, lane.data, run.num_steps)
     metrics = jitted_evaluate(lane.program, state, lane.data)
@@ -370,13 +506,24 @@ def test_memorises_random_labels(on_device):
 @pytest.mark.slow
 def test_groks(on_device):
     """x+y mod 23 is memorised within some hundred updates and generalises thousands of updates later."""
-    run = Run(operation="x+y", structure="Z23", train_fraction=0.6, n_layers=1, d_model=64, learning_rate=4e-3, init_scale=0.5, num_steps=12_000)
+    run = Run(
+        operation="x+y",
+        structure="Z23",
+        train_fraction=0.6,
+        n_layers=1,
+        d_model=64,
+        learning_rate=4e-3,
+        init_scale=0.5,
+        num_steps=12_000,
+    )
     lane, fast_train = on_device(run), jax.jit(train, static_argnums=0)
     state, curve = lane.state, []
     while not curve or (curve[-1][2] < 0.99 and curve[-1][0] < run.num_steps):
         state = fast_train(lane.program, state, lane.numbers, lane.data, 100)
         metrics = jitted_evaluate(lane.program, state, lane.data)
-        curve.append((int(state.step), float(metrics["train_accuracy"]), float(metrics["val_accuracy"])))
+        curve.append(
+            (int(state.step), float(metrics["train_accuracy"]), float(metrics["val_accuracy"]))
+        )
     memorised = next(point for point in curve if point[1] >= 0.99)
     assert memorised[2] < 0.6
     assert curve[-1][2] >= 0.99

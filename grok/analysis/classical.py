@@ -38,7 +38,9 @@ def moment_matched(W, seed: int = 0) -> np.ndarray:
     W_centred = centred(W)
     _, S, Vt = np.linalg.svd(W_centred, full_matrices=False)
     draw = np.random.default_rng(seed).normal(size=(len(W), len(S)))
-    orthonormal, _ = np.linalg.qr(np.column_stack([np.ones(len(W)), draw]))  # the first column holds the mean; the rest sum to 0
+    orthonormal, _ = np.linalg.qr(
+        np.column_stack([np.ones(len(W)), draw])
+    )  # the first column holds the mean; the rest sum to 0
     rank = min(len(S), len(W) - 1)
     return W.mean(axis=0) + orthonormal[:, 1 : rank + 1] * S[:rank] @ Vt[:rank]
 
@@ -91,7 +93,9 @@ def extra_trees(seed: int):
 
 
 def boosting(seed: int):
-    return HistGradientBoostingClassifier(max_iter=BOOSTING_ROUNDS, max_bins=32, early_stopping=False, random_state=seed)
+    return HistGradientBoostingClassifier(
+        max_iter=BOOSTING_ROUNDS, max_bins=32, early_stopping=False, random_state=seed
+    )
 
 
 MODELS = {  # name -> (features of a pair, model)
@@ -103,7 +107,15 @@ MODELS = {  # name -> (features of a pair, model)
 }
 
 
-def compare(vectors: dict[str, np.ndarray], x_N, y_N, z_N, train_N, seed: int = 0, models: Iterable[str] = tuple(MODELS)) -> pd.DataFrame:
+def compare(
+    vectors: dict[str, np.ndarray],
+    x_N,
+    y_N,
+    z_N,
+    train_N,
+    seed: int = 0,
+    models: Iterable[str] = tuple(MODELS),
+) -> pd.DataFrame:
     """Accuracy of classical models that see the rows x o y = z of a table through vectors [n, d], a row per (features, model).
 
     train_N: bool [N], the rows that are fitted; the others are scored only. Columns: features (the name of the
@@ -112,30 +124,49 @@ def compare(vectors: dict[str, np.ndarray], x_N, y_N, z_N, train_N, seed: int = 
     """
     x_N, y_N, z_N, train_N = map(np.asarray, (x_N, y_N, z_N, train_N))
     if train_N.dtype != bool or train_N.all() or not train_N.any():
-        raise GrokError("the split must mark some rows as training rows and leave some to validate on")
+        raise GrokError(
+            "the split must mark some rows as training rows and leave some to validate on"
+        )
     blind = {"chance": chance(z_N, train_N), "elimination": elimination(x_N, y_N, z_N, train_N)}
     rows = []
     for name, W in vectors.items():
         W = centred(W)
-        W = W / W.std()  # one scale for all kinds of vectors, so that the penalty weighs the same on each
+        W = (
+            W / W.std()
+        )  # one scale for all kinds of vectors, so that the penalty weighs the same on each
         for model in models:
             features, make = MODELS[model]
-            rows.append({"features": name, "model": model} | accuracies(make(seed), features(W, x_N, y_N), z_N, train_N) | blind)
-    return pd.DataFrame(rows, columns=["features", "model", "train_accuracy", "val_accuracy", *blind, "converged"])
+            rows.append(
+                {"features": name, "model": model}
+                | accuracies(make(seed), features(W, x_N, y_N), z_N, train_N)
+                | blind
+            )
+    return pd.DataFrame(
+        rows, columns=["features", "model", "train_accuracy", "val_accuracy", *blind, "converged"]
+    )
 
 
 def chance(z_N: np.ndarray, train_N: np.ndarray) -> float:
     """Validation accuracy of guessing each answer as often as it occurs in training."""
-    train_share_C, val_share_C = (np.bincount(z_N[side_N], minlength=z_N.max() + 1) / side_N.sum() for side_N in (train_N, ~train_N))
+    train_share_C, val_share_C = (
+        np.bincount(z_N[side_N], minlength=z_N.max() + 1) / side_N.sum()
+        for side_N in (train_N, ~train_N)
+    )
     return float(train_share_C @ val_share_C)
 
 
 def elimination(x_N: np.ndarray, y_N: np.ndarray, z_N: np.ndarray, train_N: np.ndarray) -> float:
     """Validation accuracy of guessing among the answers that training rows show neither beside x nor beside y; 0 where none is left."""
-    seen_beside_x, seen_beside_y = (np.zeros((operand_N.max() + 1, z_N.max() + 1), bool) for operand_N in (x_N, y_N))
+    seen_beside_x, seen_beside_y = (
+        np.zeros((operand_N.max() + 1, z_N.max() + 1), bool) for operand_N in (x_N, y_N)
+    )
     seen_beside_x[x_N[train_N], z_N[train_N]] = seen_beside_y[y_N[train_N], z_N[train_N]] = True
     left_NC = ~(seen_beside_x[x_N] | seen_beside_y[y_N])[~train_N]
-    return float((left_NC[np.arange(len(left_NC)), z_N[~train_N]] / np.maximum(left_NC.sum(axis=1), 1)).mean())
+    return float(
+        (
+            left_NC[np.arange(len(left_NC)), z_N[~train_N]] / np.maximum(left_NC.sum(axis=1), 1)
+        ).mean()
+    )
 
 
 def accuracies(model, features_NF: np.ndarray, z_N: np.ndarray, train_N: np.ndarray) -> dict:
@@ -145,4 +176,8 @@ def accuracies(model, features_NF: np.ndarray, z_N: np.ndarray, train_N: np.ndar
         model.fit(features_NF[train_N], z_N[train_N])
     converged = not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
     correct_N = model.predict(features_NF) == z_N
-    return {"train_accuracy": float(correct_N[train_N].mean()), "val_accuracy": float(correct_N[~train_N].mean()), "converged": converged}
+    return {
+        "train_accuracy": float(correct_N[train_N].mean()),
+        "val_accuracy": float(correct_N[~train_N].mean()),
+        "converged": converged,
+    }

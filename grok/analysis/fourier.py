@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
 from grok.experiment import GrokError
-from grok.operations import Structure, is_prime
+from grok.task.operations import Structure, is_prime
 
 SINGULAR_CUTOFF = 1e-6
 
@@ -24,11 +24,17 @@ def token_matrix(W, n_tokens: int | None = None) -> np.ndarray:
     """`W` as a finite float64 array [n_tokens, d]; GrokError otherwise."""
     W = np.asarray(W, dtype=np.float64)
     if W.ndim != 2 or len(W) < 3:
-        raise GrokError(f"scores need a matrix of at least 3 rows, one a token, not an array of shape {W.shape}")
+        raise GrokError(
+            f"scores need a matrix of at least 3 rows, one a token, not an array of shape {W.shape}"
+        )
     if n_tokens is not None and len(W) != n_tokens:
-        raise GrokError(f"the matrix has {len(W)} rows but the structure has {n_tokens} elements: give its elements' rows only, without operators and '='")
+        raise GrokError(
+            f"the matrix has {len(W)} rows but the structure has {n_tokens} elements: give its elements' rows only, without operators and '='"
+        )
     if not np.isfinite(W).all():
-        raise GrokError(f"the matrix has {np.count_nonzero(~np.isfinite(W))} non-finite entries: this run diverged, score an earlier snapshot")
+        raise GrokError(
+            f"the matrix has {np.count_nonzero(~np.isfinite(W))} non-finite entries: this run diverged, score an earlier snapshot"
+        )
     return W
 
 
@@ -54,7 +60,9 @@ def require_cyclic(structure: Structure) -> int:
 # --- Null model ---
 
 
-def null_distribution(score: Callable[[np.ndarray], float | np.ndarray], W, draws: int = 200, seed: int = 0) -> np.ndarray:
+def null_distribution(
+    score: Callable[[np.ndarray], float | np.ndarray], W, draws: int = 200, seed: int = 0
+) -> np.ndarray:
     """`score` of `W` with its rows permuted at random, [draws, ...]."""
     W = token_matrix(W)
     rng = np.random.default_rng(seed)
@@ -72,7 +80,11 @@ def null_summary(observed: float, null: np.ndarray) -> tuple[float, float, float
     null = null[~np.isnan(null)]
     if not len(null) or np.isnan(observed):
         return (np.nan,) * 4
-    return float(null.mean()), *map(float, np.quantile(null, [0.025, 0.975])), p_value(observed, null)
+    return (
+        float(null.mean()),
+        *map(float, np.quantile(null, [0.025, 0.975])),
+        p_value(observed, null),
+    )
 
 
 # --- Spectrum ---
@@ -183,11 +195,15 @@ def frequency_axes(W, k: int) -> np.ndarray:
     W = centred(W)
     p = len(W)
     if not 1 <= k <= (p - 1) // 2:
-        raise GrokError(f"frequency {k} has no plane in a matrix of {p} rows: choose 1..{(p - 1) // 2}")
+        raise GrokError(
+            f"frequency {k} has no plane in a matrix of {p} rows: choose 1..{(p - 1) // 2}"
+        )
     direction_2D = fourier_basis(p)[2 * k - 1 : 2 * k + 1] @ W
     U, S, Vt = np.linalg.svd(direction_2D, full_matrices=False)
     if len(S) < 2 or S[1] <= SINGULAR_CUTOFF * np.linalg.norm(W):
-        raise GrokError(f"the matrix has no plane at frequency {k}: its rows span fewer than two dimensions there")
+        raise GrokError(
+            f"the matrix has no plane at frequency {k}: its rows span fewer than two dimensions there"
+        )
     return U @ Vt
 
 
@@ -217,7 +233,10 @@ def circle_statistics(points, k: int) -> dict[str, float]:
     unit_T = turn_T / np.maximum(np.abs(turn_T), np.finfo(float).tiny)
     error_T = np.angle(unit_T * np.conj(unit_T.sum()))
     radius_T = np.abs(z_T)
-    return {"radius_cv": float(radius_T.std() / radius_T.mean()), "angle_error": float(np.degrees(np.sqrt((error_T**2).mean())))}
+    return {
+        "radius_cv": float(radius_T.std() / radius_T.mean()),
+        "angle_error": float(np.degrees(np.sqrt((error_T**2).mean()))),
+    }
 
 
 # --- Similarity and the number line ---
@@ -242,7 +261,9 @@ def circulant_score(S) -> float:
     S = token_matrix(S)
     p = len(S)
     if S.shape != (p, p):
-        raise GrokError(f"the circulant score needs a square similarity matrix, not one of shape {S.shape}")
+        raise GrokError(
+            f"the circulant score needs a square similarity matrix, not one of shape {S.shape}"
+        )
     shift = np.arange(1, p)
     S_DT = S[(np.arange(p) + shift[:, None]) % p, np.arange(p)]
     total = S_DT.var()
@@ -267,7 +288,12 @@ def number_line_of(distance_TT: np.ndarray) -> tuple[int, np.ndarray]:
     if distance_TT.max() == 0:
         raise GrokError("all rows of the matrix are equal: there is no structure to score")
     steps, token = np.arange(1, p // 2 + 1), np.arange(p)
-    scores = distance_TT[token, (token + steps[:, None]) % p].mean(axis=1) * (p - 1) * p / distance_TT.sum()
+    scores = (
+        distance_TT[token, (token + steps[:, None]) % p].mean(axis=1)
+        * (p - 1)
+        * p
+        / distance_TT.sum()
+    )
     best = np.argmin(np.where(np.gcd(steps, p) == 1, scores, np.inf))
     return int(steps[best]), scores
 
@@ -278,7 +304,9 @@ def number_line_of(distance_TT: np.ndarray) -> tuple[int, np.ndarray]:
 def primitive_root(p: int) -> int:
     """The smallest g whose powers are all non-zero residues mod the prime p; GrokError where p is not a prime."""
     if p < 3 or not is_prime(p):
-        raise GrokError(f"the discrete logarithm is defined here for odd primes, and {p} is none: use the additive scores alone")
+        raise GrokError(
+            f"the discrete logarithm is defined here for odd primes, and {p} is none: use the additive scores alone"
+        )
     prime_factors = [q for q in range(2, p) if (p - 1) % q == 0 and is_prime(q)]
     return next(g for g in range(2, p) if all(pow(g, (p - 1) // q, p) != 1 for q in prime_factors))
 
@@ -299,7 +327,11 @@ def axis_scores(W, draws: int = 200, seed: int = 0) -> dict:
     W = token_matrix(W)
     rows = {"additive": W, "multiplicative": W[discrete_log_order(len(W))]}
     scores = {axis: spectrum_scores(rows_TD, draws, seed) for axis, rows_TD in rows.items()}
-    return scores | {"axis": better_axis({axis: (found["gini"], found["p_value"]) for axis, found in scores.items()})}
+    return scores | {
+        "axis": better_axis(
+            {axis: (found["gini"], found["p_value"]) for axis, found in scores.items()}
+        )
+    }
 
 
 def better_axis(found: dict[str, tuple[float, float]]) -> str:

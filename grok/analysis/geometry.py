@@ -22,7 +22,7 @@ TINY = np.finfo(float).tiny
 def principal_planes(W) -> np.ndarray:
     """The rows' principal components in pairs (1, 2), (3, 4), ..., complex [p, rank // 2]; one component counts as a plane of its own."""
     U, S, _ = np.linalg.svd(centred(W), full_matrices=False)
-    component_TC = (U * S)[:, S > SINGULAR_CUTOFF * S[0]]
+    component_TC = (U * S)[:, SINGULAR_CUTOFF * S[0] < S]
     if component_TC.shape[1] == 1:
         return component_TC.astype(complex)
     pairs = component_TC.shape[1] // 2
@@ -67,7 +67,9 @@ def rotation_guess(z_TK: np.ndarray, abcd_N4: np.ndarray) -> np.ndarray:
     return z_TK[c] * turn_NK / np.maximum(np.abs(turn_NK), TINY)
 
 
-def analogy_accuracy(guess_NC: np.ndarray, x_TC: np.ndarray, abcd_N4: np.ndarray, measure: str) -> float:
+def analogy_accuracy(
+    guess_NC: np.ndarray, x_TC: np.ndarray, abcd_N4: np.ndarray, measure: str
+) -> float:
     """Share of analogies whose d is the token nearest to the guess by 'cosine', 'dot' or 'l2', once a, b and c are left out."""
     if measure not in MEASURES:
         raise GrokError(f"analogies are measured by {', '.join(MEASURES)}, not by {measure!r}")
@@ -95,10 +97,18 @@ def analogies(W, frequencies, count: int = 2000, seed: int = 0) -> pd.DataFrame:
         spaces["key"] = (as_real(z_TK), z_TK)
     records = []
     for space, (x_TC, z_TK) in spaces.items():
-        rules = {"additive": (additive_guess(x_TC, abcd_N4), x_TC), "rotation": (as_real(rotation_guess(z_TK, abcd_N4)), as_real(z_TK))}
+        rules = {
+            "additive": (additive_guess(x_TC, abcd_N4), x_TC),
+            "rotation": (as_real(rotation_guess(z_TK, abcd_N4)), as_real(z_TK)),
+        }
         for rule, (guess_NC, candidate_TC) in rules.items():
-            records += [(space, rule, measure, analogy_accuracy(guess_NC, candidate_TC, abcd_N4, measure)) for measure in MEASURES]
-    return pd.DataFrame(records, columns=["space", "rule", "measure", "accuracy"]).assign(chance=1 / (len(W) - 3))
+            records += [
+                (space, rule, measure, analogy_accuracy(guess_NC, candidate_TC, abcd_N4, measure))
+                for measure in MEASURES
+            ]
+    return pd.DataFrame(records, columns=["space", "rule", "measure", "accuracy"]).assign(
+        chance=1 / (len(W) - 3)
+    )
 
 
 # --- Parallelograms ---
@@ -117,7 +127,9 @@ def parallelogram_scores(W, n_planes: int = 5, tolerance: float = 0.01) -> np.nd
 def parallelograms(z_TK: np.ndarray, tolerance: float = 0.01) -> np.ndarray:
     """Share of parallelograms that close in each of the given planes, complex [p, K]; see `parallelogram_scores`."""
     flat = (z_TK.imag == 0).all(axis=0)
-    x_KT2 = np.stack([z_TK.real / z_TK.real.std(axis=0), z_TK.imag / np.where(flat, 1, z_TK.imag.std(axis=0))]).transpose(2, 1, 0)
+    x_KT2 = np.stack(
+        [z_TK.real / z_TK.real.std(axis=0), z_TK.imag / np.where(flat, 1, z_TK.imag.std(axis=0))]
+    ).transpose(2, 1, 0)
     limit_K = tolerance * np.where(flat, 1, 2)
     closed_K, total = np.zeros(len(x_KT2), int), 0
     for low, high in pairs_of_equal_sum(len(z_TK)):
@@ -151,7 +163,9 @@ def neighbour_distances(W, count: int) -> np.ndarray:
     coincident_TT = np.triu(distance_TT <= COINCIDENT * distance_TT.mean(), k=1)
     distinct = ~coincident_TT.any(axis=0)
     if distinct.sum() <= count:
-        raise GrokError(f"only {distinct.sum()} rows of the matrix differ: an intrinsic dimension needs more than {count}")
+        raise GrokError(
+            f"only {distinct.sum()} rows of the matrix differ: an intrinsic dimension needs more than {count}"
+        )
     return np.sort(distance_TT[np.ix_(distinct, distinct)], axis=1)[:, 1 : count + 1]
 
 
@@ -185,9 +199,13 @@ def persistent_loops(W) -> np.ndarray:
     try:
         import ripser
     except ImportError:
-        raise GrokError("persistent homology needs the package ripser: install it with 'pip install -r requirements-homology.txt'") from None
+        raise GrokError(
+            "persistent homology needs the package ripser: install it with 'pip install -r requirements-homology.txt'"
+        ) from None
     distances = pdist(centred(W))
-    bars_M2 = ripser.ripser(squareform(distances / distances.mean()), distance_matrix=True, maxdim=1)["dgms"][1]
+    bars_M2 = ripser.ripser(
+        squareform(distances / distances.mean()), distance_matrix=True, maxdim=1
+    )["dgms"][1]
     return bars_M2[np.argsort(bars_M2[:, 0] - bars_M2[:, 1], kind="stable")]
 
 

@@ -1,6 +1,6 @@
 """Is a matrix organised like a finite group? Irreducible representations, subgroups and coset concentration.
 
-Everywhere `W` [n, d] holds one row an element, in the order of `grok.operations.structure`. Products
+Everywhere `W` [n, d] holds one row an element, in the order of `grok.task.operations.structure`. Products
 apply the left factor first, (xy)[i] = y[x[i]], as there; a left coset is gH, a right coset Hg.
 """
 
@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from grok.analysis.fourier import centred, token_matrix
+from grok.analysis.fourier import centred
 from grok.experiment import GrokError
-from grok.operations import Structure, structure
+from grok.task.operations import Structure
 
-MAX_IRREP_DEGREE = 5
 MAX_SUBGROUP_ORDER = 720  # listing the subgroups of S6 takes some ten seconds, of S7 hours
 BATCH_ENTRIES = 2_000_000  # of relabelled Gram matrices at once: 16 MB
 FIGURE_3_GENERATORS = ((3, 4, 2, 0, 1), (0, 2, 1, 4, 3))  # (0,3)(1,4) and (1,2)(3,4), one-line
@@ -49,7 +48,9 @@ def cycle_types(permutations) -> list[Partition]:
 
 def signs(permutations) -> np.ndarray:
     """+1 for even and -1 for odd permutations, int [n]: a cycle of length l counts (-1)^(l-1)."""
-    return np.array([(-1) ** sum(length - 1 for length in cycles) for cycles in cycle_types(permutations)])
+    return np.array(
+        [(-1) ** sum(length - 1 for length in cycles) for cycles in cycle_types(permutations)]
+    )
 
 
 def element_orders(permutations) -> np.ndarray:
@@ -60,108 +61,9 @@ def element_orders(permutations) -> np.ndarray:
 # --- Irreducible representations of S_n ---
 
 
-def partitions(n: int, largest: int | None = None) -> list[Partition]:
-    """Partitions of n, the coarsest first."""
-    if n == 0:
-        return [()]
-    return [(first, *rest) for first in range(min(n, largest or n), 0, -1) for rest in partitions(n - first, first)]
-
-
-def standard_tableaux(shape: Partition) -> list[tuple[int, ...]]:
-    """Standard Young tableaux of a shape, each as the row that every number 0..n-1 stands in."""
-    tableaux = []
-    for row, length in enumerate(shape):
-        if row + 1 == len(shape) or length > shape[row + 1]:
-            smaller = (*shape[:row], length - 1, *shape[row + 1 :]) if length > 1 else shape[:row]
-            tableaux += [(*tableau, row) for tableau in standard_tableaux(smaller)]
-    return tableaux or [()]
-
-
-def contents(tableau: tuple[int, ...]) -> list[int]:
-    """Column minus row of every number of a tableau."""
-    return [tableau[:number].count(row) - row for number, row in enumerate(tableau)]
-
-
-def adjacent_transpositions(shape: Partition) -> np.ndarray:
-    """Young's orthogonal form of the transpositions (i, i+1), [n-1, d, d].
-
-    With r = content(i+1) - content(i): 1/r on the diagonal of a tableau, sqrt(1 - 1/r^2) between it
-    and the tableau in which i and i+1 change places (James and Kerber, The Representation Theory
-    of the Symmetric Group, chapter 3).
-    """
-    tableaux = standard_tableaux(shape)
-    index = {tableau: t for t, tableau in enumerate(tableaux)}
-    matrices = np.zeros((sum(shape) - 1, len(tableaux), len(tableaux)))
-    for (t, tableau), i in itertools.product(enumerate(tableaux), range(sum(shape) - 1)):
-        content = contents(tableau)
-        r = content[i + 1] - content[i]
-        matrices[i, t, t] = 1 / r
-        swapped = (*tableau[:i], tableau[i + 1], tableau[i], *tableau[i + 2 :])
-        if abs(r) > 1:
-            matrices[i, index[swapped], t] = math.sqrt(1 - 1 / r**2)
-    return matrices
-
-
-@functools.lru_cache(maxsize=MAX_IRREP_DEGREE)
-def irreps(n: int) -> dict[Partition, np.ndarray]:
-    """The irreducible representations of S_n: partition -> orthogonal matrices [n!, d, d] (read-only).
-
-    rho[product[x, y]] = rho[x] @ rho[y] for the product of `structure("S<n>")`. GrokError unless 2 <= n <= 5.
-    """
-    if not 2 <= n <= MAX_IRREP_DEGREE:
-        raise GrokError(f"the irreducible representations are built for S2..S{MAX_IRREP_DEGREE}, not for S{n}: use the coset scores")
-    return {shape: representation(structure(f"S{n}"), adjacent_transpositions(shape)) for shape in partitions(n)}
-
-
-def representation(group: Structure, generator_matrices_GDD: np.ndarray) -> np.ndarray:
-    """Matrices [n!, d, d] of all elements of S_n from those of (0,1), (1,2), ...: each is some x times a generator."""
-    degree = group.permutations.shape[1]
-    matrices = np.zeros((group.order, *generator_matrices_GDD.shape[1:]))
-    matrices[group.identity] = np.eye(matrices.shape[1])
-    generators = [transposition_index(group, i) for i in range(degree - 1)]
-    reached, pending = {group.identity}, [group.identity]
-    for x in pending:
-        for generator, matrix_DD in zip(generators, generator_matrices_GDD):
-            xy = int(group.product[x, generator])
-            if xy not in reached:
-                matrices[xy] = matrices[x] @ matrix_DD
-                reached.add(xy)
-                pending.append(xy)
-    matrices.setflags(write=False)
-    return matrices
-
-
-def transposition_index(group: Structure, i: int) -> int:
-    """Index of the permutation that exchanges i and i+1."""
-    swap = np.arange(group.permutations.shape[1])
-    swap[[i, i + 1]] = i + 1, i
-    return permutation_index(group, swap)
-
-
 def permutation_index(group: Structure, permutation) -> int:
     """Index of a permutation in one-line notation."""
     return int(np.flatnonzero((group.permutations == np.asarray(permutation)).all(axis=1))[0])
-
-
-def explained_by_irrep(W, n: int) -> dict[Partition, float]:
-    """Share ||Q^T W||^2 / ||W||^2 of `W` [n!, d] in the span of each irrep's d^2 matrix entries; the shares sum to 1.
-
-    Q has orthonormal columns: the entries of an irrep, as functions on S_n, are orthogonal with
-    squared norm n!/d (Schur). `W` is not centred; its mean row is the share of the trivial irrep (n,).
-    """
-    representations = irreps(n)
-    W = token_matrix(W, math.factorial(n))
-    total = (W**2).sum()
-    if total == 0:
-        raise GrokError("the matrix is zero: there is no structure to score")
-    return {shape: float(irrep_power(rho, W) / total) for shape, rho in representations.items()}
-
-
-def irrep_power(rho: np.ndarray, W: np.ndarray) -> float:
-    """||Q^T W||^2 for the orthonormal columns Q [n!, d^2] of an irrep [n!, d, d]."""
-    order, dimension, _ = rho.shape
-    Q = rho.reshape(order, -1) * math.sqrt(dimension / order)
-    return ((Q.T @ W) ** 2).sum()
 
 
 # --- Subgroups and cosets ---
@@ -182,7 +84,9 @@ def generated_subgroup(group: Structure, generators) -> np.ndarray:
 
 def conjugates(group: Structure, members: np.ndarray) -> np.ndarray:
     """The distinct subgroups g^-1 H g, bool [m, n], of the subgroup H with the given members [n]."""
-    conjugated_GH = group.product[group.product[group.inverse][:, members], np.arange(group.order)[:, None]]
+    conjugated_GH = group.product[
+        group.product[group.inverse][:, members], np.arange(group.order)[:, None]
+    ]
     masks = np.zeros((group.order, group.order), bool)
     np.put_along_axis(masks, conjugated_GH, True, axis=1)
     return np.unique(masks, axis=0)
@@ -196,7 +100,9 @@ def subgroup_classes(group: Structure) -> tuple[np.ndarray, ...]:
     conjugating it: it is enough to join one subgroup of each class with one generator of each cyclic group.
     """
     if group.order > MAX_SUBGROUP_ORDER:
-        raise GrokError(f"{group.name} has {group.order} elements: subgroups are listed for at most {MAX_SUBGROUP_ORDER}")
+        raise GrokError(
+            f"{group.name} has {group.order} elements: subgroups are listed for at most {MAX_SUBGROUP_ORDER}"
+        )
     cyclic = {generated_subgroup(group, [x]).tobytes(): x for x in range(group.order)}
     known, classes = set(), []
     pending = [(group.identity,)]
@@ -209,7 +115,9 @@ def subgroup_classes(group: Structure) -> tuple[np.ndarray, ...]:
         known.update(row.tobytes() for row in orbit)
         classes.append(orbit)
         pending += [(*generators, x) for x in cyclic.values() if not members[x]]
-    return tuple(sorted(classes, key=lambda orbit: (int(orbit[0].sum()), len(orbit), orbit.tobytes())))
+    return tuple(
+        sorted(classes, key=lambda orbit: (int(orbit[0].sum()), len(orbit), orbit.tobytes()))
+    )
 
 
 def subgroups(group: Structure) -> np.ndarray:
@@ -227,7 +135,11 @@ def cosets(group: Structure, members: np.ndarray, side: str) -> np.ndarray:
     """Number of the coset of a subgroup that each element lies in, int [n]; side 'left' is gH, 'right' is Hg."""
     if side not in ("left", "right"):
         raise GrokError(f"cosets are 'left' (gH) or 'right' (Hg), not {side!r}")
-    smallest = group.product[:, members].min(axis=1) if side == "left" else group.product[members].min(axis=0)
+    smallest = (
+        group.product[:, members].min(axis=1)
+        if side == "left"
+        else group.product[members].min(axis=0)
+    )
     return np.unique(smallest, return_inverse=True)[1]
 
 
@@ -238,7 +150,9 @@ def figure_3_subgroup(group: Structure) -> np.ndarray:
     """
     if group.name != "S5":
         raise GrokError(f"the subgroup of Figure 3 lies in S5, not in {group.name}")
-    return generated_subgroup(group, [permutation_index(group, generator) for generator in FIGURE_3_GENERATORS])
+    return generated_subgroup(
+        group, [permutation_index(group, generator) for generator in FIGURE_3_GENERATORS]
+    )
 
 
 def is_figure_3_subgroup(group: Structure, members: np.ndarray) -> bool:
@@ -274,15 +188,23 @@ def coset_averages(group: Structure) -> csr_matrix:
         columns.append(pairs)
         values.append(np.full(len(pairs), 1 / size))
     shape = (2 * len(subgroups(group)), group.order**2)
-    return csr_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
+    return csr_matrix(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=shape
+    )
 
 
 def relabelled_concentrations(W, group: Structure, relabellings_RN: np.ndarray) -> np.ndarray:
     """Coset concentration of every subgroup, left then right, once element t has row relabellings_RN[r, t]; [2 n_subgroups, R]."""
     W = centred(W, group.order)
     gram_NN = W @ W.T / (W**2).sum()
-    batches = np.array_split(relabellings_RN, -(-len(relabellings_RN) * group.order**2 // BATCH_ENTRIES))
-    between = [coset_averages(group) @ np.stack([gram_NN[np.ix_(t_N, t_N)].ravel() for t_N in batch], axis=1) for batch in batches]
+    batches = np.array_split(
+        relabellings_RN, -(-len(relabellings_RN) * group.order**2 // BATCH_ENTRIES)
+    )
+    between = [
+        coset_averages(group)
+        @ np.stack([gram_NN[np.ix_(t_N, t_N)].ravel() for t_N in batch], axis=1)
+        for batch in batches
+    ]
     return 1 - np.concatenate(between, axis=1)
 
 
@@ -306,17 +228,30 @@ def coset_test(W, group: Structure, draws: int = 1000, seed: int = 0) -> CosetTe
     chance: it corrects for having looked at all of them.
     """
     rng = np.random.default_rng(seed)
-    relabellings_RN = np.array([np.arange(group.order), *(rng.permutation(group.order) for _ in range(draws))])
-    concentration, null = np.split(relabelled_concentrations(W, group, relabellings_RN), [1], axis=1)
+    relabellings_RN = np.array(
+        [np.arange(group.order), *(rng.permutation(group.order) for _ in range(draws))]
+    )
+    concentration, null = np.split(
+        relabelled_concentrations(W, group, relabellings_RN), [1], axis=1
+    )
     orders = subgroups(group).sum(axis=1)
-    frame = pd.DataFrame({
-        "subgroup": np.tile(np.arange(len(orders)), 2), "order": np.tile(orders, 2), "conjugacy_class": np.tile(conjugacy_classes_of_subgroups(group), 2),
-        "side": np.repeat(["left", "right"], len(orders)), "concentration": concentration[:, 0],
-    })
+    frame = pd.DataFrame(
+        {
+            "subgroup": np.tile(np.arange(len(orders)), 2),
+            "order": np.tile(orders, 2),
+            "conjugacy_class": np.tile(conjugacy_classes_of_subgroups(group), 2),
+            "side": np.repeat(["left", "right"], len(orders)),
+            "concentration": concentration[:, 0],
+        }
+    )
     of_order = {order: null[frame.order == order] for order in set(orders.tolist())}
-    frame["null_mean"] = frame.order.map({order: values.mean() for order, values in of_order.items()})
+    frame["null_mean"] = frame.order.map(
+        {order: values.mean() for order, values in of_order.items()}
+    )
     proper = ~frame.order.isin([1, group.order])
-    frame["null_sd"] = frame.order.map({order: values.std(ddof=1) for order, values in of_order.items()}).where(proper)
+    frame["null_sd"] = frame.order.map(
+        {order: values.std(ddof=1) for order, values in of_order.items()}
+    ).where(proper)
     frame["z"] = (frame.concentration - frame.null_mean) / frame.null_sd
     null_z = (null - frame.null_mean.to_numpy()[:, None]) / frame.null_sd.to_numpy()[:, None]
     return CosetTest(frame, relabellings_RN[1:], null_z)
@@ -336,5 +271,7 @@ def coset_scores(W, group: Structure, draws: int = 200, seed: int = 0) -> pd.Dat
 def best_subgroup(scores: pd.DataFrame) -> pd.Series:
     """The row of `coset_scores` with the most negative z: the raw minimum would favour small subgroups, which fit anything."""
     if scores.z.isna().all():
-        raise GrokError("this group has no subgroups but the trivial one and itself: there are no cosets to score")
+        raise GrokError(
+            "this group has no subgroups but the trivial one and itself: there are no cosets to score"
+        )
     return scores.loc[scores.z.idxmin()]

@@ -58,8 +58,18 @@ def halfway_times(table: pd.DataFrame) -> pd.DataFrame:
     for (run, operand), curve in followed(table).sort_values("step").groupby(["run", "operand"]):
         untrained = curve.error.iloc[0]
         fallen = crossing(curve.step, curve.error, untrained / 2, rising=False)
-        records.append((run, operand, untrained, fallen, crossing(curve.step, curve.val_accuracy, 0.5, rising=True)))
-    return pd.DataFrame(records, columns=["run", "operand", "untrained_error", "error_halved_at", "val_50_at"])
+        records.append(
+            (
+                run,
+                operand,
+                untrained,
+                fallen,
+                crossing(curve.step, curve.val_accuracy, 0.5, rising=True),
+            )
+        )
+    return pd.DataFrame(
+        records, columns=["run", "operand", "untrained_error", "error_halved_at", "val_50_at"]
+    )
 
 
 def precedence(first, second) -> Precedence:
@@ -69,7 +79,9 @@ def precedence(first, second) -> Precedence:
     not. The interval of the median ratio is that of the sign test (order statistics), so it needs no
     distribution and takes "never" as it is; its ends are open (0, infinite) for fewer than 6 runs.
     """
-    first, second = (np.nan_to_num(np.asarray(times, float), nan=np.inf) for times in (first, second))
+    first, second = (
+        np.nan_to_num(np.asarray(times, float), nan=np.inf) for times in (first, second)
+    )
     some = np.isfinite(first) | np.isfinite(second)
     with np.errstate(divide="ignore"):
         ratio = np.sort((1 + second[some]) / (1 + first[some]))
@@ -77,7 +89,9 @@ def precedence(first, second) -> Precedence:
     if not len(ratio):
         return Precedence(0, 0, np.nan, Estimate(np.nan, np.nan, np.nan))
     p_value = float(stats.binomtest(before, decided).pvalue) if decided else np.nan
-    rank = int(stats.binom.ppf((1 - LEVEL) / 2, len(ratio), 0.5))  # P(X < rank) <= 2.5%: the interval runs between order statistics
+    rank = int(
+        stats.binom.ppf((1 - LEVEL) / 2, len(ratio), 0.5)
+    )  # P(X < rank) <= 2.5%: the interval runs between order statistics
     low, high = (float(ratio[rank - 1]), float(ratio[-rank])) if rank else (0.0, np.inf)
     middle = ratio[[(len(ratio) - 1) // 2, len(ratio) // 2]]
     return Precedence(before, decided, p_value, Estimate(float(middle.mean()), low, high))

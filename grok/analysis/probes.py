@@ -24,7 +24,9 @@ NEIGHBOURS = 3
 RIDGE = 1.0  # on features of unit variance
 LIBRARY = {  # name -> a new estimator
     "logistic": lambda: LogisticRegression(tol=1e-2, max_iter=300),
-    "knn": lambda: KNeighborsClassifier(NEIGHBOURS, weights="distance", algorithm="kd_tree"),  # the library's brute force waits for threads
+    "knn": lambda: KNeighborsClassifier(
+        NEIGHBOURS, weights="distance", algorithm="kd_tree"
+    ),  # the library's brute force waits for threads
 }
 SMALLEST_PROBED = 8  # below, a fold may be left with a single residue
 
@@ -46,7 +48,10 @@ class ResidueTest(NamedTuple):
         """How many moduli pass Holm's correction at a level in each permuted labelling, judged by the others, [draws]."""
         null_KR = self.accuracies_KR[self.table.scored, 1:]
         n_draws = null_KR.shape[1]
-        p_KR = np.array([n_draws - np.searchsorted(np.sort(null_R), null_R) for null_R in null_KR]) / n_draws
+        p_KR = (
+            np.array([n_draws - np.searchsorted(np.sort(null_R), null_R) for null_R in null_KR])
+            / n_draws
+        )
         return np.array([np.count_nonzero(holm(p_K) < level) for p_K in p_KR.T], float)
 
     def best(self) -> tuple[np.ndarray, np.ndarray]:
@@ -57,15 +62,28 @@ class ResidueTest(NamedTuple):
 
     def library_probes(self, draws: int) -> dict[str, tuple[float, np.ndarray]]:
         """scikit-learn's estimators on the same folds at the modulus `best` finds: name -> (accuracy, accuracies above its null mean [1 + draws])."""
-        best_R, k_K, null_mean_K = self.best()[1], self.table.k.to_numpy(), self.table.null_mean.to_numpy()
+        best_R, k_K, null_mean_K = (
+            self.best()[1],
+            self.table.k.to_numpy(),
+            self.table.null_mean.to_numpy(),
+        )
         found = {}
         for name, make in LIBRARY.items():
-            accuracy_R = np.array([cross_validated(make(), self.features_TC, self.tokens_TR[:, r] % k_K[best], self.seed) for r, best in enumerate(best_R[: 1 + draws])])
+            accuracy_R = np.array(
+                [
+                    cross_validated(
+                        make(), self.features_TC, self.tokens_TR[:, r] % k_K[best], self.seed
+                    )
+                    for r, best in enumerate(best_R[: 1 + draws])
+                ]
+            )
             found[name] = float(accuracy_R[0]), accuracy_R - null_mean_K[best_R[: 1 + draws]]
         return found
 
 
-def residue_probes(W, moduli: Iterable[int] = range(2, 30), draws: int = 999, seed: int = 0) -> pd.DataFrame:
+def residue_probes(
+    W, moduli: Iterable[int] = range(2, 30), draws: int = 999, seed: int = 0
+) -> pd.DataFrame:
     """Can t mod k be read from row t of `W` [n, d]? Three-fold cross-validated accuracy of the better of two probes, a row per k.
 
     Columns: k, probe ('ridge': least squares on one-hot residues; 'knn': the 3 nearest neighbours weighted by
@@ -78,25 +96,48 @@ def residue_probes(W, moduli: Iterable[int] = range(2, 30), draws: int = 999, se
     return residue_test(W, moduli, draws, seed).table
 
 
-def residue_test(W, moduli: Iterable[int] = range(2, 30), draws: int = 999, seed: int = 0) -> ResidueTest:
+def residue_test(
+    W, moduli: Iterable[int] = range(2, 30), draws: int = 999, seed: int = 0
+) -> ResidueTest:
     """`residue_probes` with what its permuted labellings gave."""
     W, moduli = centred(W), list(moduli)
     n = len(W)
     if n < SMALLEST_PROBED:
-        raise GrokError(f"residue probes need at least {SMALLEST_PROBED} tokens, not {n}: use the Fourier scores alone")
+        raise GrokError(
+            f"residue probes need at least {SMALLEST_PROBED} tokens, not {n}: use the Fourier scores alone"
+        )
     features_TC = PCA(min(DIMENSIONS, *W.shape), svd_solver="full").fit_transform(W)
     features_TC /= features_TC.std()
-    smoothers = {"ridge": smoother(features_TC, ridge_weights, seed), "knn": smoother(features_TC, neighbour_weights, seed)}
+    smoothers = {
+        "ridge": smoother(features_TC, ridge_weights, seed),
+        "knn": smoother(features_TC, neighbour_weights, seed),
+    }
     rng = np.random.default_rng(seed)
     tokens_TR = np.stack([np.arange(n), *(rng.permutation(n) for _ in range(draws))], axis=1)
     records, accuracies_KR = [], np.full((len(moduli), 1 + draws), np.nan)
     for row, k in enumerate(moduli):
         scored = n // k >= FOLDS
-        accuracies_PR = np.array([accuracies(smooth_TT, tokens_TR % k, k) for smooth_TT in smoothers.values()]) if scored else np.full((2, 1 + draws), np.nan)
+        accuracies_PR = (
+            np.array([accuracies(smooth_TT, tokens_TR % k, k) for smooth_TT in smoothers.values()])
+            if scored
+            else np.full((2, 1 + draws), np.nan)
+        )
         accuracy, *null = accuracies_KR[row] = accuracies_PR.max(axis=0)
         probe = list(smoothers)[accuracies_PR[:, 0].argmax()] if scored else ""
         records.append((k, probe, accuracy, *null_summary(accuracy, np.array(null)), scored))
-    frame = pd.DataFrame(records, columns=["k", "probe", "accuracy", "null_mean", "null_low", "null_high", "p_value", "scored"])
+    frame = pd.DataFrame(
+        records,
+        columns=[
+            "k",
+            "probe",
+            "accuracy",
+            "null_mean",
+            "null_low",
+            "null_high",
+            "p_value",
+            "scored",
+        ],
+    )
     frame.insert(7, "holm", holm(frame.p_value.to_numpy()))
     return ResidueTest(frame, features_TC, tokens_TR, accuracies_KR, seed)
 
@@ -113,7 +154,10 @@ def cross_validated(estimator, features_TC: np.ndarray, labels_T: np.ndarray, se
     """Share of tokens whose label a scikit-learn estimator finds when it is fitted on the other folds."""
     correct = 0
     for train, test in folds(len(features_TC), seed):
-        correct += np.count_nonzero(estimator.fit(features_TC[train], labels_T[train]).predict(features_TC[test]) == labels_T[test])
+        correct += np.count_nonzero(
+            estimator.fit(features_TC[train], labels_T[train]).predict(features_TC[test])
+            == labels_T[test]
+        )
     return correct / len(features_TC)
 
 
@@ -135,7 +179,12 @@ def neighbour_weights(train_NC: np.ndarray, test_MC: np.ndarray) -> np.ndarray:
     distance_MN = np.linalg.norm(test_MC[:, None] - train_NC, axis=-1)
     nearest = np.argsort(distance_MN, axis=1, kind="stable")[:, :NEIGHBOURS]
     weights_MN = np.zeros_like(distance_MN)
-    np.put_along_axis(weights_MN, nearest, 1 / np.maximum(np.take_along_axis(distance_MN, nearest, axis=1), 1e-12), axis=1)
+    np.put_along_axis(
+        weights_MN,
+        nearest,
+        1 / np.maximum(np.take_along_axis(distance_MN, nearest, axis=1), 1e-12),
+        axis=1,
+    )
     return weights_MN
 
 

@@ -21,7 +21,12 @@ def coordinates(W, neighbours: float | None = None, seed: int | None = None) -> 
     """t-SNE of rows [n, d], float [n, 2], in the one setting of all figures and scores, or with another perplexity or from a random start."""
     method = "exact" if len(W) <= EXACT_UP_TO else "barnes_hut"
     start = "pca" if seed is None else "random"
-    return TSNE(perplexity=neighbours or perplexity(len(W)), init=start, random_state=seed or 0, method=method).fit_transform(centred(W))
+    return TSNE(
+        perplexity=neighbours or perplexity(len(W)),
+        init=start,
+        random_state=seed or 0,
+        method=method,
+    ).fit_transform(centred(W))
 
 
 def plane_points(W, n_planes: int = 2) -> list[np.ndarray]:

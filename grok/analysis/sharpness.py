@@ -25,7 +25,9 @@ class Measurement(NamedTuple):
     error: float
 
 
-def sharpness(loss: Loss, params, key, epsilon: float = 1e-3, dimensions: int = 10, iterations: int = 10) -> float:
+def sharpness(
+    loss: Loss, params, key, epsilon: float = 1e-3, dimensions: int = 10, iterations: int = 10
+) -> float:
     """phi = 100 (max_y L(x + A y) - L(x)) / (1 + L(x)) over the box |y_i| <= epsilon (|(A+ x)_i| + 1); never negative.
 
     Keskar et al. 2017: A+ has `dimensions` random rows, uniform in (-1, 1) and
@@ -45,7 +47,14 @@ def sharpness(loss: Loss, params, key, epsilon: float = 1e-3, dimensions: int = 
         value, gradient = loss_in_box(loss, params, basis, jnp.asarray(u, x.dtype))
         return (float(start) - float(value)) / unit, -np.asarray(gradient, np.float64) / unit
 
-    lowest = minimize(descent, np.zeros(dimensions), jac=True, method="L-BFGS-B", bounds=[(-1, 1)] * dimensions, options={"maxiter": iterations})
+    lowest = minimize(
+        descent,
+        np.zeros(dimensions),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-1, 1)] * dimensions,
+        options={"maxiter": iterations},
+    )
     return float(100 * max(-lowest.fun * unit, 0.0) / (1 + start))
 
 
@@ -53,7 +62,9 @@ def sharpness(loss: Loss, params, key, epsilon: float = 1e-3, dimensions: int = 
 def loss_in_box(loss: Loss, params, basis, u):
     """Loss at the parameters moved by basis [n_params, dimensions] u [dimensions], and its gradient to u."""
     x, unravel = ravel_pytree(params)
-    return jax.value_and_grad(lambda u: loss(unravel(x + jnp.matmul(basis, u, precision="highest"))))(u)
+    return jax.value_and_grad(
+        lambda u: loss(unravel(x + jnp.matmul(basis, u, precision="highest")))
+    )(u)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -71,7 +82,9 @@ def top_eigenvalue(loss: Loss, params, key, iterations: int = 40) -> Measurement
     """
     x, _ = ravel_pytree(params)
     q = jax.random.normal(key, x.shape, x.dtype)
-    vectors_IX = jnp.zeros((min(iterations, x.size), x.size), x.dtype).at[0].set(q / jnp.linalg.norm(q))
+    vectors_IX = (
+        jnp.zeros((min(iterations, x.size), x.size), x.dtype).at[0].set(q / jnp.linalg.norm(q))
+    )
     diagonal, off_diagonal = [], []
     for i in range(len(vectors_IX)):
         product = hessian_vector(loss, params, vectors_IX[i])
@@ -102,6 +115,8 @@ def hessian_trace(loss: Loss, params, key, draws: int = 50) -> Measurement:
     """
     x, _ = ravel_pytree(params)
     probes = (jax.random.rademacher(k, x.shape, x.dtype) for k in jax.random.split(key, draws))
-    samples = np.array([float(jnp.vdot(v, hessian_vector(loss, params, v), precision="highest")) for v in probes])
+    samples = np.array(
+        [float(jnp.vdot(v, hessian_vector(loss, params, v), precision="highest")) for v in probes]
+    )
     error = samples.std(ddof=1) / np.sqrt(draws) if draws > 1 else np.nan
     return Measurement(float(samples.mean()), float(error))

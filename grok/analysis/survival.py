@@ -20,7 +20,9 @@ PAIR_DRAWS = 5000  # of rank correlations, which cost next to nothing: the ends 
 LEAST_FOR_INTERVAL = 7  # runs; fewer show their range
 SWAPS = 9999
 ROUNDING = 1e-9
-LEAST_SCATTER = 1e-3  # in log time: evaluations are spaced more coarsely than 0.1%, so no fit can be sharper
+LEAST_SCATTER = (
+    1e-3  # in log time: evaluations are spaced more coarsely than 0.1%, so no fit can be sharper
+)
 
 
 class Estimate(NamedTuple):
@@ -63,9 +65,13 @@ def followed(times, censored_at) -> tuple[np.ndarray, np.ndarray]:
     last = np.broadcast_to(np.asarray(censored_at, float), times.shape)
     observed = np.isfinite(times)
     if not np.all(np.isfinite(last) | observed):
-        raise GrokError("a run without a crossing time has no last update: give censored_at for every such run")
+        raise GrokError(
+            "a run without a crossing time has no last update: give censored_at for every such run"
+        )
     if np.any(times[observed] > last[observed]):
-        raise GrokError("a run crosses after censored_at: give the last update at which it was followed")
+        raise GrokError(
+            "a run crosses after censored_at: give the last update at which it was followed"
+        )
     return np.where(observed, times, last), observed
 
 
@@ -76,7 +82,9 @@ def kaplan_meier(times, observed) -> SurvivalCurve:
     transform of Greenwood's variance. Where the estimate is 1 or 0 that variance is undefined and the band
     is the estimate itself.
     """
-    sample = stats.CensoredData.right_censored(np.asarray(times, float), ~np.asarray(observed, bool))
+    sample = stats.CensoredData.right_censored(
+        np.asarray(times, float), ~np.asarray(observed, bool)
+    )
     curve = stats.ecdf(sample).sf
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The confidence interval is undefined", RuntimeWarning)
@@ -118,7 +126,11 @@ def crossing_fraction(fractions, successes, seeds) -> Estimate:
     fraction tried at which it succeeded, so the grid limits the resolution; a seed that never succeeds is
     censored at the largest fraction it tried. Then as in `median_time`.
     """
-    fractions, successes, seeds = np.asarray(fractions, float), np.asarray(successes, bool), np.asarray(seeds)
+    fractions, successes, seeds = (
+        np.asarray(fractions, float),
+        np.asarray(successes, bool),
+        np.asarray(seeds),
+    )
     distinct = np.unique(seeds)
     crossings = [fractions[successes & (seeds == seed)].min(initial=np.inf) for seed in distinct]
     largest = [fractions[seeds == seed].max() for seed in distinct]
@@ -140,7 +152,11 @@ def censored_line(x: np.ndarray, log_times: np.ndarray, observed: np.ndarray) ->
     start, *_ = np.linalg.lstsq(design, heights, rcond=None)
     scatter = max(np.std(heights - design @ start), LEAST_SCATTER)
     fit = optimize.minimize(
-        olsen_likelihood, np.append(start, 1) / scatter, (design, heights, observed), jac=True, method="L-BFGS-B",
+        olsen_likelihood,
+        np.append(start, 1) / scatter,
+        (design, heights, observed),
+        jac=True,
+        method="L-BFGS-B",
         bounds=[(None, None), (None, None), (1e-6, 1 / LEAST_SCATTER)],
     )
     a, b, precision = fit.x
@@ -165,9 +181,16 @@ def bootstrap(statistic, arrays, seed: int, clusters=None, draws: int = DRAWS) -
     clusters [n]: which entries are not independent of each other; whole clusters are drawn then, as many as there are.
     """
     rng = np.random.default_rng(seed)
-    labels = np.arange(len(arrays[0])) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    labels = (
+        np.arange(len(arrays[0]))
+        if clusters is None
+        else np.unique(clusters, return_inverse=True)[1]
+    )
     members = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
-    drawn = (np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))]) for _ in range(draws))
+    drawn = (
+        np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
+        for _ in range(draws)
+    )
     return np.array([statistic(*(array[entries] for array in arrays)) for entries in drawn])
 
 
@@ -213,7 +236,9 @@ def power_law(scales, times, censored_at, seed: int = 0) -> TimeLaw:
     """
     scales = np.asarray(scales, float)
     if np.any(scales <= 0):
-        raise GrokError("a power law needs values above 0: leave out runs at 0, such as those without weight decay")
+        raise GrokError(
+            "a power law needs values above 0: leave out runs at 0, such as those without weight decay"
+        )
     return time_law(np.log(scales), times, censored_at, np.negative, seed)
 
 
@@ -248,7 +273,14 @@ def spearman_interval(x, y, seed: int = 0, clusters=None) -> Estimate:
     clusters [n]: pairs with the same label stand or fall together, such as seeds of one setting, and are resampled together.
     """
     pairs = np.asarray(x, float), np.asarray(y, float)
-    return Estimate(float(spearman(*pairs)), *interval(bootstrap(spearman, pairs, seed, clusters, PAIR_DRAWS))) if len(pairs[0]) else UNKNOWN
+    return (
+        Estimate(
+            float(spearman(*pairs)),
+            *interval(bootstrap(spearman, pairs, seed, clusters, PAIR_DRAWS)),
+        )
+        if len(pairs[0])
+        else UNKNOWN
+    )
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
@@ -262,7 +294,11 @@ def paired_ratio(times, others, seed: int = 0) -> Estimate:
     """Median of times / others, both [n] with NaN for "never", over the pairs in which neither is; percentile bootstrap over pairs."""
     ratios = np.asarray(times, float) / np.asarray(others, float)
     ratios = ratios[np.isfinite(ratios)]
-    return Estimate(float(np.median(ratios)), *interval(bootstrap(np.median, (ratios,), seed))) if ratios.size else UNKNOWN
+    return (
+        Estimate(float(np.median(ratios)), *interval(bootstrap(np.median, (ratios,), seed)))
+        if ratios.size
+        else UNKNOWN
+    )
 
 
 def logrank_scores(moments: np.ndarray, observed: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ Importing the modules below enters their figures into the gallery.
 """
 
 from grok.figures import (  # noqa: F401 - imported for what they register
-    curves,
     embedding_growth,
     embedding_scores,
     embedding_structure,
@@ -21,10 +20,10 @@ from grok.figures import (  # noqa: F401 - imported for what they register
     init_scale,
     phase_map,
     precision,
-    tsne,
     tsne_sheet,
     weight_decay,
 )
-from grok.figures.gallery import draw, draw_all
+from grok.figures.parts import curves, tsne  # noqa: F401 - likewise
+from grok.figures.parts.gallery import draw, draw_all
 
 __all__ = ["draw", "draw_all"]

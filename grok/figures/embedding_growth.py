@@ -3,8 +3,9 @@
 import numpy as np
 
 from grok.analysis import fourier, groups
-from grok.figures import embedding, embedding_structure, moments, style, tsne
-from grok.figures.gallery import figure
+from grok.figures import embedding_structure
+from grok.figures.parts import clearest, matrix, style, tsne
+from grok.figures.parts.gallery import figure
 
 MOST_COLUMNS = 6
 CAPTION = "The output layer of the clearest network of each task (of those with snapshots) while it trains; each plane has its own scale."
@@ -14,20 +15,25 @@ GROUP = "Of groups, the first two components of each moment, coloured by the cos
 
 @figure("embedding_growth", "figure3", "embeddings", caption=CAPTION)
 def embedding_growth(results):
-    networks = list(moments.clearest(results, followed=True))
-    picture, panels = style.panels(max(2 * len(networks), 1), MOST_COLUMNS if networks else 1, width=style.DOUBLE, height=1.35)
+    networks = list(clearest.clearest(results, followed=True))
+    picture, panels = style.panels(
+        max(2 * len(networks), 1), MOST_COLUMNS if networks else 1, width=style.DOUBLE, height=1.35
+    )
     if not networks:
         style.say(panels[0, 0], "no run has ended yet")
         return picture, ""
     notes = [f"{task}: {rank}." for task, _, rank in networks]
-    kinds = [draw(panels[2 * i : 2 * i + 2], results, run, title=task) for i, (task, run, _) in enumerate(networks)]
+    kinds = [
+        draw(panels[2 * i : 2 * i + 2], results, run, title=task)
+        for i, (task, run, _) in enumerate(networks)
+    ]
     return picture, " ".join([*notes, *dict.fromkeys(kinds)])
 
 
-def draw(panels, results, run: int, matrix: str = moments.MATRIX, title: str = "") -> str:
+def draw(panels, results, run: int, matrix: str = clearest.MATRIX, title: str = "") -> str:
     """Draw a run's matrix on axes [2, columns]: planes above, spectra or irreps below; says how to read the planes."""
-    found = moments.moments(results, run)
-    W_best, group = tsne.element_rows(results, run, matrix, moments.best(found).step)
+    found = clearest.moments(results, run)
+    W_best, group = tsne.element_rows(results, run, matrix, clearest.best(found).step)
     shown = first_and_last(found, panels.shape[1])
     for ax in panels[:, len(shown) :].flat:
         ax.set_visible(False)
@@ -50,7 +56,7 @@ def ring_drawers(W_best, group):
     """(axes, W) -> None for the plane of the strongest key frequency of `W_best` and for the spectrum."""
     order = tsne.axis_order(W_best, group)
     log = None if len(order) == group.order else order
-    k = embedding.strongest(W_best, log) or 1
+    k = matrix.strongest(W_best, log) or 1
     axes_2D = fourier.frequency_axes(W_best[order], k)
     step, place_T = fourier.turn_step(len(order), k), k * np.arange(len(order)) % len(order)
 
@@ -61,18 +67,24 @@ def ring_drawers(W_best, group):
         share = (points**2).sum() / (fourier.centred(W[order]) ** 2).sum()
         ax.set_xlabel(f"{100 * share:.0f}% of variance", fontsize=6, labelpad=1)
 
-    return plane, lambda ax, W: embedding.spectrum(ax, W, log)
+    return plane, lambda ax, W: matrix.spectrum(ax, W, log)
 
 
 def group_drawers(W_best, group):
     """(axes, W) -> None for the principal plane, coloured by the best cosets of `W_best`, and for the irreps."""
     colouring = tsne.coset_colouring(W_best, group)
     label_T = colouring.value_T.astype(int)
-    chance = (group.order - label_T.max() - 1) / (group.order - 1)  # of random parts of the same sizes
+    chance = (group.order - label_T.max() - 1) / (
+        group.order - 1
+    )  # of random parts of the same sizes
 
     def plane(ax, W):
-        embedding.principal_plane(ax, W, colouring=colouring)
-        ax.set_xlabel(f"within cosets {groups.coset_concentration(W, label_T):.2f} ({chance:.2f})", fontsize=6, labelpad=1)
+        matrix.principal_plane(ax, W, colouring=colouring)
+        ax.set_xlabel(
+            f"within cosets {groups.coset_concentration(W, label_T):.2f} ({chance:.2f})",
+            fontsize=6,
+            labelpad=1,
+        )
 
     return plane, lambda ax, W: embedding_structure.irreps_or_words(ax, W, group)
 

@@ -7,20 +7,48 @@ import numpy as np
 import pandas as pd
 
 from grok.analysis import precedence, survival
-from grok.analysis.scoring import SIGNIFICANT
-from grok.figures import data, style
-from grok.figures.gallery import figure
-from grok.results import THRESHOLD
+from grok.figures.parts import data, style
+from grok.figures.parts.gallery import figure
+from grok.measure.matrix_scores import SIGNIFICANT
+from grok.store.results import THRESHOLD
 
 SCORES, EQUIVARIANCE = "scores.parquet", "equivariance.parquet"
-SCORE_COLUMNS = ("run", "matrix", "score", "val_accuracy", "value", "null_mean", "null_low", "null_high", "p", "untrained", "memorised")
+SCORE_COLUMNS = (
+    "run",
+    "matrix",
+    "score",
+    "val_accuracy",
+    "value",
+    "null_mean",
+    "null_low",
+    "null_high",
+    "p",
+    "untrained",
+    "memorised",
+)
 PANELS = {  # score -> what it is, in words
-    "gini": "Gini, additive axis", "log_gini": "Gini, discrete logarithm", "key_frequencies": "key frequencies, additive",
-    "log_key_frequencies": "key frequencies, logarithm", "circulant_cosine": "circulant share of cosines", "tsne_number_line": "number line in t-SNE",
-    "residues": "moduli k ≤ 29 readable", "effective_rank": "effective rank", "equivariance_x": "equivariance error, x",
-    "irrep_top": "share of the top irrep", "coset_z": "z of the best cosets", "tsne_silhouette": "coset silhouette, t-SNE"}
-LOOKS = {False: ("no weight decay", style.WITHOUT_DECAY, "s", -0.16), True: ("weight decay", style.WITH_DECAY, "o", 0.16)}
-COSET_SCORES = {"coset_z": "z of the best cosets", "tsne_silhouette": "clusters in t-SNE", "plane1_silhouette": "clusters in PCA"}
+    "gini": "Gini, additive axis",
+    "log_gini": "Gini, discrete logarithm",
+    "key_frequencies": "key frequencies, additive",
+    "log_key_frequencies": "key frequencies, logarithm",
+    "circulant_cosine": "circulant share of cosines",
+    "tsne_number_line": "number line in t-SNE",
+    "residues": "moduli k ≤ 29 readable",
+    "effective_rank": "effective rank",
+    "equivariance_x": "equivariance error, x",
+    "irrep_top": "share of the top irrep",
+    "coset_z": "z of the best cosets",
+    "tsne_silhouette": "coset silhouette, t-SNE",
+}
+LOOKS = {
+    False: ("no weight decay", style.WITHOUT_DECAY, "s", -0.16),
+    True: ("weight decay", style.WITH_DECAY, "o", 0.16),
+}
+COSET_SCORES = {
+    "coset_z": "z of the best cosets",
+    "tsne_silhouette": "clusters in t-SNE",
+    "plane1_silhouette": "clusters in PCA",
+}
 CIRCLE, KEYS = "tsne_circle", "key_frequencies"
 
 
@@ -29,26 +57,41 @@ def scored(results) -> pd.DataFrame:
     scores = data.beside(results, SCORES, *SCORE_COLUMNS)
     runs = data.runs_with(results, "label", "operation", "structure", "weight_decay", "seed")
     found = scores[scores["matrix"] != "input"].merge(runs, on="run")
-    return found.assign(task=[f"{style.pretty(op)}\n{name}" for op, name in zip(found["operation"], found["structure"])], decays=found["weight_decay"] > 0)
+    return found.assign(
+        task=[
+            f"{style.pretty(op)}\n{name}"
+            for op, name in zip(found["operation"], found["structure"])
+        ],
+        decays=found["weight_decay"] > 0,
+    )
 
 
 # --- With and without decay ---
 
 
-@figure("embedding_scores", "embeddings", caption="Scores of output layers and of the function, with and without weight decay. Dots: networks; bars: their mean with its 95% "
-        "interval; grey: the mean 95% range under the null (tokens permuted; of cosets, the best of as many random partitions); crosses: before training.")
+@figure(
+    "embedding_scores",
+    "embeddings",
+    caption="Scores of output layers and of the function, with and without weight decay. Dots: networks; bars: their mean with its 95% "
+    "interval; grey: the mean 95% range under the null (tokens permuted; of cosets, the best of as many random partitions); crosses: before training.",
+)
 def embedding_scores(results):
     found = scored(results)
     found = found[found["label"] == ""]
     shown = [name for name in PANELS if name in set(found["score"])] or list(PANELS)[:1]
     columns = min(3, len(shown))
-    picture, axes = style.panels(-(-len(shown) // columns), columns, width=style.DOUBLE, height=1.75)
-    for ax in axes.flat[len(shown):]:
+    picture, axes = style.panels(
+        -(-len(shown) // columns), columns, width=style.DOUBLE, height=1.75
+    )
+    for ax in axes.flat[len(shown) :]:
         ax.set_visible(False)
     for ax, name in zip(axes.flat, shown):
         ax.set_title(PANELS[name], fontsize=7, pad=3)
         draw_score(ax, found[found["score"] == name])
-    handles = [axes.flat[0].plot([], [], marker=marker, color=colour, linewidth=1, label=words)[0] for words, colour, marker, _ in LOOKS.values()]
+    handles = [
+        axes.flat[0].plot([], [], marker=marker, color=colour, linewidth=1, label=words)[0]
+        for words, colour, marker, _ in LOOKS.values()
+    ]
     picture.legend(handles=handles, loc="outside upper center", ncols=2)
     return picture, ""
 
@@ -78,21 +121,55 @@ def score_table(results) -> pd.DataFrame:
     """The numbers of the figure: mean of each score by task and decay with its 95% interval, networks, null range, untrained, memorised."""
     found = scored(results)
     rows = []
-    for key, here in found[found["label"] == ""].groupby(["task", "decays", "matrix", "score"], sort=False):
-        rows.append((*key, len(here), *survival.mean_interval(here["value"]), here["null_low"].mean(), here["null_high"].mean(), here["untrained"].mean(), here["memorised"].mean()))
-    table = pd.DataFrame(rows, columns=["task", "decays", "matrix", "score", "networks", "mean", "low", "high", "null_low", "null_high", "untrained", "memorised"])
+    for key, here in found[found["label"] == ""].groupby(
+        ["task", "decays", "matrix", "score"], sort=False
+    ):
+        rows.append(
+            (
+                *key,
+                len(here),
+                *survival.mean_interval(here["value"]),
+                here["null_low"].mean(),
+                here["null_high"].mean(),
+                here["untrained"].mean(),
+                here["memorised"].mean(),
+            )
+        )
+    table = pd.DataFrame(
+        rows,
+        columns=[
+            "task",
+            "decays",
+            "matrix",
+            "score",
+            "networks",
+            "mean",
+            "low",
+            "high",
+            "null_low",
+            "null_high",
+            "untrained",
+            "memorised",
+        ],
+    )
     return table.assign(task=table["task"].str.replace("\n", " "))
 
 
 # --- How common is the circle? ---
 
 
-@figure("circles", "embeddings", caption="How common is the circle of x+y? Left: the share of networks whose t-SNE shows it (tokens in order on one circle, beyond the 1% of permuted "
-        "tokens), with Wilson's 95% interval; in brackets how many of them generalised. Right: the same share by the number of key frequencies of the output layer, "
-        "all these networks together, and how many there are.")
+@figure(
+    "circles",
+    "embeddings",
+    caption="How common is the circle of x+y? Left: the share of networks whose t-SNE shows it (tokens in order on one circle, beyond the 1% of permuted "
+    "tokens), with Wilson's 95% interval; in brackets how many of them generalised. Right: the same share by the number of key frequencies of the output layer, "
+    "all these networks together, and how many there are.",
+)
 def circles(results):
     found = circle_table(results)
-    picture, [[left, right]] = style.panels(1, 2, width=style.DOUBLE, height=2.6, width_ratios=[1.1, 1])
+    picture, [[left, right]] = style.panels(
+        1, 2, width=style.DOUBLE, height=2.6, width_ratios=[1.1, 1]
+    )
     if found.empty:
         style.say(left, "no network scored yet")
         right.set_visible(False)
@@ -100,13 +177,22 @@ def circles(results):
     ways = list(found["label"].unique())
     for y, way in enumerate(ways):
         draw_share(left, y, found[found["label"] == way]["circle"], across=True)
-    names = [f"{way} ({int((here := found[found['label'] == way])['generalised'].sum())}/{len(here)})" for way in ways]
+    names = [
+        f"{way} ({int((here := found[found['label'] == way])['generalised'].sum())}/{len(here)})"
+        for way in ways
+    ]
     style.name_ticks(left.yaxis, range(len(ways)), names)
-    left.set(ylim=(len(ways) - 0.5, -0.5), xlim=(-3, 103), xlabel="Networks with a t-SNE circle (%)")
+    left.set(
+        ylim=(len(ways) - 0.5, -0.5), xlim=(-3, 103), xlabel="Networks with a t-SNE circle (%)"
+    )
     for keys, here in found[found["generalised"]].groupby("keys"):
         draw_share(right, keys, here["circle"], across=False)
         right.text(keys, 106, len(here), fontsize=6, color=style.GREY, ha="center")
-    right.set(ylim=(-3, 103), xlabel="Key frequencies of the output layer", ylabel="With a circle, of those that generalised (%)")
+    right.set(
+        ylim=(-3, 103),
+        xlabel="Key frequencies of the output layer",
+        ylabel="With a circle, of those that generalised (%)",
+    )
     right.xaxis.get_major_locator().set_params(integer=True)
     return picture, f"Permuted tokens show a circle in {100 * found['null'].mean():.1f}% of draws."
 
@@ -116,8 +202,15 @@ def circle_table(results) -> pd.DataFrame:
     found = scored(results)
     output = found[(found["matrix"] == "output") & (found["label"] != "")]
     circle, keys = (output[output["score"] == name].set_index("run") for name in (CIRCLE, KEYS))
-    return pd.DataFrame({"label": circle["label"], "circle": circle["value"] > 0, "keys": keys["value"].reindex(circle.index).astype(int),
-                         "generalised": circle["val_accuracy"] >= THRESHOLD, "null": circle["null_mean"]}).reset_index()
+    return pd.DataFrame(
+        {
+            "label": circle["label"],
+            "circle": circle["value"] > 0,
+            "keys": keys["value"].reindex(circle.index).astype(int),
+            "generalised": circle["val_accuracy"] >= THRESHOLD,
+            "null": circle["null_mean"],
+        }
+    ).reset_index()
 
 
 def draw_share(axes, at: float, happened: pd.Series, across: bool) -> None:
@@ -132,13 +225,19 @@ def draw_share(axes, at: float, happened: pd.Series, across: bool) -> None:
 # --- How common are the cosets? ---
 
 
-@figure("cosets", "embeddings", caption="How common are coset clusters? The share of networks of a group in which the best subgroup's cosets stand out from those that are "
-        "best for relabelled elements (p < 0.05): in the rows themselves (their z), and as clusters (silhouette) in t-SNE and in the first two principal components, "
-        "with Wilson's 95% interval; behind each task how many of its networks had generalised.")
+@figure(
+    "cosets",
+    "embeddings",
+    caption="How common are coset clusters? The share of networks of a group in which the best subgroup's cosets stand out from those that are "
+    "best for relabelled elements (p < 0.05): in the rows themselves (their z), and as clusters (silhouette) in t-SNE and in the first two principal components, "
+    "with Wilson's 95% interval; behind each task how many of its networks had generalised.",
+)
 def cosets(results):
     found = coset_table(results)
     tasks = list(found.groupby(["task", "decays"], sort=False))
-    picture, [axes] = style.panels(1, len(COSET_SCORES), width=style.DOUBLE, height=0.8 + 0.3 * len(tasks), sharey=True)
+    picture, [axes] = style.panels(
+        1, len(COSET_SCORES), width=style.DOUBLE, height=0.8 + 0.3 * len(tasks), sharey=True
+    )
     if not tasks:
         style.say(axes[0], "no network of a group scored yet")
     for ax, (name, words) in zip(axes, COSET_SCORES.items()):
@@ -146,7 +245,10 @@ def cosets(results):
             draw_share(ax, y, here[here["score"] == name]["appear"], across=True)
         ax.set_title(words, fontsize=7, pad=3)
         ax.set(ylim=(max(len(tasks), 1) - 0.5, -0.5), xlim=(-3, 103), xlabel="Networks (%)")
-    names = [f"{task}, {LOOKS[decays][0]} ({here.groupby('run')['generalised'].first().sum()}/{here['run'].nunique()})" for (task, decays), here in tasks]
+    names = [
+        f"{task}, {LOOKS[decays][0]} ({here.groupby('run')['generalised'].first().sum()}/{here['run'].nunique()})"
+        for (task, decays), here in tasks
+    ]
     style.name_ticks(axes[0].yaxis, range(len(tasks)), names)
     return picture, ""
 
@@ -155,23 +257,41 @@ def coset_table(results) -> pd.DataFrame:
     """Of the networks of a group, a row a run and score of COSET_SCORES: task, decays, whether the cosets appear (p < 0.05), whether the network had generalised."""
     found = scored(results)
     found = found[(found["matrix"] == "output") & found["score"].isin(COSET_SCORES)]
-    return pd.DataFrame({"run": found["run"], "task": [task.replace("\n", " ") for task in found["task"]], "decays": found["decays"], "score": found["score"],
-                         "appear": found["p"] < SIGNIFICANT, "generalised": found["val_accuracy"] >= THRESHOLD}).sort_values(["task", "decays", "run"], kind="stable")
+    return pd.DataFrame(
+        {
+            "run": found["run"],
+            "task": [task.replace("\n", " ") for task in found["task"]],
+            "decays": found["decays"],
+            "score": found["score"],
+            "appear": found["p"] < SIGNIFICANT,
+            "generalised": found["val_accuracy"] >= THRESHOLD,
+        }
+    ).sort_values(["task", "decays", "run"], kind="stable")
 
 
 # --- What comes first? ---
 
 
-@figure("symmetry_first", "embeddings", caption="Does the function become symmetric before the network generalises? Equivariance error over that of the untrained network "
-        "(solid: first operand, dashed: second) and validation accuracy (grey) over training, networks with weight decay. Above: in how many networks the error has "
-        "halved before validation accuracy passes 50%, both read from the same snapshots, and the p-value of a sign test.")
+@figure(
+    "symmetry_first",
+    "embeddings",
+    caption="Does the function become symmetric before the network generalises? Equivariance error over that of the untrained network "
+    "(solid: first operand, dashed: second) and validation accuracy (grey) over training, networks with weight decay. Above: in how many networks the error has "
+    "halved before validation accuracy passes 50%, both read from the same snapshots, and the p-value of a sign test.",
+)
 def symmetry_first(results):
     curves = data.beside(results, EQUIVARIANCE, "run", "step", "operand", "error", "val_accuracy")
     runs = data.runs_with(results, "operation", "structure", "weight_decay")
     curves = curves.merge(runs[["run", "operation", "structure", "weight_decay"]], on="run")
     curves = precedence.followed(curves[curves["weight_decay"] > 0])
     tasks = list(curves.groupby(["operation", "structure"], sort=False))
-    picture, axes = style.panels(1, max(len(tasks), 1), width=style.DOUBLE if len(tasks) > 1 else style.SINGLE, height=2.1, sharey=True)
+    picture, axes = style.panels(
+        1,
+        max(len(tasks), 1),
+        width=style.DOUBLE if len(tasks) > 1 else style.SINGLE,
+        height=2.1,
+        sharey=True,
+    )
     if not tasks:
         style.say(axes[0, 0], "no network followed yet")
     for ax, ((operation, name), here) in zip(axes.flat, tasks):
@@ -185,8 +305,16 @@ def draw_precedence(axes, curves: pd.DataFrame) -> None:
     """Relative errors and accuracies of several networks against updates."""
     for (_, operand), curve in curves.groupby(["run", "operand"]):
         error = curve["error"] / curve["error"].iloc[0]
-        axes.plot(curve["step"].clip(lower=1), error, color=style.PURPLE, linestyle="solid" if operand == "x" else "dashed", linewidth=0.8)
-        axes.plot(curve["step"].clip(lower=1), curve["val_accuracy"], color=style.GREY, linewidth=0.8)
+        axes.plot(
+            curve["step"].clip(lower=1),
+            error,
+            color=style.PURPLE,
+            linestyle="solid" if operand == "x" else "dashed",
+            linewidth=0.8,
+        )
+        axes.plot(
+            curve["step"].clip(lower=1), curve["val_accuracy"], color=style.GREY, linewidth=0.8
+        )
     style.step_axis(axes, curves["step"].max())
     axes.set_ylim(-0.03, 1.3)
     axes.tick_params(axis="x", labelsize=6)
@@ -197,4 +325,6 @@ def in_words(curves: pd.DataFrame) -> str:
     times = precedence.halfway_times(curves)
     first = times.groupby("run")[["error_halved_at", "val_50_at"]].mean()
     found = precedence.precedence(first["error_halved_at"], first["val_50_at"])
-    return f"first in {found.before} of {found.decided}" + (f", p = {found.p_value:.2g}" if found.decided else "")
+    return f"first in {found.before} of {found.decided}" + (
+        f", p = {found.p_value:.2g}" if found.decided else ""
+    )

@@ -4,27 +4,34 @@ import numpy as np
 
 from grok.analysis import fourier
 from grok.experiment import GrokError
-from grok.figures import embedding, moments, style, tsne
-from grok.figures.gallery import figure
-from grok.operations import Structure
+from grok.figures.parts import clearest, matrix, style, tsne
+from grok.figures.parts.gallery import figure
+from grok.task.operations import Structure
 
-CAPTION = ("Embedding (input) and output layer of the clearest network of each task, where its validation accuracy was highest. "
-           "Red: bands and means over permuted rows (lines of irreps: a random matrix); dashed: threshold of a key frequency.")
+CAPTION = (
+    "Embedding (input) and output layer of the clearest network of each task, where its validation accuracy was highest. "
+    "Red: bands and means over permuted rows (lines of irreps: a random matrix); dashed: threshold of a key frequency."
+)
 
 
 @figure("embedding_structure", "figure3", "embeddings", caption=CAPTION)
 def embedding_structure(results):
     drawn, notes = [], []
-    for task, run, rank in moments.clearest(results):
-        moment = moments.best(moments.moments(results, run))
-        drawn += [(f"{task}, {matrix}", *tsne.element_rows(results, run, matrix, moment.step)) for matrix in ("input", "output")]
+    for task, run, rank in clearest.clearest(results):
+        moment = clearest.best(clearest.moments(results, run))
+        drawn += [
+            (f"{task}, {matrix}", *tsne.element_rows(results, run, matrix, moment.step))
+            for matrix in ("input", "output")
+        ]
         notes.append(f"{task}: {rank}, {moment.words.replace(chr(10), ', ')}.")
     return page(drawn), " ".join(notes)
 
 
 def page(drawn: list[tuple[str, np.ndarray, Structure]]):
     """A row of four panels for each (title, W, structure)."""
-    picture, panels = style.panels(max(len(drawn), 1), 4 if drawn else 1, width=style.DOUBLE, height=2.0)
+    picture, panels = style.panels(
+        max(len(drawn), 1), 4 if drawn else 1, width=style.DOUBLE, height=2.0
+    )
     if not drawn:
         style.say(panels[0, 0], "no run has ended yet")
     for row, (title, W, group) in zip(panels, drawn):
@@ -40,28 +47,40 @@ def ring_row(row, W, group: Structure) -> list[str]:
     """Spectrum, cosines in natural order and round the circle of the strongest key frequency, and its plane."""
     order = tsne.axis_order(W, group)
     log = None if len(order) == group.order else order
-    k = embedding.strongest(W, log)
-    round_circle = embedding.frequency_order(len(order), k or 1)
+    k = matrix.strongest(W, log)
+    round_circle = matrix.frequency_order(len(order), k or 1)
     words = "round the circle" if k else "no circle is key"
-    embedding.similarity(row[1], W)
-    embedding.similarity(row[2], W, order=order[round_circle], words=words)
-    plane_words = embedding.key_plane(row[3], W, k, order=log).replace("; ", "\n")
-    return [embedding.spectrum(row[0], W, log), embedding.circulant_words(W), embedding.circulant_words(W, order=order), plane_words]
+    matrix.similarity(row[1], W)
+    matrix.similarity(row[2], W, order=order[round_circle], words=words)
+    plane_words = matrix.key_plane(row[3], W, k, order=log).replace("; ", "\n")
+    return [
+        matrix.spectrum(row[0], W, log),
+        matrix.circulant_words(W),
+        matrix.circulant_words(W, order=order),
+        plane_words,
+    ]
 
 
 def group_row(row, W, group: Structure) -> list[str]:
     """Irreps, cosines in natural order and coset by coset, and the principal plane coloured by cosets."""
     colouring = tsne.coset_colouring(W, group)
-    embedding.similarity(row[1], W)
-    embedding.similarity(row[2], W, order=np.argsort(colouring.value_T, kind="stable"), words="coset by coset")
-    embedding.principal_plane(row[3], W, colouring=colouring)
-    return [irreps_or_words(row[0], W, group), "", similarity_within(W, colouring.value_T), colouring.words]
+    matrix.similarity(row[1], W)
+    matrix.similarity(
+        row[2], W, order=np.argsort(colouring.value_T, kind="stable"), words="coset by coset"
+    )
+    matrix.principal_plane(row[3], W, colouring=colouring)
+    return [
+        irreps_or_words(row[0], W, group),
+        "",
+        similarity_within(W, colouring.value_T),
+        colouring.words,
+    ]
 
 
 def irreps_or_words(axes, W, group: Structure) -> str:
     """The irreps of S2 to S5; for other groups words in the axes."""
     try:
-        return embedding.irreps(axes, W, group)
+        return matrix.irreps(axes, W, group)
     except GrokError as error:
         style.say(axes, str(error))
         return ""
@@ -71,5 +90,8 @@ def similarity_within(W, label_T) -> str:
     """Mean cosine of two elements of one coset, and of two elements of different ones."""
     S_TT = fourier.cosine_similarity(W)
     together_TT = label_T[:, None] == label_T
-    within, across = S_TT[together_TT & ~np.eye(len(S_TT), dtype=bool)].mean(), S_TT[~together_TT].mean()
+    within, across = (
+        S_TT[together_TT & ~np.eye(len(S_TT), dtype=bool)].mean(),
+        S_TT[~together_TT].mean(),
+    )
     return f"within cosets {within:.2f}, across {across:.2f}".replace("-", "−")

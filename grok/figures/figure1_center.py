@@ -3,8 +3,8 @@
 import numpy as np
 
 from grok.analysis import survival
-from grok.figures import data, style, times
-from grok.figures.gallery import figure
+from grok.figures.parts import data, style, times
+from grok.figures.parts.gallery import figure
 
 STEEP_RANGE = 0.05  # the paper speaks of 25-30% data, where its curve is steepest
 LEAST_FRACTIONS = 3
@@ -24,7 +24,12 @@ def figure1_center(results):
         times.draw_times(axes, runs, "train_fraction", split, lambda fraction: 100 * fraction)
     note = draw_growth(axes, runs)
     style.legend_above(axes, columns=3)
-    return picture, " ".join(filter(None, [times.spread(runs, "train_fraction"), note, "Open triangles: not reached by then."]))
+    return picture, " ".join(
+        filter(
+            None,
+            [times.spread(runs, "train_fraction"), note, "Open triangles: not reached by then."],
+        )
+    )
 
 
 def draw_growth(axes, runs) -> str:
@@ -38,9 +43,19 @@ def draw_growth(axes, runs) -> str:
     if np.isnan(law.value):
         return "No slope: too few runs reached 99% validation accuracy."
     ends = 100 * np.array([fractions[chosen].min(), fractions[chosen].max()])
-    axes.plot(ends, np.exp(law.intercept + law.slope * ends), color=style.BLACK, linestyle="dashed", linewidth=1.2, label="fit", zorder=4)
-    return (f"Each 1% less data between {ends[1]:.3g}% and {ends[0]:.3g}% costs {law.value:+.0f}% updates "
-            f"(95% interval {law.low:+.0f} to {law.high:+.0f}; {PAPER} on S5 near 25 to 30% data).").replace("-", "−")
+    axes.plot(
+        ends,
+        np.exp(law.intercept + law.slope * ends),
+        color=style.BLACK,
+        linestyle="dashed",
+        linewidth=1.2,
+        label="fit",
+        zorder=4,
+    )
+    return (
+        f"Each 1% less data between {ends[1]:.3g}% and {ends[0]:.3g}% costs {law.value:+.0f}% updates "
+        f"(95% interval {law.low:+.0f} to {law.high:+.0f}; {PAPER} on S5 near 25 to 30% data)."
+    ).replace("-", "−")
 
 
 def steep_end(fractions: np.ndarray, crossed: np.ndarray) -> np.ndarray:

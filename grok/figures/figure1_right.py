@@ -2,16 +2,21 @@
 
 import string
 
-from grok import dataset
 from grok.experiment import Run
-from grok.figures import style
-from grok.figures.gallery import figure
-from grok.operations import table
+from grok.figures.parts import style
+from grok.figures.parts.gallery import figure
+from grok.task import dataset
+from grok.task.operations import table
 
 TASK = Run(operation="xy", structure="S3", train_fraction=0.6)
 
 
-@figure("figure1_right", "figure1_right", load=None, caption=f"Figure 1 right: the table of {TASK.structure} with the rows of a split's validation set left blank.")
+@figure(
+    "figure1_right",
+    "figure1_right",
+    load=None,
+    caption=f"Figure 1 right: the table of {TASK.structure} with the rows of a split's validation set left blank.",
+)
 def figure1_right():
     """Letters stand for elements: the network, too, sees nothing but that two of them are equal or not."""
     answers = table(TASK.operation, TASK.structure).answers
@@ -27,9 +32,21 @@ def figure1_right():
         axes.text(-1, i, letters[i], ha="center", va="center", fontsize=11, weight="bold")
         for j in range(n):
             known = kind[i, j] == dataset.TRAIN
-            axes.text(j, i, letters[answers[i, j]] if known else "?", ha="center", va="center", fontsize=11, color=style.BLACK if known else style.VERMILION)
+            axes.text(
+                j,
+                i,
+                letters[answers[i, j]] if known else "?",
+                ha="center",
+                va="center",
+                fontsize=11,
+                color=style.BLACK if known else style.VERMILION,
+            )
     for line in range(n + 1):
-        axes.plot([line - 0.5] * 2, [-1.5, n - 0.5], color="0.6", linewidth=1.0 if line == 0 else 0.4)
-        axes.plot([-1.5, n - 0.5], [line - 0.5] * 2, color="0.6", linewidth=1.0 if line == 0 else 0.4)
+        axes.plot(
+            [line - 0.5] * 2, [-1.5, n - 0.5], color="0.6", linewidth=1.0 if line == 0 else 0.4
+        )
+        axes.plot(
+            [-1.5, n - 0.5], [line - 0.5] * 2, color="0.6", linewidth=1.0 if line == 0 else 0.4
+        )
     blanks = int((kind != dataset.TRAIN).sum())
     return picture, f"{blanks} of {n * n} entries are blank."

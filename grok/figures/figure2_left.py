@@ -1,19 +1,25 @@
 """Figure 2, left: how optimisers and regularisers change the data that generalisation needs."""
 
-from grok.figures import data, fractions, style
-from grok.figures.gallery import figure
+from grok.figures.parts import data, fractions, style
+from grok.figures.parts.gallery import figure
 
 COLUMNS = 3
 
 
-@figure("figure2_left", "figure2_left", caption="Figure 2 left: best accuracy within the budget; dots are runs, lines their means.")
+@figure(
+    "figure2_left",
+    "figure2_left",
+    caption="Figure 2 left: best accuracy within the budget; dots are runs, lines their means.",
+)
 def figure2_left(results):
     runs = fractions.finished(results)
     names = data.group_names(results.runs)
     labels = list(dict.fromkeys(names)) or [""]
     rows = -(-len(labels) // COLUMNS)
-    picture, axes = style.panels(rows, min(COLUMNS, len(labels)), width=style.DOUBLE, height=1.65, sharex=True, sharey=True)
-    for ax in axes.flat[len(labels):]:
+    picture, axes = style.panels(
+        rows, min(COLUMNS, len(labels)), width=style.DOUBLE, height=1.65, sharex=True, sharey=True
+    )
+    for ax in axes.flat[len(labels) :]:
         ax.set_visible(False)
     for ax, label in zip(axes.flat, labels):
         fractions.fraction_axes(ax)
@@ -22,7 +28,9 @@ def figure2_left(results):
     style.outer_labels(axes)
     handles, words = axes[0, 0].get_legend_handles_labels()
     picture.legend(handles, words, loc="outside upper center", ncols=2) if handles else None
-    return picture, data.spread("Bands", runs.groupby([names.loc[runs.index], "train_fraction"]).size(), "mean")
+    return picture, data.spread(
+        "Bands", runs.groupby([names.loc[runs.index], "train_fraction"]).size(), "mean"
+    )
 
 
 def panel(axes, runs) -> None:

@@ -3,19 +3,25 @@
 import numpy as np
 
 from grok.analysis import survival
-from grok.figures import data, fractions, style
-from grok.figures.gallery import figure
-from grok.results import THRESHOLD
+from grok.figures.parts import data, fractions, style
+from grok.figures.parts.gallery import figure
+from grok.store.results import THRESHOLD
 
 TASK = ["operation", "structure"]
 LINES = ("solid", (0, (3, 1.5)), (0, (1, 1)))
 
 
-@figure("figure2_right", "figure2_right", caption="Figure 2 right: best validation accuracy within the budget (mean over seeds), and the least "
-        "fraction tried at which it passes 99% (median over seeds), which also names the lines.")
+@figure(
+    "figure2_right",
+    "figure2_right",
+    caption="Figure 2 right: best validation accuracy within the budget (mean over seeds), and the least "
+    "fraction tried at which it passes 99% (median over seeds), which also names the lines.",
+)
 def figure2_right(results):
     runs = fractions.finished(results)
-    picture, [[left, right]] = style.panels(1, 2, width=style.DOUBLE, height=3.0, gridspec_kw={"width_ratios": [3, 2]})
+    picture, [[left, right]] = style.panels(
+        1, 2, width=style.DOUBLE, height=3.0, gridspec_kw={"width_ratios": [3, 2]}
+    )
     fractions.fraction_axes(left)
     left.set_ylabel("Best validation accuracy (%)")
     right.set(xlim=(0, 104), xlabel="Training data needed (%)")
@@ -24,16 +30,32 @@ def figure2_right(results):
         style.name_ticks(right.yaxis, [], [])
         return picture, ""
     needs = {key: need(here) for key, here in runs.groupby(TASK, sort=False)}
-    order = sorted(needs, key=lambda key: (np.isnan(needs[key].value), needs[key].value, -runs_mean(runs, key)))
+    order = sorted(
+        needs, key=lambda key: (np.isnan(needs[key].value), needs[key].value, -runs_mean(runs, key))
+    )
     for place, key in enumerate(order):
-        look = {"color": style.PALETTE[place % 8], "linestyle": LINES[place // 8 % 3], "marker": style.MARKERS[place % len(style.MARKERS)]}
+        look = {
+            "color": style.PALETTE[place % 8],
+            "linestyle": LINES[place // 8 % 3],
+            "marker": style.MARKERS[place % len(style.MARKERS)],
+        }
         here = of(runs, key)
         draw_operation(left, here, look)
         draw_need(right, place, needs[key], 100 * here["train_fraction"].max(), look)
-    style.name_ticks(right.yaxis, range(len(order)), [f"{style.pretty(operation)}  {structure}" for operation, structure in order])
+    style.name_ticks(
+        right.yaxis,
+        range(len(order)),
+        [f"{style.pretty(operation)}  {structure}" for operation, structure in order],
+    )
     right.set_ylim(len(order) - 0.4, -0.6)
-    words = [data.spread("Bands and bars", runs.groupby([*TASK, "train_fraction"]).size(), "mean or median")]
-    words += ["Open triangles: never within what was tried."] * any(np.isnan(n.value) for n in needs.values())
+    words = [
+        data.spread(
+            "Bands and bars", runs.groupby([*TASK, "train_fraction"]).size(), "mean or median"
+        )
+    ]
+    words += ["Open triangles: never within what was tried."] * any(
+        np.isnan(n.value) for n in needs.values()
+    )
     return picture, " ".join(filter(None, words))
 
 
@@ -48,7 +70,9 @@ def runs_mean(runs, key) -> float:
 
 def need(runs) -> survival.Estimate:
     """The fraction at which an operation's runs first pass 99%, as a survival estimate over seeds."""
-    return survival.crossing_fraction(runs["train_fraction"], runs["best_val_accuracy"] >= THRESHOLD, runs["seed"])
+    return survival.crossing_fraction(
+        runs["train_fraction"], runs["best_val_accuracy"] >= THRESHOLD, runs["seed"]
+    )
 
 
 def draw_operation(axes, runs, look: dict) -> None:
@@ -66,4 +90,11 @@ def draw_need(axes, place: int, estimate: survival.Estimate, largest: float, loo
     if not never or low < at:
         axes.hlines(place, low, high, color=look["color"], linewidth=1)
     marker = ">" if never else look["marker"]
-    axes.plot(at, place, marker=marker, color=look["color"], markerfacecolor="none" if never else look["color"], markersize=5)
+    axes.plot(
+        at,
+        place,
+        marker=marker,
+        color=look["color"],
+        markerfacecolor="none" if never else look["color"],
+        markersize=5,
+    )

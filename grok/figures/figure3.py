@@ -8,17 +8,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grok.analysis import fourier, groups, scoring, survival
-from grok.figures import data, style, tsne
-from grok.figures.gallery import figure
-from grok.moments import Moment, best, moments
-from grok.operations import Structure
+from grok.analysis import fourier, groups, survival
+from grok.figures.parts import data, style, tsne
+from grok.figures.parts.gallery import figure
+from grok.measure import matrix_scores
+from grok.store.snapshots import Moment, best, moments
+from grok.task.operations import Structure
 
 PAPER_STEP = 8
 LEAST_FOR_TYPICAL = 3
 SHOWN = {  # is the structure a ring? -> what its networks may show
     True: ("the circle appears in t-SNE",),
-    False: ("the best cosets cluster in t-SNE (silhouette beyond its null, p < 0.05)", "their subgroup is the paper's ⟨(0,3)(1,4), (1,2)(3,4)⟩ or a conjugate")}
+    False: (
+        "the best cosets cluster in t-SNE (silhouette beyond its null, p < 0.05)",
+        "their subgroup is the paper's ⟨(0,3)(1,4), (1,2)(3,4)⟩ or a conjugate",
+    ),
+}
 
 
 class Network(NamedTuple):
@@ -35,7 +40,11 @@ class Network(NamedTuple):
     shown: tuple[bool, ...] = ()
 
 
-@figure("figure3", "figure3", caption="Figure 3: t-SNE of the output layer's rows (PCA init, seed 0), each network where its validation accuracy was highest.")
+@figure(
+    "figure3",
+    "figure3",
+    caption="Figure 3: t-SNE of the output layer's rows (PCA init, seed 0), each network where its validation accuracy was highest.",
+)
 def figure3(results):
     runs = data.runs_with(results, "operation", "structure")
     tasks = list(runs.groupby(["structure", "operation"], sort=False))
@@ -43,18 +52,31 @@ def figure3(results):
     for (name, operation), of_task in tasks:
         group, networks, left_out = ranked(results, of_task)
         chosen = choose(networks)
-        drawn += [(rank, group, operation, network, panel) for rank, network in chosen for panel in kinds(group, network)]
-        notes.append(f"{style.pretty(operation)} over {name}: {len(networks)} of {len(of_task)} networks scored{left_out}, perplexity {tsne.perplexity(group.order)}{shares(networks, group)}.")
+        drawn += [
+            (rank, group, operation, network, panel)
+            for rank, network in chosen
+            for panel in kinds(group, network)
+        ]
+        notes.append(
+            f"{style.pretty(operation)} over {name}: {len(networks)} of {len(of_task)} networks scored{left_out}, perplexity {tsne.perplexity(group.order)}{shares(networks, group)}."
+        )
     return arrange(drawn), " ".join(notes)
 
 
 def ranked(results, runs) -> tuple[Structure, list[Network], str]:
     """The structure of a task and its networks, clearest first: those that generalised at a moment that is kept, or if none did, all that ended."""
-    found = {int(run): best(moments(results, run)) for run in runs[runs["status"].isin(data.TRAINED)]["run"]}
+    found = {
+        int(run): best(moments(results, run))
+        for run in runs[runs["status"].isin(data.TRAINED)]["run"]
+    }
     generalised = {run: moment for run, moment in found.items() if moment.generalised}
     networks = [network_of(results, run, moment) for run, moment in (generalised or found).items()]
     words = "" if generalised else " (none generalised)"
-    return tsne.structure_of(results, runs["run"].iloc[0]), sorted(networks, key=lambda network: network.clarity), words
+    return (
+        tsne.structure_of(results, runs["run"].iloc[0]),
+        sorted(networks, key=lambda network: network.clarity),
+        words,
+    )
 
 
 def network_of(results, run: int, moment: Moment) -> Network:
@@ -66,18 +88,22 @@ def network_of(results, run: int, moment: Moment) -> Network:
 
 def ring_findings(W, points, group: Structure) -> tuple[float, tuple[bool, ...]]:
     """The length of the best number line in the picture, and whether the picture shows the circle."""
-    number_line, _, circle = scoring.picture_scores(points)
+    number_line, _, circle = matrix_scores.picture_scores(points)
     return number_line.value, (circle.value > 0,)
 
 
 def coset_findings(W, points, group: Structure) -> tuple[float, tuple[bool, ...]]:
     """The z of the best cosets, whether they cluster in the picture, and, of S5, whether their subgroup is the paper's or a conjugate."""
-    test = groups.coset_test(W, group, scoring.DRAWS)
+    test = groups.coset_test(W, group, matrix_scores.DRAWS)
     best_row = groups.best_subgroup(test.scores)
-    silhouette = scoring.silhouette_score_of("tsne_silhouette", points, group, test, scoring.DRAWS)
-    shown = (scoring.null_summary(silhouette)[-1] < scoring.SIGNIFICANT,)
+    silhouette = matrix_scores.silhouette_score_of(
+        "tsne_silhouette", points, group, test, matrix_scores.DRAWS
+    )
+    shown = (matrix_scores.null_summary(silhouette)[-1] < matrix_scores.SIGNIFICANT,)
     if group.name == "S5":
-        shown += (groups.is_figure_3_subgroup(group, groups.subgroups(group)[int(best_row.subgroup)]),)
+        shown += (
+            groups.is_figure_3_subgroup(group, groups.subgroups(group)[int(best_row.subgroup)]),
+        )
     return float(best_row.z), shown
 
 
@@ -86,7 +112,9 @@ def shares(networks: list[Network], group: Structure) -> str:
     parts = []
     for words, shown in zip(SHOWN[group.is_ring], zip(*(network.shown for network in networks))):
         share = survival.wilson_interval(sum(shown), len(shown))
-        parts.append(f"{words} in {sum(shown)} of {len(shown)} ({100 * share.value:.0f}%, 95%: {100 * share.low:.0f}–{100 * share.high:.0f}%)")
+        parts.append(
+            f"{words} in {sum(shown)} of {len(shown)} ({100 * share.value:.0f}%, 95%: {100 * share.low:.0f}–{100 * share.high:.0f}%)"
+        )
     return "; " * bool(parts) + ", ".join(parts)
 
 
@@ -94,7 +122,9 @@ def choose(networks: list[Network]) -> list[tuple[str, Network]]:
     """The clearest network, and of three or more also the median one."""
     if not networks:
         return []
-    chosen = [(f"clearest of {len(networks)}" if len(networks) > 1 else "the only one", networks[0])]
+    chosen = [
+        (f"clearest of {len(networks)}" if len(networks) > 1 else "the only one", networks[0])
+    ]
     if len(networks) >= LEAST_FOR_TYPICAL:
         chosen.append(("typical", networks[len(networks) // 2]))
     return chosen
@@ -113,15 +143,23 @@ def arrange(drawn: list):
     """All panels, three a row."""
     columns = min(3, max(len(drawn), 1))
     rows = max(-(-len(drawn) // columns), 1)
-    picture, axes = style.panels(rows, columns, width=style.SINGLE if columns == 1 else style.DOUBLE, height=2.75)
+    picture, axes = style.panels(
+        rows, columns, width=style.SINGLE if columns == 1 else style.DOUBLE, height=2.75
+    )
     for ax in axes.flat[max(len(drawn), 1) :]:
         ax.set_visible(False)
     if not drawn:
         style.say(axes[0, 0], "no run has ended yet")
     for ax, (rank, group, operation, network, step) in zip(axes.flat, drawn):
-        when = f"update {network.moment.update:,}, {100 * network.moment.val_accuracy:.0f}% validation"
+        when = (
+            f"update {network.moment.update:,}, {100 * network.moment.val_accuracy:.0f}% validation"
+        )
         title = f"{style.pretty(operation)} {group.name}, run {network.run}, {rank}\n{when}"
-        words = cosets(ax, network, group) if step is None else number_line(ax, network, group.order, step)
+        words = (
+            cosets(ax, network, group)
+            if step is None
+            else number_line(ax, network, group.order, step)
+        )
         ax.set_xlabel(f"{title}\n{words}", fontsize=7)
     return picture
 
@@ -129,7 +167,9 @@ def arrange(drawn: list):
 def number_line(axes, network: Network, n: int, step: int) -> str:
     """Tokens coloured by residue mod 8, each joined to the one `step` further on."""
     tsne.join(axes, network.points, step)
-    tsne.scatter(axes, network.points, tsne.Colouring((np.arange(n) % PAPER_STEP).astype(float), None, ""))
+    tsne.scatter(
+        axes, network.points, tsne.Colouring((np.arange(n) % PAPER_STEP).astype(float), None, "")
+    )
     _, scores = fourier.number_line_step(network.points)
     shorter = min(step % n, -step % n)
     score = f", length {scores[shorter - 1]:.2f} of chance" if shorter else ""

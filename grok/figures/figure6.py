@@ -2,12 +2,16 @@
 
 import numpy as np
 
-from grok.figures import curves, data, fractions, style
-from grok.figures.gallery import figure
+from grok.figures.parts import curves, data, fractions, style
+from grok.figures.parts.gallery import figure
 
 
-@figure("figure6", "figure6", caption="Figure 6: k training answers replaced by those of other training rows. Left: the best accuracy so far of every run. "
-        "Right: best accuracies; dots are runs, lines their means.")
+@figure(
+    "figure6",
+    "figure6",
+    caption="Figure 6: k training answers replaced by those of other training rows. Left: the best accuracy so far of every run. "
+    "Right: best accuracies; dots are runs, lines their means.",
+)
 def figure6(results):
     runs = data.runs_with(results, "corrupted_labels", *fractions.COLUMNS)
     picture, [[left, right]] = style.panels(1, 2, width=style.DOUBLE, height=2.5)
@@ -27,9 +31,20 @@ def draw_accuracies(axes, results, runs, colours: dict) -> None:
         return style.say(axes, "no run has been evaluated yet")
     data.need(shown, "train_accuracy", "val_accuracy", where=results.folder)
     best = shown.groupby("run")[["train_accuracy", "val_accuracy"]].cummax()
-    curves.draw_lines(axes, shown.assign(**best), runs["run"], [colours[k] for k in runs["corrupted_labels"]], "accuracy", width=0.8)
+    curves.draw_lines(
+        axes,
+        shown.assign(**best),
+        runs["run"],
+        [colours[k] for k in runs["corrupted_labels"]],
+        "accuracy",
+        width=0.8,
+    )
     axes.set_ylabel("Best accuracy so far (%)")
-    style.legend_above(axes, curves.legend_handles({f"k = {k}": colour for k, colour in colours.items()}), columns=4)
+    style.legend_above(
+        axes,
+        curves.legend_handles({f"k = {k}": colour for k, colour in colours.items()}),
+        columns=4,
+    )
 
 
 def draw_best(axes, runs, counts: list) -> None:
@@ -41,10 +56,20 @@ def draw_best(axes, runs, counts: list) -> None:
     if runs.empty:
         return style.say(axes, "no run has ended yet")
     place = {k: i for i, k in enumerate(counts)}
-    for split, words, colour, aside in (("train", "training", style.TRAIN, -0.08), ("val", "validation", style.VALIDATION, 0.08)):
+    for split, words, colour, aside in (
+        ("train", "training", style.TRAIN, -0.08),
+        ("val", "validation", style.VALIDATION, 0.08),
+    ):
         line = fractions.best_accuracies(runs, split, "corrupted_labels")
         x = np.array([place[k] for k in line["at"]]) + aside
-        axes.scatter([place[k] + aside for k in runs["corrupted_labels"]], 100 * runs[f"best_{split}_accuracy"], s=5, color=colour, alpha=0.5, linewidths=0)
+        axes.scatter(
+            [place[k] + aside for k in runs["corrupted_labels"]],
+            100 * runs[f"best_{split}_accuracy"],
+            s=5,
+            color=colour,
+            alpha=0.5,
+            linewidths=0,
+        )
         axes.vlines(x, line["low"], line["high"], color=colour, linewidth=1)
         axes.plot(x, line["mean"], color=colour, marker="o", label=words)
     style.legend_above(axes)

@@ -3,23 +3,33 @@
 import numpy as np
 
 from grok.analysis import survival
-from grok.figures import data, style
-from grok.figures.gallery import figure
+from grok.figures.parts import data, style
+from grok.figures.parts.gallery import figure
 
 TABLE = "sharpness.parquet"
-MEASURES = {"sharpness": "ε-sharpness φ", "eigenvalue": "Top Hessian eigenvalue", "trace": "Hessian trace"}
+MEASURES = {
+    "sharpness": "ε-sharpness φ",
+    "eigenvalue": "Top Hessian eigenvalue",
+    "trace": "Hessian trace",
+}
 LEAST_RUNS = 4
 LOG_RANGE = 10
 
 
-@figure("figure7", "figure7", caption="Figure 7: a point a network; Spearman's rank correlation with its 95% bootstrap interval. "
-        "The paper reports −0.795 for the sharpness, and planned the Hessian.")
+@figure(
+    "figure7",
+    "figure7",
+    caption="Figure 7: a point a network; Spearman's rank correlation with its 95% bootstrap interval. "
+    "The paper reports −0.795 for the sharpness, and planned the Hessian.",
+)
 def figure7(results):
     scores = data.beside(results, TABLE, "run", "val_accuracy", *MEASURES)
     picture, [axes] = style.panels(1, len(MEASURES), width=style.DOUBLE, height=2.2, sharey=True)
     for ax, (column, words) in zip(axes, MEASURES.items()):
         ax.set_xlabel(words)
-        draw_measure(ax, scores[column].to_numpy(float), 100 * scores["val_accuracy"].to_numpy(float))
+        draw_measure(
+            ax, scores[column].to_numpy(float), 100 * scores["val_accuracy"].to_numpy(float)
+        )
     axes[0].set_ylabel("Validation accuracy (%)")
     return picture, f"{len(scores)} networks measured."
 

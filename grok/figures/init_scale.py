@@ -1,7 +1,7 @@
 """Beyond the paper: does a larger initialisation delay generalisation?"""
 
-from grok.figures import times
-from grok.figures.gallery import figure
+from grok.figures.parts import times
+from grok.figures.parts.gallery import figure
 
 
 @figure("init_scale", "init_scale", caption="Medians (Kaplan-Meier).")

@@ -4,17 +4,25 @@ import numpy as np
 import pandas as pd
 from matplotlib.patches import Patch, Rectangle
 
-from grok.figures import data, style, times
-from grok.figures.gallery import figure
+from grok.figures.parts import data, style, times
+from grok.figures.parts.gallery import figure
 
 DELAY = 1000  # updates between the two crossings that tell comprehension from grokking, as in Liu et al. (2022)
 SIDE = 0.94  # of a cell, so that the half of a split one does not run into its neighbour
 PHASES = {  # letter and colour
-    "comprehension": ("C", style.GREEN), "grokking": ("G", style.YELLOW), "memorisation": ("M", style.ORANGE), "confusion": ("–", "0.75")}
+    "comprehension": ("C", style.GREEN),
+    "grokking": ("G", style.YELLOW),
+    "memorisation": ("M", style.ORANGE),
+    "confusion": ("–", "0.75"),
+}
 
 
-@figure("phase_map", "phase_map", caption=f"Comprehension: 99% validation within {DELAY:,} updates of 99% training; grokking: later; "
-        "memorisation: training alone; confusion: neither within the budget. The commonest phase of the seeds, and how many they are where seeds differ; split: phases with as many seeds each.")
+@figure(
+    "phase_map",
+    "phase_map",
+    caption=f"Comprehension: 99% validation within {DELAY:,} updates of 99% training; grokking: later; "
+    "memorisation: training alone; confusion: neither within the budget. The commonest phase of the seeds, and how many they are where seeds differ; split: phases with as many seeds each.",
+)
 def phase_map(results):
     runs = data.ended(data.runs_with(results, "learning_rate", "weight_decay", *times.COLUMNS))
     rates, decays = (sorted(set(results.runs[name])) for name in ("learning_rate", "weight_decay"))
@@ -23,7 +31,13 @@ def phase_map(results):
     style.name_ticks(axes.xaxis, range(len(decays)), [f"{decay:g}" for decay in decays])
     style.name_ticks(axes.yaxis, range(len(rates)), [f"{rate:g}" for rate in rates])
     draw_cells(axes, runs.assign(phase=phases(runs)), rates, decays)
-    style.legend_above(axes, [Patch(color=colour, label=f"{letter}  {phase}") for phase, (letter, colour) in PHASES.items()])
+    style.legend_above(
+        axes,
+        [
+            Patch(color=colour, label=f"{letter}  {phase}")
+            for phase, (letter, colour) in PHASES.items()
+        ],
+    )
     return picture, ""
 
 
@@ -51,9 +65,20 @@ def draw_cells(axes, runs: pd.DataFrame, rates: list, decays: list) -> None:
         tied, votes = commonest(here["phase"])
         for part, phase in enumerate(tied):
             corner = (x + SIDE * (part / len(tied) - 0.5), y - SIDE / 2)
-            axes.add_patch(Rectangle(corner, SIDE / len(tied), SIDE, facecolor=PHASES[phase][1], edgecolor="none"))
+            axes.add_patch(
+                Rectangle(
+                    corner, SIDE / len(tied), SIDE, facecolor=PHASES[phase][1], edgecolor="none"
+                )
+            )
         letters = "|".join(PHASES[phase][0] for phase in tied)
         unsure = len(tied) == 1 and votes < len(here)
-        axes.text(x, y, f"{letters} {votes}/{len(here)}" if unsure else letters, ha="center", va="center", fontsize=7)
+        axes.text(
+            x,
+            y,
+            f"{letters} {votes}/{len(here)}" if unsure else letters,
+            ha="center",
+            va="center",
+            fontsize=7,
+        )
     if runs.empty:
         style.say(axes, "no run has ended yet")

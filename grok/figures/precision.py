@@ -4,15 +4,23 @@ import numpy as np
 import pandas as pd
 
 from grok.analysis import survival
-from grok.figures import data, style, times
-from grok.figures.gallery import figure
+from grok.figures.parts import data, style, times
+from grok.figures.parts.gallery import figure
 
 REFERENCE = "float32"
-LOOKS = {REFERENCE: (style.BLACK, "solid"), "tf32": (style.BLUE, "dashed"), "bf16": (style.VERMILION, "dotted")}
+LOOKS = {
+    REFERENCE: (style.BLACK, "solid"),
+    "tf32": (style.BLUE, "dashed"),
+    "bf16": (style.VERMILION, "dotted"),
+}
 LEAST_PAIRS = 2
 
 
-@figure("precision", "precision", caption="Share of runs that have reached 99% validation accuracy (Kaplan-Meier, 95% bands).")
+@figure(
+    "precision",
+    "precision",
+    caption="Share of runs that have reached 99% validation accuracy (Kaplan-Meier, 95% bands).",
+)
 def precision(results):
     runs = data.runs_with(results, "precision", *times.COLUMNS)
     picture, [[axes]] = style.panels(height=2.5)
@@ -25,10 +33,17 @@ def precision(results):
     if np.isfinite(crossed).any():
         axes.set_xlim(left=max(np.nanmin(crossed) / 3, 1))
     of = {name: np.array(begun["precision"] == name) for name in LOOKS}
-    medians = [draw_share(axes, name, crossed[here], last[here]) for name, here in of.items() if here.any()]
+    medians = [
+        draw_share(axes, name, crossed[here], last[here]) for name, here in of.items() if here.any()
+    ]
     style.legend_above(axes, columns=3)
     pairs = by_seed(begun, crossed, last)
-    return picture, " ".join([f"Medians: {'; '.join(medians)}.", *(comparison(pairs, name) for name in LOOKS if name != REFERENCE and of[name].any())])
+    return picture, " ".join(
+        [
+            f"Medians: {'; '.join(medians)}.",
+            *(comparison(pairs, name) for name in LOOKS if name != REFERENCE and of[name].any()),
+        ]
+    )
 
 
 def draw_share(axes, name: str, crossed: np.ndarray, last: np.ndarray) -> str:
@@ -36,7 +51,9 @@ def draw_share(axes, name: str, crossed: np.ndarray, last: np.ndarray) -> str:
     colour, dashes = LOOKS[name]
     curve = survival.kaplan_meier(*survival.followed(crossed, last))
     steps = np.concatenate([[1], curve.times])
-    share, low, high = (100 * (1 - np.concatenate([[1], values])) for values in (curve.share, curve.high, curve.low))
+    share, low, high = (
+        100 * (1 - np.concatenate([[1], values])) for values in (curve.share, curve.high, curve.low)
+    )
     axes.plot(steps, share, color=colour, linestyle=dashes, drawstyle="steps-post", label=name)
     axes.fill_between(steps, low, high, step="post", color=colour, alpha=0.12, linewidth=0)
     median = survival.median_time(crossed, last)
@@ -47,8 +64,17 @@ def draw_share(axes, name: str, crossed: np.ndarray, last: np.ndarray) -> str:
 
 def by_seed(begun: pd.DataFrame, crossed: np.ndarray, last: np.ndarray) -> pd.DataFrame:
     """A row a seed: updates to 99% (NaN for never) and the last update followed, of each precision; NaN for both where it did not begin."""
-    table = pd.DataFrame({"seed": begun["seed"].to_numpy(), "precision": begun["precision"].to_numpy(), "crossed": crossed, "last": last})
-    return table.pivot_table(index="seed", columns="precision", values=["crossed", "last"], dropna=False)
+    table = pd.DataFrame(
+        {
+            "seed": begun["seed"].to_numpy(),
+            "precision": begun["precision"].to_numpy(),
+            "crossed": crossed,
+            "last": last,
+        }
+    )
+    return table.pivot_table(
+        index="seed", columns="precision", values=["crossed", "last"], dropna=False
+    )
 
 
 def comparison(pairs: pd.DataFrame, name: str) -> str:
@@ -58,8 +84,15 @@ def comparison(pairs: pd.DataFrame, name: str) -> str:
     both = pairs[pairs["last"][[name, REFERENCE]].notna().all(axis=1)]
     if len(both) < LEAST_PAIRS:
         return f"{name}: too few seeds to compare."
-    mine, reference = ((both["crossed", which].to_numpy(), both["last", which].to_numpy()) for which in (name, REFERENCE))
+    mine, reference = (
+        (both["crossed", which].to_numpy(), both["last", which].to_numpy())
+        for which in (name, REFERENCE)
+    )
     ratio = survival.paired_ratio(mine[0], reference[0])
     p = survival.paired_logrank(mine, reference)
-    words = "no seed at which both got there" if np.isnan(ratio.value) else f"median ratio of a seed's times {ratio.value:.2f} (95% interval {ratio.low:.2f} to {ratio.high:.2f})"
+    words = (
+        "no seed at which both got there"
+        if np.isnan(ratio.value)
+        else f"median ratio of a seed's times {ratio.value:.2f} (95% interval {ratio.low:.2f} to {ratio.high:.2f})"
+    )
     return f"{name} against {REFERENCE}, {len(both)} seeds: {words}, p = {p:.2g} (log-rank, precisions swapped within seeds)."

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from grok.figures import embedding, moments, style, tsne
-from grok.figures.gallery import figure
-from grok.operations import Structure
+from grok.figures.parts import clearest, matrix, style, tsne
+from grok.figures.parts.gallery import figure
+from grok.task.operations import Structure
 
 PERPLEXITIES = (5, 15, 30, 50)
 STARTS = (None, 1, 2)  # None: from the principal components; a number: a random start of that seed
@@ -14,8 +14,8 @@ CAPTION = "t-SNE of the output layer of the clearest network of each task, where
 @figure("tsne_sheet", "figure3", "embeddings", caption=CAPTION)
 def tsne_sheet(results):
     drawn, notes = [], []
-    for task, run, rank in moments.clearest(results):
-        moment = moments.best(moments.moments(results, run))
+    for task, run, rank in clearest.clearest(results):
+        moment = clearest.best(clearest.moments(results, run))
         W, group = tsne.element_rows(results, run, step=moment.step)
         colouring = tsne.colouring(W, group)
         drawn.append((task, W, colouring))
@@ -30,7 +30,12 @@ def sheet(W, group: Structure):
 
 def page(drawn: list[tuple[str, np.ndarray, tsne.Colouring]]):
     """Rows of starts for each (title, W, colouring); columns of perplexities below the number of rows."""
-    picture, panels = style.panels(max(len(STARTS) * len(drawn), 1), len(PERPLEXITIES) if drawn else 1, width=style.DOUBLE, height=1.5)
+    picture, panels = style.panels(
+        max(len(STARTS) * len(drawn), 1),
+        len(PERPLEXITIES) if drawn else 1,
+        width=style.DOUBLE,
+        height=1.5,
+    )
     if not drawn:
         style.say(panels[0, 0], "no run has ended yet")
     for i, (title, W, colouring) in enumerate(drawn):
@@ -47,5 +52,5 @@ def draw_row(row, W, colouring: tsne.Colouring, start: int | None) -> None:
             tsne.bare(ax)
             style.say(ax, f"perplexity {perplexity} needs more than {len(W)} rows")
             continue
-        words = embedding.tsne_plane(ax, W, colouring, neighbours=perplexity, seed=start)
+        words = matrix.tsne_plane(ax, W, colouring, neighbours=perplexity, seed=start)
         ax.set_xlabel(f"perplexity {perplexity}\n{words}", fontsize=6, labelpad=2)

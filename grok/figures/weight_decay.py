@@ -1,7 +1,7 @@
 """Beyond the paper: does the time to generalise fall as one over the weight decay?"""
 
-from grok.figures import times
-from grok.figures.gallery import figure
+from grok.figures.parts import times
+from grok.figures.parts.gallery import figure
 
 
 @figure("weight_decay", "weight_decay", caption="Medians (Kaplan-Meier).")

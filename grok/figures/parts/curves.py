@@ -1,0 +1,185 @@
+"""Learning curves of all runs of an experiment: the figure of every experiment without one of its own, and the quickstart's."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from grok.figures.parts import data, style
+from grok.figures.parts.gallery import DEFAULT, figure
+
+MOST_NAMES = 8
+MANY_RUNS = 12
+MANY_POINTS = 150  # evaluations of a run; longer curves that collapse and recover would be a solid mass of ink
+WINDOWS = 15  # to a factor of ten in updates
+DASHES = {"train": (0, (3, 1.5)), "val": "solid"}
+
+
+@figure(
+    DEFAULT,
+    caption="Every run on its full training and validation tables: accuracy, or loss where nothing answers equations.",
+)
+def learning_curves(results):
+    return curves_figure(results, "loss" if answers_nothing(results) else "accuracy")
+
+
+@figure(
+    "quickstart",
+    "quickstart",
+    caption="The same split and the same initial weights, with and without weight decay.",
+)
+def quickstart(results):
+    return curves_figure(results, "accuracy")
+
+
+@figure(
+    "quickstart_loss",
+    "quickstart",
+    caption="Cross-entropy of the same runs; a gap is a loss of exactly 0 in float32.",
+)
+def quickstart_loss(results):
+    return curves_figure(results, "loss")
+
+
+def answers_nothing(results) -> bool:
+    """Whether runs were evaluated, but have no accuracy, as skip-gram's vectors."""
+    data.need(results.curves, "train_accuracy", where=results.folder)
+    return len(results.curves) > 0 and results.curves["train_accuracy"].isna().all()
+
+
+def curves_figure(results, metric: str):
+    """A figure of one column with the accuracy or loss curves of all runs."""
+    picture, [[axes]] = style.panels(height=2.5)
+    draw_curves(axes, results, metric)
+    return (
+        picture,
+        f"Lines are medians and bands ranges of a run over {WINDOWS} windows to each factor of ten in updates."
+        if are_long(results.curves)
+        else "",
+    )
+
+
+def are_long(curves: pd.DataFrame) -> bool:
+    """Whether a run has more than MANY_POINTS evaluations."""
+    return bool((curves[curves["step"] > 0].groupby("run").size() > MANY_POINTS).any())
+
+
+def draw_curves(axes, results, metric: str) -> None:
+    """All runs' `metric` ('accuracy' or 'loss') against updates: training dashed, validation solid, a colour a group."""
+    runs = data.runs_with(results, "weight_decay", "operation")
+    curves = results.curves
+    data.need(curves, "run", "step", f"train_{metric}", f"val_{metric}", where=results.folder)
+    curves = curves[curves["step"] > 0]
+    style.step_axis(axes, curves["step"].max() if len(curves) else 10)
+    style.accuracy_axis(axes) if metric == "accuracy" else loss_axis(axes)
+    if curves.empty:
+        return style.say(axes, "no run has been evaluated yet")
+    groups = data.group_names(runs)
+    colours = group_colours(runs, groups)
+    width = 0.6 if len(runs) > MANY_RUNS else 1.2
+    draw_lines(
+        axes,
+        curves,
+        runs["run"],
+        [colours[group] for group in groups],
+        metric,
+        width,
+        by_windows=are_long(curves),
+    )
+    style.legend_above(
+        axes, legend_handles(colours), columns=1 if max(map(len, colours)) > 22 else 2
+    )
+
+
+def draw_lines(
+    axes,
+    curves: pd.DataFrame,
+    numbers,
+    colours,
+    metric: str,
+    width: float,
+    by_windows: bool = False,
+) -> None:
+    """Both curves of each of the runs `numbers`, each run in its colour; evaluation by evaluation or by windows."""
+    for number, colour in zip(numbers, colours):
+        curve = curves[curves["run"] == number]
+        for split, dashes in DASHES.items():
+            column = f"{split}_{metric}"
+            shown = (
+                windows(curve, column) if by_windows else curve.assign(median=values(curve, column))
+            )
+            if "low" in shown:
+                style.band(axes, shown["step"], shown["low"], shown["high"], colour)
+            axes.plot(
+                shown["step"], shown["median"], color=colour, linestyle=dashes, linewidth=width
+            )
+
+
+def windows(curve: pd.DataFrame, column: str) -> pd.DataFrame:
+    """A curve by windows of equal width in the logarithm of the update: median step, and median, low and high of the column as it is drawn.
+
+    Windows are counted back from the last update, so that the last one, where most evaluations are, is a whole one.
+    """
+    parts = curve.groupby(-np.floor(WINDOWS * np.log10(curve["step"].max() / curve["step"])))
+    found = pd.DataFrame(
+        {
+            "step": parts["step"].median(),
+            **{
+                name: getattr(parts[column], how)()
+                for name, how in (("median", "median"), ("low", "min"), ("high", "max"))
+            },
+        }
+    )
+    return found.assign(
+        **{name: drawable(found[name], column) for name in ("median", "low", "high")}
+    )
+
+
+def values(curve: pd.DataFrame, column: str) -> np.ndarray:
+    """A column of a curve as it is drawn."""
+    return drawable(curve[column], column)
+
+
+def drawable(metric, column: str) -> np.ndarray:
+    """Values of a column as they are drawn: accuracies in per cent, losses without zeros and infinities."""
+    metric = np.asarray(metric, float)
+    if column.endswith("accuracy"):
+        return 100 * metric
+    return np.where(np.isfinite(metric) & (metric > 0), metric, np.nan)
+
+
+def loss_axis(axes) -> None:
+    axes.set_yscale("log")
+    axes.set_ylabel("Loss")
+
+
+def group_colours(runs: pd.DataFrame, groups: pd.Series) -> dict:
+    """A colour a group: by decay where that is the difference, else from the palette, or a ramp for many."""
+    names = list(dict.fromkeys(groups))
+    decays = {name: set(runs["weight_decay"][groups == name] > 0) for name in names}
+    if len(names) == 2 and sorted(map(list, decays.values())) == [[False], [True]]:
+        return {
+            name: style.WITH_DECAY if decays[name] == {True} else style.WITHOUT_DECAY
+            for name in names
+        }
+    if len(names) <= len(style.PALETTE):
+        return dict(zip(names, style.PALETTE))
+    return dict(zip(names, style.ramp(len(names))))
+
+
+def legend_handles(colours: dict) -> list[Line2D]:
+    """A line for each group (of many, some evenly chosen) and one for each kind of line."""
+    names = list(colours)
+    if len(names) > MOST_NAMES:
+        names = [names[i] for i in np.linspace(0, len(names) - 1, MOST_NAMES).round().astype(int)]
+    groups = [Line2D([], [], color=colours[name], label=name) for name in names]
+    kinds = [
+        Line2D(
+            [],
+            [],
+            color=style.GREY,
+            linestyle=dashes,
+            label={"train": "training", "val": "validation"}[split],
+        )
+        for split, dashes in DASHES.items()
+    ]
+    return groups + kinds

@@ -1,0 +1,124 @@
+"""The layers' arithmetic with hand-written gradients, for the fast path of `grok.model.transformer`.
+
+The functions are the textbook ones; only their backward passes differ from what automatic differentiation
+writes down, which XLA turns into transposed copies and products at half the machine's rate. Each is tested
+against the plain definition. Shape letters as in grok.model.transformer, and R rows, I inputs, O outputs, J keys.
+"""
+
+import jax
+import jax.numpy as jnp
+
+LAYER_NORM_EPSILON = 1e-5
+
+
+@jax.custom_vjp
+def take_rows(table_RN, index_B):
+    """table_RN[index_B]; its gradient is a product with one-hot rows, which beats a scatter on every device."""
+    # The barrier keeps XLA from computing the table anew for every row it takes.
+    return jnp.take(jax.lax.optimization_barrier(table_RN), index_B, axis=0)
+
+
+def take_rows_forward(table_RN, index_B):
+    return take_rows(table_RN, index_B), (index_B, table_RN.shape[0])
+
+
+def take_rows_backward(residual, grad_BN):
+    index_B, n_rows = residual
+    one_hot_RB = (jnp.arange(n_rows)[:, None] == index_B[None, :]).astype(grad_BN.dtype)
+    return one_hot_RB @ grad_BN, None
+
+
+take_rows.defvjp(take_rows_forward, take_rows_backward)
+
+
+@jax.custom_vjp
+def linear(x, kernel_IO):
+    """x [..., I] @ kernel [I, O]."""
+    return x @ kernel_IO
+
+
+def linear_forward(x, kernel_IO):
+    return linear(x, kernel_IO), (x, kernel_IO)
+
+
+def linear_backward(residual, grad):
+    x, kernel_IO = residual
+    x_RI, grad_RO = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1])
+    if x_RI.shape[1] > grad_RO.shape[1]:
+        # A tall product runs at half the rate of the wide one; the barrier keeps XLA from turning it back.
+        grad_IO = jax.lax.optimization_barrier(grad_RO.T @ x_RI).T
+    else:
+        grad_IO = x_RI.T @ grad_RO
+    return grad @ kernel_IO.T, grad_IO
+
+
+linear.defvjp(linear_forward, linear_backward)
+
+
+@jax.custom_vjp
+def layer_norm(x, scale_D, bias_D):
+    """(x - mean) / sqrt(var + 1e-5) * scale + bias over the last axis of x [..., D]."""
+    return layer_norm_forward(x, scale_D, bias_D)[0]
+
+
+def layer_norm_forward(x, scale_D, bias_D):
+    centred = x - x.mean(-1, keepdims=True)
+    inverse_std = jax.lax.rsqrt((centred * centred).mean(-1, keepdims=True) + LAYER_NORM_EPSILON)
+    normed = centred * inverse_std
+    return normed * scale_D + bias_D, (normed, inverse_std, scale_D)
+
+
+def layer_norm_backward(residual, grad):
+    normed, inverse_std, scale_D = residual
+    d_model = grad.shape[-1]
+    grad_normed = grad * scale_D
+    grad_x = inverse_std * (
+        grad_normed
+        - grad_normed.mean(-1, keepdims=True)
+        - normed * (grad_normed * normed).mean(-1, keepdims=True)
+    )
+    # Sums over rows as products with a row of ones: XLA's own reduction is not vectorised on a CPU.
+    ones_1R = jnp.ones((1, grad.size // d_model), grad.dtype)
+
+    def column_sum(array):
+        return (ones_1R @ array.reshape(-1, d_model))[0]
+
+    return grad_x, column_sum(grad * normed), column_sum(grad)
+
+
+layer_norm.defvjp(layer_norm_forward, layer_norm_backward)
+
+
+@jax.custom_vjp
+def attend(q_BHK, keys, values):
+    """Softmax attention of one query over a short list of keys and values [B or 1, H, K], as element-wise work."""
+    return attend_forward(q_BHK, keys, values)[0]
+
+
+def attend_forward(q_BHK, keys, values):
+    scores_JBH = jnp.stack([(q_BHK * k_BHK).sum(-1) for k_BHK in keys])
+    # The barrier keeps XLA from computing the softmax anew inside every product below and in the backward pass.
+    weights_JBH = jax.lax.optimization_barrier(jax.nn.softmax(scores_JBH, axis=0))
+    attended_BHK = sum(w_BH[..., None] * v_BHK for w_BH, v_BHK in zip(weights_JBH, values))
+    return attended_BHK, (q_BHK, keys, values, weights_JBH)
+
+
+def attend_backward(residual, grad_BHK):
+    q_BHK, keys, values, weights_JBH = residual
+    grad_weights_JBH = jnp.stack([(grad_BHK * v_BHK).sum(-1) for v_BHK in values])
+    inner_BH = (weights_JBH * grad_weights_JBH).sum(0)
+    grad_scores_JBH = jax.lax.optimization_barrier(weights_JBH * (grad_weights_JBH - inner_BH))
+    grad_q_BHK = sum(g_BH[..., None] * k_BHK for g_BH, k_BHK in zip(grad_scores_JBH, keys))
+    grad_keys = [like(k_BHK, g_BH[..., None] * q_BHK) for g_BH, k_BHK in zip(grad_scores_JBH, keys)]
+    grad_values = [
+        like(v_BHK, w_BH[..., None] * grad_BHK) for w_BH, v_BHK in zip(weights_JBH, values)
+    ]
+    return grad_q_BHK, grad_keys, grad_values
+
+
+def like(primal_BHK, grad_BHK):
+    """The gradient of what was broadcast over the equations is a sum over them."""
+    return grad_BHK.sum(0, keepdims=True) if len(primal_BHK) == 1 < len(grad_BHK) else grad_BHK
+
+
+attend.defvjp(attend_forward, attend_backward)

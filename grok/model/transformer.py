@@ -1,0 +1,322 @@
+"""The Transformer of Power et al. (2022, section A.1.2), in Flax; nothing else knows Flax's module API.
+
+Shape letters: B equations, P distinct first operands, T positions of a whole sequence, S positions of its
+suffix, A answer positions, D d_model, F d_ff, H heads, K d_head, V vocabulary.
+
+There are two ways through the same weights. `Transformer.__call__` is the definition: every position of
+every equation through every block. `Transformer.shared` is the same function for less work: under causal
+attention whatever stands up to the operator depends on the first operand alone, so its keys and values are
+computed once per distinct operand, and only the answer positions are carried through the last block.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from grok.model import layers
+from grok.task.encodings import AS_WIDE_AS_THE_MODEL
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The sizes and choices that fix the program: everything about a network but its weights."""
+
+    vocab_size: int
+    n_answers: int = 1
+    n_layers: int = 2
+    n_heads: int = 4
+    d_model: int = 128
+    d_ff: int = 512
+    norm: str = "post"
+    activation: str = "relu"
+    positions: str = "sinusoidal"
+    values: str = "learned"
+    train_table: bool = False
+    tied: bool = False
+    n_features: int = 0
+
+    @property
+    def d_head(self) -> int:
+        return self.d_model // self.n_heads
+
+
+def architecture(run, vocab_size: int, n_answers: int, n_features: int = 0) -> Architecture:
+    """The architecture a `Run` asks for, over a vocabulary of `vocab_size` tokens and elements of `n_features` fixed features."""
+    shared = {
+        spec.name: getattr(run, spec.name)
+        for spec in dataclasses.fields(Architecture)
+        if hasattr(run, spec.name)
+    }
+    return Architecture(
+        vocab_size=vocab_size,
+        n_answers=n_answers,
+        n_features=n_features,
+        **shared | {"d_ff": run.ff_width},
+    )
+
+
+def sinusoidal_positions(n_positions: int, d_model: int) -> np.ndarray:
+    """PE[pos, i] = sin(pos / 10000^(i/d)) for even i, cos(pos / 10000^((i-1)/d)) for odd i; [n_positions, d_model]."""
+    i = np.arange(d_model)
+    angles_TD = np.arange(n_positions)[:, None] / 10000.0 ** ((i - i % 2) / d_model)
+    return np.where(i % 2 == 0, np.sin(angles_TD), np.cos(angles_TD)).astype(np.float32)
+
+
+def rotated(x, position):
+    """Vectors x [..., H, K] at positions [...], with each pair of coordinates (2i - 1, 2i) turned by position x theta_i.
+
+    theta_i = 10000^(-2 (i - 1) / K) (RoFormer, section 3.2.2): products of two such vectors depend on the difference
+    of their positions alone. The positions, known at compile time, broadcast to the leading axes of x.
+    """
+    width = x.shape[-1]
+    angle = np.asarray(position)[..., None, None] * 10000.0 ** (-np.arange(0, width, 2) / width)
+    cos, sin = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
+    odd, even = x[..., 0::2], x[..., 1::2]
+    return jnp.stack([odd * cos - even * sin, odd * sin + even * cos], -1).reshape(x.shape)
+
+
+def uniform_fan_in(key, shape, dtype=jnp.float32):
+    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for a kernel [fan_in, fan_out]: PyTorch's default for linear maps."""
+    bound = 1 / math.sqrt(shape[0])
+    return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
+class Linear(nn.Module):
+    """A bias-free linear map. tuned: with the hand-written gradient of grok.model.layers."""
+
+    features: int
+    tuned: bool
+
+    @nn.compact
+    def __call__(self, x):
+        kernel = self.param("kernel", uniform_fan_in, (x.shape[-1], self.features))
+        return layers.linear(x, kernel) if self.tuned else x @ kernel
+
+
+class LayerNorm(nn.Module):
+    """LayerNorm with scale and bias. tuned: with the hand-written gradient of grok.model.layers."""
+
+    tuned: bool
+
+    @nn.compact
+    def __call__(self, x):
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
+        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
+        return (layers.layer_norm if self.tuned else layers.layer_norm.fun)(x, scale, bias)
+
+
+class Positions(nn.Module):
+    """What is added to the embedding at each position, [T, D]: sinusoids, a trained table that begins as N(0, 1), or nothing."""
+
+    arch: Architecture
+
+    @nn.compact
+    def __call__(self, n_positions):
+        shape = n_positions, self.arch.d_model
+        if self.arch.positions == "learned":
+            return self.param("table", nn.initializers.normal(1.0), shape)
+        return (
+            sinusoidal_positions(*shape)
+            if self.arch.positions == "sinusoidal"
+            else np.zeros(shape, np.float32)
+        )
+
+
+class Block(nn.Module):
+    """Attention and FFN, each with a residual connection and a LayerNorm where `norm` puts it."""
+
+    arch: Architecture
+    tuned: bool = False
+
+    def setup(self):
+        arch = self.arch
+        self.wq, self.wk, self.wv, self.wo = (Linear(arch.d_model, self.tuned) for _ in range(4))
+        self.w_in, self.w_out = Linear(arch.d_ff, self.tuned), Linear(arch.d_model, self.tuned)
+        if arch.norm != "none":
+            self.ln1, self.ln2 = (LayerNorm(self.tuned) for _ in range(2))
+
+    def query(self, x, position):
+        """Queries [..., H, K], scaled by 1/sqrt(K), of the residual stream [..., D] at positions [...]."""
+        return self.placed(self.heads(self.wq(self.before(x))), position) / math.sqrt(
+            self.arch.d_head
+        )
+
+    def key_value(self, x, position):
+        """Keys and values, each [..., H, K], of the residual stream [..., D] at positions [...]."""
+        x = self.before(x)
+        return self.placed(self.heads(self.wk(x)), position), self.heads(self.wv(x))
+
+    def placed(self, x, position):
+        return rotated(x, position) if self.arch.positions == "rotary" else x
+
+    def before(self, x):
+        return self.ln1(x) if self.arch.norm == "pre" else x
+
+    def heads(self, x):
+        return x.reshape(*x.shape[:-1], self.arch.n_heads, self.arch.d_head)
+
+    def finish(self, x, attended, dropout=None):
+        """The residual stream [..., D] after the block, from the stream before it and the heads' output [..., H, K]."""
+        norm1, norm2 = (self.ln1, self.ln2) if self.arch.norm == "post" else (lambda h: h,) * 2
+        h = norm1(x + self.wo(attended.reshape(x.shape)))
+        hidden = getattr(jax.nn, self.arch.activation)(
+            self.w_in(self.ln2(h) if self.arch.norm == "pre" else h)
+        )
+        self.sow("intermediates", "hidden", hidden)
+        out = self.w_out(hidden)
+        return norm2(h + (dropout(out, self.make_rng("dropout")) if dropout else out))
+
+    def __call__(self, x_BTD, dropout=None):
+        """One block over whole sequences; sows `attention` [B, H, T, T] and `hidden` [B, T, F]."""
+        n_positions = x_BTD.shape[1]
+        q_BTHK, (k_BTHK, v_BTHK) = (
+            project(x_BTD, np.arange(n_positions)) for project in (self.query, self.key_value)
+        )
+        scores_BHTT = jnp.einsum("bthk,bshk->bhts", q_BTHK, k_BTHK)
+        causal_TT = np.tril(np.ones((n_positions, n_positions), bool))
+        attention_BHTT = jax.nn.softmax(jnp.where(causal_TT, scores_BHTT, -jnp.inf))
+        self.sow("intermediates", "attention", attention_BHTT)
+        return self.finish(x_BTD, jnp.einsum("bhts,bshk->bthk", attention_BHTT, v_BTHK), dropout)
+
+
+class Transformer(nn.Module):
+    """Decoder-only, causal, bias-free but for LayerNorm; logits at the last `n_answers` positions.
+
+    features [n, F]: what is fixed about how the n elements, the first tokens, are written (see grok.task.encodings);
+    None where the whole input table is learned. The parameter `embedding` holds the trained rows of that table.
+    """
+
+    arch: Architecture
+    tuned: bool = False
+    features: Any = None
+
+    def setup(self):
+        arch = self.arch
+        trained = self.param("embedding", self.initial_rows)
+        unembedding = (
+            None
+            if arch.tied
+            else self.param("unembedding", uniform_fan_in, (arch.d_model, arch.vocab_size))
+        )
+        self.embedding = self.input_table(trained)
+        self.unembedding = self.embedding.T if arch.tied else unembedding
+        self.positions = Positions(arch)
+        self.blocks = [Block(arch, self.tuned, name=f"block{i}") for i in range(arch.n_layers)]
+        if arch.norm == "pre":
+            self.final_norm = LayerNorm(self.tuned)
+
+    def initial_rows(self, key):
+        """Trained rows of the input table at the start: N(0, 1), whatever the elements' encoding the same for the other tokens."""
+        rows_VD = nn.initializers.normal(1.0)(key, (self.arch.vocab_size, self.arch.d_model))
+        if self.features is None:
+            return rows_VD
+        others = rows_VD[len(self.features) :]
+        return jnp.concatenate([self.features, others]) if self.arch.train_table else others
+
+    def input_table(self, trained):
+        """The input table [V, D]: trained rows, below the elements' fixed vectors or their features' linear map where these are given."""
+        if self.features is None or self.arch.train_table:
+            return trained
+        if self.arch.values in AS_WIDE_AS_THE_MODEL:
+            return jnp.concatenate([self.features, trained])
+        kernel = self.param(
+            "value_map", uniform_fan_in, (self.features.shape[1], self.arch.d_model)
+        )
+        return jnp.concatenate([self.features @ kernel, trained])
+
+    def matrices(self):
+        """The input table [V, D] and the output matrix [D, V]."""
+        return self.embedding, self.unembedding
+
+    def logits(self, x):
+        x = self.final_norm(x) if self.arch.norm == "pre" else x
+        return layers.linear(x, self.unembedding) if self.tuned else x @ self.unembedding
+
+    def __call__(self, tokens_BT, dropout=None):
+        """Logits [B, A, V] of token sequences; sows the `residual` stream [B, T, D] before each block and at the end."""
+        x_BTD = self.embedding[tokens_BT] + self.positions(tokens_BT.shape[1])
+        for block in self.blocks:
+            self.sow("intermediates", "residual", x_BTD)
+            x_BTD = block(x_BTD, dropout)
+        self.sow("intermediates", "residual", x_BTD)
+        return self.logits(x_BTD[:, -self.arch.n_answers :])
+
+    def shared(self, prefix_PT, index_B, suffix):
+        """Logits [B, A, V] of the equations whose prefix is `prefix_PT[index_B]` and which go on with `suffix`.
+
+        prefix_PT: the distinct prefixes (up to the operator). suffix: a token a position, either an array [B] or
+        an int where all equations agree. The same function as `__call__` on the assembled sequences, without dropout.
+        """
+        n_prefix = prefix_PT.shape[1]
+        operand = n_prefix - 2
+        position_TD = self.positions(n_prefix + len(suffix))
+        position_S1 = n_prefix + np.arange(len(suffix))[:, None]
+        prefix_PTD = self.embedding[prefix_PT] + position_TD[:n_prefix]
+        x_SBD = None
+        for block in self.blocks:
+            last = block is self.blocks[-1]
+            first = x_SBD is None
+            keys, values = self.prefix_keys_values(
+                block, prefix_PTD, index_B, varying=[operand] if first else range(n_prefix)
+            )
+            if first:
+                x_SBD, queries, (k, v) = self.first_projections(
+                    block, suffix, position_TD[n_prefix:], n_prefix, len(index_B)
+                )
+            else:
+                k, v = block.key_value(x_SBD, position_S1)
+                x_SBD = x_SBD[len(suffix) - self.arch.n_answers :] if last else x_SBD
+                queries = block.query(x_SBD, position_S1[-len(x_SBD) :])
+            keys, values = keys + list(k), values + list(v)
+            skipped = len(keys) - len(queries)
+            attended_SBHK = jnp.stack(
+                [
+                    layers.attend(q, keys[: skipped + s + 1], values[: skipped + s + 1])
+                    for s, q in enumerate(queries)
+                ]
+            )
+            x_SBD = block.finish(x_SBD, attended_SBHK)
+            if not last:
+                prefix_PTD = block(prefix_PTD)
+        return self.logits(jnp.moveaxis(x_SBD[-self.arch.n_answers :], 0, 1))
+
+    def prefix_keys_values(self, block, prefix_PTD, index_B, varying):
+        """Keys and values of the prefix, lists of [B, H, K] a position; [1, H, K] where they do not vary with the first operand."""
+        k_PTHK, v_PTHK = block.key_value(prefix_PTD, np.arange(prefix_PTD.shape[1]))
+        per_position = []
+        for t in range(prefix_PTD.shape[1]):
+            pair = k_PTHK[:, t], v_PTHK[:, t]
+            per_position.append(
+                self.take_heads(block, pair, index_B) if t in varying else [m[:1] for m in pair]
+            )
+        return map(list, zip(*per_position))
+
+    def take_heads(self, block, matrices, index_B):
+        """Rows `index_B` of several matrices [R, H, K] or [R, D], taken in one go; each [B, H, K]."""
+        table = jnp.concatenate([m.reshape(len(m), -1) for m in matrices], -1)
+        rows = layers.take_rows(table, index_B)
+        return [block.heads(part) for part in jnp.split(rows, len(matrices), -1)]
+
+    def first_projections(self, block, suffix, position_SD, n_prefix, n_equations):
+        """Residual stream, queries, keys and values of the suffix, which follows `n_prefix` positions, before the first block.
+
+        They depend on token and position alone: one row a token of the vocabulary, not one an equation.
+        """
+        per_position = []
+        for position, (token, position_D) in enumerate(zip(suffix, position_SD), n_prefix):
+            constant = isinstance(token, int)
+            x = (self.embedding[token][None] if constant else self.embedding) + position_D
+            matrices = (block.heads(x), block.query(x, position), *block.key_value(x, position))
+            if constant:
+                matrices = [
+                    jnp.broadcast_to(m, (n_equations, *m.shape[1:])) for m in matrices[:2]
+                ] + list(matrices[2:])
+            per_position.append(matrices if constant else self.take_heads(block, matrices, token))
+        x_SBHK, queries, keys, values = zip(*per_position)
+        return jnp.stack(x_SBHK).reshape(len(suffix), n_equations, -1), queries, (keys, values)

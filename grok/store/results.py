@@ -1,0 +1,466 @@
+"""The files of `results/<experiment>/`, and the only code that knows their layout.
+
+experiment.json    the whole specification, and one entry a session: command, commit, versions, device
+runs.parquet       a row a run: its fields and its outcome
+curves.parquet     a row a run and evaluation: run, step, losses, accuracies, norms
+arrays/            run_<n>.npz, the final embedding and output matrices with their token labels;
+                   run_<n>_step_<s>.npz, the same at earlier updates; run_<n>_params.npz and
+                   run_<n>_params_step_<s>.npz, all weights; local, never committed
+part-<i>/          the share of process i of several, in the same layout; loading merges them
+checkpoints/       what resuming needs; local, never committed
+previous/          complete results that a new training is about to replace; local, never committed
+*.md               what people have written about the results; training leaves it where it is
+
+Files are written to the side and renamed (see grok.files), so a reader never sees half of one.
+"""
+
+import dataclasses
+import io
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from grok.experiment import Experiment, GrokError, Run
+from grok.files import NOT_ARRAYS, disk_errors, replacing
+from grok.store.provenance import provenance
+
+METRICS = (
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "val_fresh_accuracy",
+    "val_mirrored_accuracy",
+    "softmax_collapse",
+    "weight_norm",
+    "embedding_norm",
+    "unembedding_norm",
+)
+OUTCOMES = (
+    "status",
+    "stopped_at",
+    "steps_to_train_99",
+    "steps_to_val_99",
+    "steps_to_val_99_sustained",
+    "final_train_accuracy",
+    "final_val_accuracy",
+    "final_train_loss",
+    "final_val_loss",
+    "best_train_accuracy",
+    "best_val_accuracy",
+)
+THRESHOLD = 0.99
+SUSTAINED = 10
+LOCAL = ("checkpoints", "previous")
+
+
+def specification(experiment: Experiment) -> dict:
+    """The experiment as plain data; of each run the fields that differ from the defaults."""
+    defaults = dataclasses.asdict(Run())
+    runs = [
+        {k: v for k, v in dataclasses.asdict(run).items() if v != defaults[k]}
+        for run in experiment.runs
+    ]
+    return {
+        "name": experiment.name,
+        "scale": experiment.scale,
+        "keep_params": experiment.keep_params,
+        "runs": runs,
+    }
+
+
+def read_description(folder: Path) -> dict | None:
+    """The content of experiment.json, or None where there is none."""
+    path = folder / "experiment.json"
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise GrokError(f"{path} cannot be read ({error}): move the folder away") from error
+
+
+def write_description(folder: Path, description: dict) -> None:
+    with disk_errors(folder), replacing(folder / "experiment.json") as side:
+        side.write_text(json.dumps(description, indent=1) + "\n")
+
+
+def begin(folder: Path, experiment: Experiment, device: dict, anew: bool = False) -> bool:
+    """Open a results folder for training; False if it is complete already.
+
+    A folder with the same experiment is continued; one with another experiment is refused. Complete results
+    that were not made in this checkout (no local checkpoints), or any with `anew`, move to previous/ first.
+    """
+    description = read_description(folder)
+    specified = specification(experiment)
+    if description and description["experiment"] != specified:
+        raise GrokError(
+            f"{folder} holds a different experiment named '{experiment.name}': {difference(description['experiment'], specified)}; choose another --name, or move that folder away"
+        )
+    made_here = (folder / "checkpoints").exists()
+    if description and description["complete"] and made_here and not anew:
+        tidy(folder)
+        return False
+    if description and (anew or not made_here):
+        set_aside(folder, description["complete"])
+        description = None
+    description = description or {"experiment": specified, "complete": False, "sessions": []}
+    description["sessions"].append(provenance() | device)
+    write_description(folder, description)
+    with disk_errors(folder):
+        (folder / "checkpoints").mkdir(exist_ok=True)
+    return True
+
+
+def difference(old: dict, new: dict) -> str:
+    """The first thing in which two specifications differ, in words."""
+    for key in ("name", "scale", "keep_params"):
+        if old.get(key) != new[key]:
+            return f"its {key} is {old.get(key)!r}, not {new[key]!r}"
+    if len(old["runs"]) != len(new["runs"]):
+        return f"it has {len(old['runs'])} runs, not {len(new['runs'])}"
+    for i, (a, b) in enumerate(zip(old["runs"], new["runs"])):
+        for key in sorted(a.keys() | b.keys()):
+            if a.get(key) != b.get(key):
+                default = getattr(Run(), key, None)
+                return f"its run {i} has {key}={a.get(key, default)!r}, not {b.get(key, default)!r}"
+    return "an unknown field"
+
+
+def set_aside(folder: Path, complete: bool) -> None:
+    """Move what a results folder holds to previous/, or drop it where previous/ holds complete results already.
+
+    What people wrote stays: no training can make it again. experiment.json goes last, so that a move that was
+    cut short is taken up again and loses nothing.
+    """
+    previous = folder / "previous"
+    with disk_errors(folder):
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        waiting = (previous / "experiment.json").exists()
+        if waiting and complete:
+            shutil.rmtree(previous)
+        previous.mkdir(exist_ok=True)
+        paths = [
+            path
+            for path in folder.iterdir()
+            if path.name not in (*LOCAL, ".lock") and path.suffix != ".md"
+        ]
+        for path in sorted(paths, key=lambda path: path.name == "experiment.json"):
+            if waiting and not complete:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            else:
+                move(path, previous / path.name)
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file, or a folder's files into one that may exist already."""
+    if source.is_dir() and target.is_dir():
+        for path in source.iterdir():
+            move(path, target / path.name)
+        source.rmdir()
+    else:
+        source.rename(target)
+
+
+def finish(folder: Path, cost: dict) -> None:
+    """Mark a results folder complete; only now do the results it replaces go."""
+    close_session(folder, cost, complete=True)
+    tidy(folder)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what complete results no longer need. The empty checkpoints/ says that they were made here."""
+    shutil.rmtree(folder / "previous", ignore_errors=True)
+    for path in (folder / "checkpoints").iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def complete_here(top: Path, experiment: Experiment) -> bool:
+    """Whether these very results are complete and were made in this checkout, by however many processes."""
+    folders = [
+        folder
+        for folder in (top, *sorted(top.glob("part-*")))
+        if (folder / "experiment.json").exists()
+    ]
+    descriptions = [read_description(folder) for folder in folders]
+    made_here = bool(folders) and all((folder / "checkpoints").exists() for folder in folders)
+    same = all(found["experiment"] == specification(experiment) for found in descriptions)
+    return (
+        made_here
+        and same
+        and len(folders) == descriptions[0]["sessions"][0].get("processes", 1)
+        and all(found["complete"] for found in descriptions)
+    )
+
+
+def check_processes(top: Path, count: int) -> None:
+    """Refuse a results folder that another number of processes has begun: their shares of the runs differ."""
+    parts = sorted(top.glob("part-*"))
+    begun = {
+        (read_description(part) or {"sessions": [{}]})["sessions"][0].get("processes", count)
+        for part in parts
+    }
+    if (top / "experiment.json").exists():
+        begun.add(1)
+    if begun - {count}:
+        raise GrokError(
+            f"{top} was begun by {max(begun - {count})} process(es), not {count}: go on with as many, or choose another --name"
+        )
+
+
+def close_session(folder: Path, cost: dict, complete: bool) -> None:
+    """Write what a session has cost into its entry of experiment.json."""
+    description = read_description(folder)
+    description["sessions"][-1] |= cost
+    description["complete"] = complete
+    write_description(folder, description)
+
+
+def write_tables(folder: Path, runs: pd.DataFrame, curves: pd.DataFrame) -> None:
+    """Write runs.parquet and curves.parquet, each atomically."""
+    write_table(folder, "runs", runs)
+    write_table(folder, "curves", curves)
+
+
+def write_table(folder: Path, name: str, frame: pd.DataFrame) -> Path:
+    """Write <name>.parquet atomically, and return its path."""
+    path = folder / f"{name}.parquet"
+    with disk_errors(folder), replacing(path) as side:
+        frame.to_parquet(side, index=False, compression="zstd")
+    return path
+
+
+def arrays_name(run: int, step: int | None = None, params: bool = False) -> str:
+    """The name under which a run's matrices or all its parameters are kept: at its end, or at the snapshot after `step` updates."""
+    return f"run_{run:04d}" + "_params" * params + ("" if step is None else f"_step_{step:08d}")
+
+
+def matrices(
+    embedding_VD: np.ndarray, unembedding_VD: np.ndarray, labels: list[str]
+) -> dict[str, np.ndarray]:
+    """What the arrays of a run hold: embedding [V, D], output matrix [V, D], token labels [V]."""
+    return {"embedding": embedding_VD, "unembedding": unembedding_VD, "labels": np.array(labels)}
+
+
+def write_arrays(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
+    with disk_errors(folder), replacing(folder / "arrays" / f"{name}.npz") as side:
+        with open(side, "wb") as file:
+            np.savez_compressed(file, **arrays)
+
+
+def outcome(curve: pd.DataFrame, run: Run, diverged: bool, stopped: bool) -> dict:
+    """What came of a run, from its curve. Times are updates; a threshold never reached is a missing value."""
+    accuracy, steps = curve["val_accuracy"].to_numpy(), curve["step"].to_numpy()
+    sustained = first_sustained(accuracy >= THRESHOLD)
+    ended = stopped or (len(steps) and steps[-1] >= run.num_steps)
+    status = (
+        "diverged"
+        if diverged
+        else ("queued" if not len(steps) else "running")
+        if not ended
+        else "grokked"
+        if sustained is not None
+        else "budget"
+    )
+    last = curve.iloc[-1] if len(curve) else {}
+    return {
+        "status": status,
+        "stopped_at": steps[-1] if len(steps) else 0,
+        "steps_to_train_99": first_step(curve, "train_accuracy"),
+        "steps_to_val_99": first_step(curve, "val_accuracy"),
+        "steps_to_val_99_sustained": None if sustained is None else steps[sustained],
+        **{
+            f"final_{name}": last.get(name)
+            for name in ("train_accuracy", "val_accuracy", "train_loss", "val_loss")
+        },
+        **{f"best_{name}": curve[name].max() for name in ("train_accuracy", "val_accuracy")},
+    }
+
+
+def first_step(curve: pd.DataFrame, metric: str) -> int | None:
+    """The first evaluated update at which an accuracy is at least 99%, or None."""
+    reached = curve["step"][curve[metric] >= THRESHOLD]
+    return int(reached.iloc[0]) if len(reached) else None
+
+
+def first_sustained(above: np.ndarray) -> int | None:
+    """The first evaluation from which the threshold holds to the end or for ten evaluations, or None."""
+    start = None
+    for i, is_above in enumerate(above):
+        start = None if not is_above else i if start is None else start
+        if start is not None and i + 1 - start >= SUSTAINED:
+            return start
+    return start
+
+
+def closing_table(runs: pd.DataFrame) -> str:
+    """The runs and what came of them, for people."""
+    shown = pd.DataFrame(
+        {
+            "run": runs["run"],
+            "what": [run_name(row) for row in runs.to_dict("records")],
+            "99% train at": or_never(runs["steps_to_train_99"]),
+            "99% validation at": or_never(runs["steps_to_val_99"]),
+            "train": (100 * runs["final_train_accuracy"]).map("{:.1f}%".format),
+            "validation": (100 * runs["final_val_accuracy"]).map("{:.1f}%".format),
+            "steps": runs["stopped_at"],
+            "status": runs["status"],
+        }
+    )
+    return shown.to_string(index=False)
+
+
+def or_never(steps: pd.Series) -> pd.Series:
+    return steps.astype(object).where(steps.notna(), "never")
+
+
+def run_name(fields: dict) -> str:
+    """A run in a few words: its label, or its task, optimiser and seed."""
+    task = f"{fields['operation']} {fields['structure']} {100 * fields['train_fraction']:g}%"
+    return (
+        fields["label"]
+        or f"{task} {fields['optimizer']} decay {fields['weight_decay']:g} seed {fields['seed']}"
+    )
+
+
+def runs_table(rows: list[dict]) -> pd.DataFrame:
+    """The rows of runs.parquet with fixed column types: whole numbers that may be missing are Int64."""
+    frame = pd.DataFrame(rows)
+    for name in ("stopped_at", "steps_to_train_99", "steps_to_val_99", "steps_to_val_99_sustained"):
+        frame[name] = frame[name].astype("Int64")
+    for name in OUTCOMES[5:]:
+        frame[name] = frame[name].astype("float32")
+    return frame
+
+
+def curves_table(run_M: np.ndarray, step_M: np.ndarray, metrics_MC: np.ndarray) -> pd.DataFrame:
+    """The rows of curves.parquet, ordered by run and step."""
+    frame = pd.DataFrame({"run": run_M.astype(np.int32), "step": step_M.astype(np.int32)})
+    frame[list(METRICS)] = metrics_MC.astype(np.float32)
+    return frame.sort_values(["run", "step"], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a results folder holds. description: experiment.json; runs, curves: the tables."""
+
+    folder: Path
+    description: dict
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+
+    @property
+    def complete(self) -> bool:
+        return self.description["complete"]
+
+    def curve(self, run: int) -> pd.DataFrame:
+        return self.curves[self.curves["run"] == run]
+
+    def experiment_run(self, run: int) -> Run:
+        """The specification of a run, by its number."""
+        if not 0 <= run < len(self.description["experiment"]["runs"]):
+            raise GrokError(
+                f"{self.folder} has no run {run}: its runs are 0 to {len(self.description['experiment']['runs']) - 1}"
+            )
+        return Run(**self.description["experiment"]["runs"][run])
+
+    def arrays(self, run: int, step: int | None = None) -> dict[str, np.ndarray]:
+        """The embedding [V, D] and output matrix [V, D] of a run (at its end, or at a snapshot), and their labels [V]."""
+        return self.saved(run, step, params=False)
+
+    def params(self, run: int, step: int | None = None) -> dict:
+        """The tree of all parameters of a run whose experiment keeps them, at its end or at a snapshot."""
+        tree: dict = {}
+        for path, leaf in self.saved(run, step, params=True).items():
+            *above, last = path.split("/")
+            branch = tree
+            for name in above:
+                branch = branch.setdefault(name, {})
+            branch[last] = leaf
+        return tree
+
+    def snapshot_steps(self, run: int, params: bool = False) -> list[int]:
+        """The updates at which snapshots of a run's matrices (or of all its parameters) are kept, ascending."""
+        self.experiment_run(run)
+        return sorted(
+            {
+                int(path.stem.rsplit("_", 1)[1])
+                for path in self.kept(arrays_name(run, params=params) + "_step_*")
+            }
+        )
+
+    def kept(self, name: str) -> list[Path]:
+        """The files of arrays with a name, without those that a new training has set aside."""
+        return [
+            path
+            for path in sorted(self.folder.glob(f"**/arrays/{name}.npz"))
+            if "previous" not in path.parts
+        ]
+
+    def saved(self, run: int, step: int | None, params: bool) -> dict[str, np.ndarray]:
+        self.experiment_run(run)
+        paths = self.kept(arrays_name(run, step, params))
+        if not paths:
+            at = "" if step is None else f" at update {step}"
+            more = (
+                " (they stay where they were trained, and keep_params asks for them)"
+                if params
+                else ""
+            )
+            steps = self.snapshot_steps(run, params) if step is not None else []
+            advice = (
+                f"snapshots are kept of updates {', '.join(map(str, steps))}"
+                if steps
+                else "has it been trained to its end?"
+            )
+            raise GrokError(
+                f"{self.folder} has no {'parameters' if params else 'arrays'} of run {run}{at}{more}: {advice}"
+            )
+        try:
+            with open(paths[0], "rb") as opened, np.load(opened, allow_pickle=False) as file:
+                return dict(file)
+        except NOT_ARRAYS as error:
+            raise GrokError(
+                f"{paths[0]} cannot be read ({' '.join(str(error).split())}): train the run anew, or restore the file"
+            ) from error
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table that may be replaced meanwhile: read in one go, for pyarrow opens a path more than once."""
+    return pd.read_parquet(io.BytesIO(path.read_bytes()))
+
+
+def load(folder: Path | str) -> Results:
+    """Read a results folder, also one that is still being written or was cut short. Raises GrokError."""
+    folder = Path(folder)
+    parts = [folder, *sorted(folder.glob("part-*"))]
+    written = [
+        part
+        for part in parts
+        if (part / "runs.parquet").exists() and (part / "curves.parquet").exists()
+    ]
+    description = read_description(folder) or next(
+        (read_description(part) for part in written), None
+    )
+    if description is None or not written:
+        raise GrokError(f"{folder} holds no results: train them with python -m grok train")
+    try:
+        runs = pd.concat([read_table(part / "runs.parquet") for part in written])
+        curves = pd.concat([read_table(part / "curves.parquet") for part in written])
+    except (OSError, ValueError) as error:
+        raise GrokError(f"the tables in {folder} cannot be read: {error}") from error
+    if folder not in written:
+        begun = [found for part in parts[1:] if (found := read_description(part))]
+        description["complete"] = len(begun) == max(
+            description["sessions"][0].get("processes", 1), len(parts) - 1
+        ) and all(found["complete"] for found in begun)
+    return Results(
+        folder,
+        description,
+        runs.sort_values("run", ignore_index=True),
+        curves.sort_values(["run", "step"], ignore_index=True),
+    )

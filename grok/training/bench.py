@@ -1,0 +1,153 @@
+"""The speed of training on this machine, beside the rate at which it multiplies matrices: `python -m grok bench`.
+
+The paper's network and batch (x/y mod 97, width 128, batch 512). One run is timed on one device, a sweep on all
+of them, each on the fast path and on the plain one. The floor is the fast path's arithmetic at the machine's
+own matrix rate, measured in the same call.
+"""
+
+import json
+import resource
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+
+from grok.experiment import Run, grid
+from grok.training.capacity import choose_slots, median_seconds, time_updates, within_memory
+from grok.training.devices import device_facts
+from grok.training.program import Program, matmul_precision, program_of
+
+REPEATS = 5
+SLOT_COUNTS = (1, 8, 32, 64, 128, 256, 512)  # a device
+PLAIN_SLOTS = 64
+
+
+def update_gflop(program: Program) -> float:
+    """Floating-point operations of one fast update, in 10^9, counted from the shapes of its matrix products.
+
+    A multiplication and an addition count two; the backward pass costs twice the forward one. With n elements,
+    prefixes of p tokens, suffixes of s, a answer positions, batch B, width d and hidden width f: every block
+    but the last carries n p + B s rows through keys, values, attention's output and the FFN; the last only B a.
+    """
+    arch, n, batch = program.arch, program.tokens.n_elements, program.batch_cap
+    n_suffix = len(program.tokens.suffix(0, 0))
+    n_prefix = 3 if program.tokens.token_format == "eos" else 2
+    d, f, answers = arch.d_model, arch.d_ff, batch * arch.n_answers
+    output_and_ffn, prefix_rows, suffix_rows = d * d + 2 * d * f, n * n_prefix, batch * n_suffix
+    table_rows = prefix_rows + n * (n_suffix - 1) + 1
+    products = (
+        table_rows * 3 * d * d
+    )  # queries, keys and values of the first block, a row a token and position
+    for layer in range(arch.n_layers):
+        last = layer == arch.n_layers - 1
+        if layer:
+            products += (prefix_rows + suffix_rows) * 2 * d * d + (
+                answers if last else prefix_rows + suffix_rows
+            ) * d * d
+        products += (answers if last else prefix_rows + suffix_rows) * output_and_ffn
+    products += answers * d * arch.vocab_size
+    return 3 * 2 * products / 1e9
+
+
+def matmul_gflops(precision: str) -> float:
+    """The rate of the FFN's own matrix product, [1024, 128] x [128, 512] on a CPU and 64 of them at once elsewhere."""
+    many = 1 if jax.default_backend() == "cpu" else 64
+    a, b = jnp.ones((many, 1024, 128)) * 0.5, jnp.ones((many, 128, 512)) * 0.5
+    a, b = (a[0], b[0]) if many == 1 else (a, b)
+    rounds = 100
+
+    @jax.jit
+    def products(a, b):
+        with matmul_precision(precision, jax.default_backend()):
+            return jax.lax.fori_loop(0, rounds, lambda _, a: a + 1e-30 * (a @ b)[..., :128], a)
+
+    products(a, b).block_until_ready()
+    return (
+        rounds * many * 2 * 1024 * 128 * 512 / median_seconds(lambda: products(a, b), REPEATS) / 1e9
+    )
+
+
+def peak_memory() -> int:
+    """The most bytes taken so far: of the device's memory, or on a CPU of this process's."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    return stats.get("peak_bytes_in_use", 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def time_sweeps(program: Program, runs: list[Run]) -> dict[int, dict]:
+    """Slots on all devices -> their timing: on a CPU the number that is chosen, elsewhere each of SLOT_COUNTS that memory holds."""
+    n_devices = len(jax.local_devices())
+    counts = (
+        [choose_slots(program, runs)]
+        if jax.default_backend() == "cpu"
+        else [count * n_devices for count in within_memory(program, SLOT_COUNTS)]
+    )
+    return {count: time_updates(program, runs, count) for count in counts}
+
+
+def measure(run: Run) -> dict:
+    """Every number of the benchmark; see the module's docstring."""
+    runs = grid(run, seed=range(max(SLOT_COUNTS)))
+    fast = program_of(runs[0])
+    plain = replace(fast, shared_prefix=False)
+    single, sweeps = time_updates(fast, runs, 1), time_sweeps(fast, runs)
+    slots, peak = min(sweeps, key=lambda s: sweeps[s]["ms_per_run"]), peak_memory()
+    n_devices = len(jax.local_devices())
+    [plain_slots] = within_memory(plain, [min(slots // n_devices, PLAIN_SLOTS)])
+    plain_single, plain_sweep = (
+        time_updates(plain, runs, 1),
+        time_updates(plain, runs, plain_slots * n_devices),
+    )
+    rate, gflop = matmul_gflops(run.precision), update_gflop(fast)
+    floor, facts = gflop / rate * 1e3, device_facts()
+    return (
+        {
+            "single_ms": single["ms_per_run"],
+            "sweep_ms_per_run": sweeps[slots]["ms_per_run"],
+            "plain_single_ms": plain_single["ms_per_run"],
+            "plain_sweep_ms_per_run": plain_sweep["ms_per_run"],
+            "matmul_gflops": rate,
+            "update_gflop": gflop,
+            "floor_ms": floor,
+            "single_over_floor": single["ms_per_run"] / floor,
+            "sweep_over_floor": sweeps[slots]["ms_per_run"] / floor,
+            "evaluation_share": sweeps[slots]["evaluation_ms"]
+            / (run.eval_every * sweeps[slots]["ms_per_run"]),
+            "peak_memory_mb": peak / 2**20,
+            "compile_s": single["compile_s"],
+            "slots": slots,
+            "slots_ms_per_run": {str(s): timing["ms_per_run"] for s, timing in sweeps.items()},
+        }
+        | facts
+        | {"precision": facts["precisions"][run.precision]}
+    )
+
+
+EXPLANATIONS = {
+    "single_ms": "ms an update, one run",
+    "sweep_ms_per_run": "ms a run-update, all devices busy",
+    "plain_single_ms": "ms an update, one run, plain path",
+    "plain_sweep_ms_per_run": "ms a run-update in a sweep, plain path",
+    "matmul_gflops": "GFLOP/s of this machine's own matrix product",
+    "update_gflop": "GFLOP an update of the fast path, counted",
+    "floor_ms": "ms an update if it were matrix products alone",
+    "single_over_floor": "times the floor, one run",
+    "sweep_over_floor": "times the floor, sweep",
+    "evaluation_share": "time of evaluation over time of training at the default cadence",
+    "peak_memory_mb": "MB of memory at most on the fast path: the device's, or on a CPU the process's",
+    "compile_s": "s until the first update",
+    "slots": "runs in training at once in the sweep",
+}
+
+
+def main(as_json: bool, precision: str) -> None:
+    found = measure(Run(precision=precision))
+    if as_json:
+        print(json.dumps(found))
+        return
+    for key, words in EXPLANATIONS.items():
+        print(f"{found[key]:10.3f}  {words}  ({key})")
+    for slots, ms in found["slots_ms_per_run"].items():
+        print(
+            f"{ms:10.4f}  ms a run-update with {slots} slots, {1e3 / ms:,.0f} run-updates a second"
+        )
+    print(f"{found['device']}, {found['cores']} cores, {found['precision']}")

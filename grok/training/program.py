@@ -1,0 +1,130 @@
+"""What fixes the compiled code of a run, and what is only a number: the static signature and the traced inputs."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from grok.experiment import Run
+from grok.model.transformer import Architecture, architecture
+from grok.task.dataset import Dataset, Tokens, effective_batch_size, make_dataset
+from grok.task.operations import structure
+from grok.training.optimizer import OptimizerForm, optimizer_form
+
+TRACED = (
+    "seed",
+    "learning_rate",
+    "weight_decay",
+    "b1",
+    "b2",
+    "eps",
+    "warmup_steps",
+    "num_steps",
+    "update_noise",
+    "weight_noise",
+    "dropout",
+    "init_scale",
+    "sam_radius",
+)
+
+
+# A GPU's algorithms by name: JAX's "bfloat16" would only ask for the fastest, which is TF32 on an A100 or H100.
+DOT_ALGORITHMS = {"float32": "float32", "tf32": "TF32_TF32_F32", "bf16": "BF16_BF16_F32"}
+
+
+@dataclass(frozen=True)
+class Program:
+    """A run's static signature: what changes shapes or code. Runs that agree in it train in one compiled program.
+
+    shared_prefix: train on the fast path (see grok.model.transformer); False under dropout, which is drawn per equation.
+    """
+
+    tokens: Tokens
+    arch: Architecture
+    optimizer: OptimizerForm
+    batch_cap: int
+    sam: bool
+    dropout: bool
+    weight_noise: bool
+    precision: str
+    eval_every: int
+    shared_prefix: bool
+
+
+def make_program(run: Run, dataset: Dataset) -> Program:
+    """The static signature of a run. It depends on this run alone, so batch-mates cannot change a result."""
+    tokens = Tokens(structure(run.structure).order, run.token_format)
+    return Program(
+        tokens=tokens,
+        arch=architecture(
+            run,
+            tokens.vocab_size,
+            tokens.n_answers,
+            0 if dataset.features is None else dataset.features.shape[1],
+        ),
+        optimizer=optimizer_form(run),
+        batch_cap=round_up(effective_batch_size(run, dataset.n_train)),
+        sam=run.optimizer == "sam",
+        dropout=run.dropout > 0,
+        weight_noise=run.weight_noise > 0,
+        precision=run.precision,
+        eval_every=run.eval_every,
+        shared_prefix=run.dropout == 0,
+    )
+
+
+def used_precision(precision: str, platform: str) -> str:
+    """The precision in which a platform computes the matrix products of runs that ask for `precision`: only a GPU has a choice."""
+    return precision if platform == "gpu" else "float32"
+
+
+def matmul_precision(precision: str, platform: str):
+    """Context in which matrix products are traced for a platform in the precision that a run asks for."""
+    return jax.default_matmul_precision(DOT_ALGORITHMS[used_precision(precision, platform)])
+
+
+def round_up(size: int) -> int:
+    """`size` rounded up to three significant bits, so that nearby batch sizes share a program at under 25% padding."""
+    step = 1 << max(size.bit_length() - 3, 0)
+    return -(-size // step) * step
+
+
+class Data(NamedTuple):
+    """A run's rows and its elements' features on the device (see grok.task.dataset.Dataset); train_rows_N is padded with zeros to N."""
+
+    answer_N: Any
+    kind_N: Any
+    train_rows_N: Any
+    n_train: Any
+    batch_size: Any
+    features: Any = None
+
+
+def traced_numbers(run: Run) -> dict[str, np.ndarray]:
+    """The fields of a run that are only numbers, as scalars."""
+    return {
+        name: np.asarray(
+            getattr(run, name), np.int32 if isinstance(getattr(run, name), int) else np.float32
+        )
+        for name in TRACED
+    }
+
+
+def traced_data(run: Run, dataset: Dataset) -> Data:
+    """A run's rows and features as the compiled program takes them."""
+    train_rows_N = np.zeros_like(dataset.answer_N)
+    train_rows_N[: dataset.n_train] = dataset.train_rows
+    return Data(
+        dataset.answer_N,
+        dataset.kind_N,
+        train_rows_N,
+        np.int32(dataset.n_train),
+        np.int32(effective_batch_size(run, dataset.n_train)),
+        dataset.features,
+    )
+
+
+def program_of(run: Run) -> Program:
+    """The static signature of a run."""
+    return make_program(run, make_dataset(run))

@@ -1,0 +1,72 @@
+"""What a user sees while runs train: one bar, and a line for each run that ends."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+QUIET_SECONDS = 60
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a line a minute.
+
+    total: updates all runs may take together. Runs that stop early give their rest back.
+    """
+
+    def __init__(self, name: str, n_runs: int, total: int, done_runs: int, done: int):
+        self.n_runs, self.done_runs = n_runs, done_runs
+        self.terminal = sys.stderr.isatty()
+        self.last_line = time.monotonic()
+        self.bar = tqdm(
+            total=total,
+            initial=done,
+            desc=name,
+            unit="step",
+            unit_scale=True,
+            dynamic_ncols=True,
+            file=sys.stderr,
+            disable=not self.terminal,
+            smoothing=0.1,
+        )
+        self.start, self.start_done, self.done, self.total = time.monotonic(), done, done, total
+
+    def advance(self, done: int, train_accuracies, val_accuracies) -> None:
+        """Show the updates done so far and the accuracies [slots] of the runs in training: each, or the range of many."""
+        self.bar.update(done - self.done)
+        self.done = done
+        text = f"runs {self.done_runs}/{self.n_runs}, train {accuracies(train_accuracies)}, val {accuracies(val_accuracies)}"
+        self.bar.set_postfix_str(text, refresh=False)
+        if not self.terminal and time.monotonic() - self.last_line > QUIET_SECONDS:
+            self.last_line = time.monotonic()
+            rate = (self.done - self.start_done) / (self.last_line - self.start)
+            left = (self.total - self.done) / max(rate, 1e-9)
+            print(
+                f"{self.done:,} of at most {self.total:,} steps, {rate:.0f} steps/s, at most {left / 60:.0f} min left, {text}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def retire(self, line: str, unused: int) -> None:
+        """A run has ended with `unused` updates of its budget left."""
+        self.done_runs += 1
+        self.total -= unused
+        self.bar.total = self.total
+        self.say(line)
+
+    def say(self, line: str) -> None:
+        self.bar.clear()
+        print(line, file=sys.stderr, flush=True)
+        self.bar.refresh()
+
+    def close(self) -> None:
+        self.bar.close()
+
+
+def accuracies(values) -> str:
+    values = [f"{100 * value:.1f}" for value in values]
+    return (
+        f"{'/'.join(values)}%"
+        if len(values) <= 4
+        else f"{min(values, key=float)}-{max(values, key=float)}%"
+    )

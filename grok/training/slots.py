@@ -1,0 +1,153 @@
+"""The slots of a static signature: runs side by side on the local devices, in one compiled program.
+
+A slot is a place on a device where one run trains. Runs are independent: there is no communication between
+slots or devices, and what a run does depends neither on its slot nor on its neighbours.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from grok.experiment import Run
+from grok.task.dataset import make_dataset
+from grok.training.program import (
+    Program,
+    matmul_precision,
+    traced_data,
+    traced_numbers,
+)
+from grok.training.update import evaluate, init_state, matrices, state_shapes, train
+
+
+def make_mesh(slots: int) -> Mesh:
+    """As many local devices as divide the slots evenly."""
+    devices = jax.local_devices()
+    count = max(n for n in range(1, len(devices) + 1) if slots % n == 0)
+    return Mesh(np.array(devices[:count]), ("slots",))
+
+
+@functools.lru_cache(maxsize=1)
+def make_chunk(program: Program, mesh: Mesh) -> Callable:
+    """The one compiled function of a static signature: (re)initialise fresh slots, train, evaluate.
+
+    The last one is kept, so that the slots that were timed are not compiled anew to train, and no others outlive their sweep.
+
+    chunk(state, fresh [slots], numbers, data, n_updates) -> state, metrics {name: [slots]}. Every leaf of state,
+    numbers and data has a leading axis of slots, sharded over the mesh.
+    """
+
+    def lane(state, fresh, numbers, data, n_updates):
+        state = jax.tree.map(
+            lambda new, old: jnp.where(fresh, new, old),
+            init_state(program, numbers, data.features),
+            state,
+        )
+        state = train(program, state, numbers, data, n_updates)
+        return state, evaluate(program, state, data)
+
+    def shard(state, fresh, numbers, data, n_updates):
+        bound = jnp.minimum(
+            n_updates, (numbers["num_steps"] - jnp.where(fresh, 0, state.step)).max()
+        )
+        if len(fresh) > 1:
+            return jax.vmap(lane, in_axes=(0, 0, 0, 0, None))(state, fresh, numbers, data, bound)
+        # A batch axis of one would turn every matrix product into a batched one.
+        single = jax.tree.map(lambda leaf: leaf[0], (state, fresh, numbers, data))
+        return jax.tree.map(lambda leaf: leaf[None], lane(*single, bound))
+
+    slots, everywhere = PartitionSpec("slots"), PartitionSpec()
+    sharded = jax.shard_map(
+        shard,
+        mesh=mesh,
+        in_specs=(slots, slots, slots, slots, everywhere),
+        out_specs=slots,
+        check_vma=False,
+    )
+
+    def chunk(*arguments):
+        with matmul_precision(program.precision, mesh.devices.flat[0].platform):
+            return sharded(*arguments)
+
+    return jax.jit(chunk, donate_argnums=0)
+
+
+class Slots:
+    """A fixed number of slots of one program, with the inputs of the runs in them on host and devices.
+
+    state: the TrainState of all slots, leading axis [slots], on the devices.
+    """
+
+    def __init__(self, program: Program, count: int):
+        mesh = make_mesh(count)
+        self.program, self.count = program, count
+        self.sharding = NamedSharding(mesh, PartitionSpec("slots"))
+        self.chunk = make_chunk(program, mesh)
+        self.host_inputs = None
+        self.fresh, self.changed = np.zeros(count, bool), True
+        self.shapes = state_shapes(program)
+        self.state = self.put(
+            jax.tree.map(lambda leaf: np.zeros((count, *leaf.shape), leaf.dtype), self.shapes)
+        )
+
+    def put(self, tree):
+        """A copy of host arrays on the devices: on a CPU device_put may share their memory, and they change later."""
+        return jax.device_put(jax.tree.map(np.copy, tree), self.sharding)
+
+    def place(self, slot: int, run: Run) -> None:
+        """Put a run into a slot; it begins from its initial weights at the next step."""
+        numbers, data = traced_numbers(run), traced_data(run, make_dataset(run))
+        if (
+            self.host_inputs is None
+        ):  # Empty slots hold some run's inputs with a budget of no update.
+            self.host_inputs = jax.tree.map(
+                lambda leaf: np.stack([leaf] * self.count),
+                (numbers | {"num_steps": np.int32(0)}, data),
+            )
+        jax.tree.map(
+            lambda stack, leaf: stack.__setitem__(slot, leaf), self.host_inputs, (numbers, data)
+        )
+        self.fresh[slot], self.changed = True, True
+
+    def clear(self, slot: int) -> None:
+        """Leave a slot empty: it takes part in no further update."""
+        self.host_inputs[0]["num_steps"][slot], self.changed = 0, True
+
+    def step(self, n_updates: int) -> dict[str, jax.Array]:
+        """Train every slot for up to `n_updates`, then evaluate; metrics by name, each [slots]."""
+        if self.changed:
+            self.inputs, self.changed = self.put(self.host_inputs), False
+        self.state, metrics = self.chunk(
+            self.state, self.put(self.fresh), *self.inputs, np.int32(n_updates)
+        )
+        self.fresh[:] = False
+        return metrics
+
+    def matrices(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
+        """The input table [V, D] and the output matrix [V, D] of the run in a slot, as its network uses them."""
+        # Whole arrays to the host first: an index into one that lies on several devices would have them communicate.
+        params = {
+            name: np.asarray(leaf)[slot]
+            for name, leaf in self.state.params.items()
+            if not isinstance(leaf, dict)
+        }
+        features = self.host_inputs[1].features
+        embedding_VD, unembedding_DV = matrices(
+            self.program, params, None if features is None else features[slot]
+        )
+        return np.asarray(embedding_VD), np.asarray(unembedding_DV).T
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The state of all slots as flat named arrays, for a checkpoint."""
+        return {
+            f"state_{i:03d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self.state))
+        }
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take up the state that `arrays` gave; the runs must have been placed again before."""
+        leaves = [arrays[f"state_{i:03d}"] for i in range(len(jax.tree.leaves(self.shapes)))]
+        self.state = self.put(jax.tree.unflatten(jax.tree.structure(self.shapes), leaves))
+        self.fresh[:] = False

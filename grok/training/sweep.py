@@ -1,0 +1,453 @@
+"""A sweep: a queue of runs on its way through the slots, with early stop, checkpoint and resume.
+
+Chunks of updates alternate with work on the host, which records, checkpoints, takes finished runs out of their
+slots and puts the next ones in. A sweep of 3 or 3,000 runs is the same compiled program, one for each static
+signature. Several processes share an experiment's runs and never wait for each other.
+"""
+
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from grok import files
+from grok.experiment import Experiment, GrokError, Run
+from grok.store import results
+from grok.task.dataset import effective_batch_size, last_batch_size, make_dataset, token_labels
+from grok.training.capacity import choose_slots
+from grok.training.checkpoint import Checkpoints
+from grok.training.devices import device_facts
+from grok.training.program import Program, program_of
+from grok.training.progress_bar import Progress
+from grok.training.slots import Slots
+from grok.training.update import evaluation_steps
+
+EMPTY = -1
+SNAPSHOT_DIGITS = (
+    "1",
+    "15",
+    "2",
+    "3",
+    "4",
+    "5",
+    "7",
+)  # of the update number, zeros at its end left out
+VAL_ACCURACY = results.METRICS.index("val_accuracy")
+TRAIN_ACCURACY = results.METRICS.index("train_accuracy")
+
+
+class Interrupted(Exception):
+    """Training stopped at a chunk's end before it was done; everything so far is saved. `code` is the exit status."""
+
+    def __init__(self, reason: str, code: int):
+        super().__init__(reason)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train, as opposed to what.
+
+    slots: runs in training at once over all local devices (None: chosen). time_limit: seconds after which to
+    stop, checkpoint and leave. checkpoint_every: seconds between checkpoints. anew: train complete results again.
+    process, n_processes: which of several processes this is, each of which trains its share of the runs.
+    """
+
+    root: Path = Path("results")
+    slots: int | None = None
+    time_limit: float | None = None
+    checkpoint_every: float = 60.0
+    anew: bool = False
+    process: int = 0
+    n_processes: int = 1
+
+
+@dataclass
+class Group:
+    """The numbers of the runs that share a static signature."""
+
+    program: Program
+    members: list[int]
+
+
+def group_runs(runs: tuple[Run, ...], members: Iterable[int]) -> list[Group]:
+    """The runs `members` by static signature, in order of first appearance."""
+    groups: dict[Program, Group] = {}
+    for i in members:
+        program = program_of(runs[i])
+        groups.setdefault(program, Group(program, [])).members.append(i)
+    return list(groups.values())
+
+
+@dataclass
+class History:
+    """Every evaluation so far: run -> list of (step, metrics [10])."""
+
+    curves: dict[int, list[tuple[int, np.ndarray]]] = field(default_factory=dict)
+
+    def add(self, run: int, step: int, metrics_C: np.ndarray) -> None:
+        self.curves.setdefault(run, []).append((step, metrics_C))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Flat arrays: curve_run [M], curve_step [M], curve_metrics [M, 10]."""
+        rows = [
+            (run, step, metrics_C)
+            for run, curve in self.curves.items()
+            for step, metrics_C in curve
+        ]
+        run_M, step_M, metrics_MC = zip(*rows) if rows else ((), (), ())
+        return {
+            "curve_run": np.array(run_M, np.int32),
+            "curve_step": np.array(step_M, np.int32),
+            "curve_metrics": np.array(metrics_MC, np.float32).reshape(-1, len(results.METRICS)),
+        }
+
+    @classmethod
+    def of(cls, arrays: dict[str, np.ndarray]) -> "History":
+        history = cls()
+        for run, step, metrics_C in zip(
+            arrays["curve_run"], arrays["curve_step"], arrays["curve_metrics"]
+        ):
+            history.add(int(run), int(step), metrics_C)
+        return history
+
+
+def segments(any_fresh: bool, eval_every: int) -> list[int]:
+    """Updates between the evaluations of one chunk: one stretch, or several where a run has just begun."""
+    if not any_fresh:
+        return [eval_every]
+    marks = evaluation_steps(eval_every, eval_every)
+    return list(np.diff([0, *marks]))
+
+
+class Sweep:
+    """The runs of one process, the keys of `n_train`, on their way through the slots. See `train_experiment`."""
+
+    def __init__(
+        self, experiment: Experiment, folder: Path, options: Options, n_train: dict[int, int]
+    ):
+        self.experiment, self.folder, self.options = experiment, folder, options
+        self.groups, self.n_train = group_runs(experiment.runs, n_train), n_train
+        self.checkpoint_seconds = 0.0
+        self.history, self.outcomes = History(), {}
+        self.start, self.run_updates, self.updates_before, self.device_seconds = (
+            time.monotonic(),
+            0,
+            0,
+            0.0,
+        )
+        self.stop_signal, self.last_checkpoint = None, time.monotonic()
+        self.checkpoints = Checkpoints(folder / "checkpoints")
+
+    # -- the loop -------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Train every run to its end. Raises Interrupted at a chunk's end when asked to stop."""
+        resumed = self.checkpoints.restore()
+        facts = resumed[1] if resumed else {"group": 0}
+        if resumed:
+            self.history = History.of(resumed[0])
+            self.outcomes = {int(run): outcome for run, outcome in facts["outcomes"].items()}
+            self.run_updates = self.updates_before = facts["run_updates"]
+        runs = [self.experiment.runs[i] for group in self.groups for i in group.members]
+        finished = sum(self.unused(i) for i in self.outcomes)
+        self.progress = Progress(
+            self.experiment.name,
+            len(runs),
+            sum(run.num_steps for run in runs) - finished,
+            len(self.outcomes),
+            self.run_updates,
+        )
+        try:
+            for number in range(facts["group"], len(self.groups)):
+                self.train_group(number, resumed if number == facts["group"] else None)
+            self.write_tables()
+        finally:
+            self.progress.close()
+            self.checkpoints.close()
+
+    def train_group(self, number: int, resumed) -> None:
+        group = self.groups[number]
+        if resumed and "lanes" in resumed[1]:
+            arrays, facts = resumed
+            self.lanes, self.queue = list(facts["lanes"]), list(facts["queue"])
+            self.slots = Slots(group.program, len(self.lanes))
+            for slot, run in enumerate(self.lanes):
+                if run != EMPTY:
+                    self.slots.place(slot, self.experiment.runs[run])
+            self.slots.restore(arrays)
+        else:
+            count = self.options.slots or choose_slots(
+                group.program, [self.experiment.runs[i] for i in group.members]
+            )
+            self.lanes, self.queue = [EMPTY] * count, list(group.members)
+            self.slots = Slots(group.program, count)
+        while self.queue or any(run != EMPTY for run in self.lanes):
+            self.refill()
+            for n_updates in segments(self.slots.fresh.any(), group.program.eval_every):
+                self.step(n_updates)
+            self.retire()
+            self.checkpoint_if_due(number)
+
+    def refill(self) -> None:
+        """Put waiting runs into empty slots."""
+        for slot, run in enumerate(self.lanes):
+            if run == EMPTY and self.queue:
+                self.lanes[slot] = self.queue.pop(0)
+                self.slots.place(slot, self.experiment.runs[self.lanes[slot]])
+
+    def step(self, n_updates: int) -> None:
+        """Train all slots for some updates, and record the runs whose schedule has an evaluation there."""
+        before = time.monotonic()
+        metrics = self.slots.step(n_updates)
+        metrics_SC = np.stack(
+            [np.asarray(metrics[name], np.float32) for name in results.METRICS], -1
+        )
+        self.device_seconds += time.monotonic() - before
+        steps_S = np.asarray(self.slots.state.step)
+        live = [(slot, run) for slot, run in enumerate(self.lanes) if run != EMPTY]
+        for slot, run in live:
+            before, step = self.last_step(run), int(steps_S[slot])
+            if step > before and due(step, self.experiment.runs[run]):
+                self.run_updates += step - before
+                self.history.add(run, step, metrics_SC[slot])
+                self.keep_snapshot(slot, run, step)
+        accuracies_S = metrics_SC[[slot for slot, _ in live]]
+        self.progress.advance(
+            self.run_updates, accuracies_S[:, TRAIN_ACCURACY], accuracies_S[:, VAL_ACCURACY]
+        )
+
+    def last_step(self, run: int) -> int:
+        return self.history.curves[run][-1][0] if run in self.history.curves else 0
+
+    def unused(self, run: int) -> int:
+        return self.experiment.runs[run].num_steps - self.last_step(run)
+
+    # -- runs that end --------------------------------------------------------------------------------------
+
+    def retire(self) -> None:
+        """Take finished runs out of their slots: at their budget, sustained at 99%, or diverged."""
+        for slot, run in enumerate(self.lanes):
+            if run != EMPTY and (
+                self.last_step(run) >= self.experiment.runs[run].num_steps
+                or self.grokked(run)
+                or self.diverged(run)
+            ):
+                self.keep_arrays(slot, run)
+                self.outcomes[run] = self.outcome(run, ended=True)
+                self.lanes[slot] = EMPTY
+                self.slots.clear(slot)
+                self.progress.retire(
+                    closing_line(run, self.experiment.runs[run], self.outcomes[run]),
+                    self.unused(run),
+                )
+
+    def grokked(self, run: int) -> bool:
+        """Whether the last `stop_after` evaluations of the fixed cadence all have 99% validation accuracy."""
+        spec, curve = self.experiment.runs[run], self.history.curves[run]
+        recent = [
+            metrics_C[VAL_ACCURACY]
+            for step, metrics_C in curve[-spec.stop_after :]
+            if step % spec.eval_every == 0
+        ]
+        return (
+            bool(spec.stop_after)
+            and len(recent) == spec.stop_after
+            and min(recent) >= results.THRESHOLD
+        )
+
+    def diverged(self, run: int) -> bool:
+        """Whether the training loss or the weights are no longer finite."""
+        metrics_C = self.history.curves[run][-1][1]
+        return not np.isfinite(
+            metrics_C[[results.METRICS.index("train_loss"), results.METRICS.index("weight_norm")]]
+        ).all()
+
+    def outcome(self, run: int, ended: bool) -> dict:
+        curve = results.curves_table(
+            *History({run: self.history.curves.get(run, [])}).arrays().values()
+        )
+        found = results.outcome(
+            curve, self.experiment.runs[run], ended and self.diverged(run), ended
+        )
+        return {
+            key: value.item() if hasattr(value, "item") else value for key, value in found.items()
+        }
+
+    def matrices(self, slot: int, run: int) -> dict[str, np.ndarray]:
+        """Embedding [V, D] and output matrix [V, D] of a lane, with their token labels [V]."""
+        return results.matrices(*self.slots.matrices(slot), token_labels(self.experiment.runs[run]))
+
+    def keep_arrays(self, slot: int, run: int, step: int | None = None) -> None:
+        """Write a lane's matrices, and all of its parameters where the experiment keeps them: the final ones, or those of a snapshot."""
+        results.write_arrays(self.folder, results.arrays_name(run, step), self.matrices(slot, run))
+        if self.experiment.keep_params:
+            leaves = jax.tree_util.tree_flatten_with_path(self.slots.state.params)[0]
+            flat = {
+                "/".join(key.key for key in path): np.asarray(leaf)[slot] for path, leaf in leaves
+            }
+            results.write_arrays(self.folder, results.arrays_name(run, step, params=True), flat)
+
+    def keep_snapshot(self, slot: int, run: int, step: int) -> None:
+        """Keep the arrays of a run that keeps snapshots at those evaluations which stand about evenly on a logarithmic axis."""
+        digits = str(step).rstrip("0")
+        if self.experiment.runs[run].snapshots and digits in SNAPSHOT_DIGITS:
+            self.keep_arrays(slot, run, step)
+
+    # -- what is saved --------------------------------------------------------------------------------------
+
+    def checkpoint_if_due(self, group: int) -> None:
+        """Checkpoint by the clock, or because we are to stop; then say so by raising Interrupted."""
+        now = time.monotonic()
+        out_of_time = (
+            self.options.time_limit is not None and now - self.start >= self.options.time_limit
+        )
+        stopping = self.stop_signal is not None or out_of_time
+        # A checkpoint may take a fiftieth of the time at most, however large the sweep.
+        pause = self.options.checkpoint_every and max(
+            self.options.checkpoint_every, 50 * self.checkpoint_seconds
+        )
+        if stopping or now - self.last_checkpoint >= pause:
+            self.checkpoint(group)
+        if stopping:
+            results.close_session(self.folder, self.cost(), complete=False)
+            raise Interrupted(
+                "the time limit" if self.stop_signal is None else self.stop_signal.name,
+                130 if self.stop_signal == signal.SIGINT else 75,
+            )
+
+    def cost(self) -> dict:
+        """What this session has taken: seconds, those in which the devices were busy; updates of all sessions, and of those before it."""
+        return {
+            "seconds": round(time.monotonic() - self.start, 1),
+            "device_seconds": round(self.device_seconds, 1),
+            "run_updates": self.run_updates,
+            "run_updates_before": self.updates_before,
+        }
+
+    def checkpoint(self, group: int) -> None:
+        begun = time.monotonic()
+        facts = {
+            "group": group,
+            "lanes": self.lanes,
+            "queue": self.queue,
+            "run_updates": self.run_updates,
+            "outcomes": {str(run): outcome for run, outcome in self.outcomes.items()},
+        }
+        self.checkpoints.save(self.slots.arrays() | self.history.arrays(), facts)
+        self.write_tables()
+        self.last_checkpoint = time.monotonic()
+        self.checkpoint_seconds = self.last_checkpoint - begun
+
+    def write_tables(self) -> None:
+        rows = []
+        for run in sorted(i for group in self.groups for i in group.members):
+            spec = self.experiment.runs[run]
+            derived = {
+                "d_ff": spec.ff_width,
+                "batch_size": effective_batch_size(spec, self.n_train[run]),
+                "n_train": self.n_train[run],
+            }
+            rows.append(
+                {"run": run}
+                | vars(spec)
+                | derived
+                | (self.outcomes.get(run) or self.outcome(run, ended=False))
+            )
+        results.write_tables(
+            self.folder,
+            results.runs_table(rows),
+            results.curves_table(*self.history.arrays().values()),
+        )
+
+
+def due(step: int, run: Run) -> bool:
+    """Whether a run's schedule has an evaluation after `step` updates (see train.evaluation_steps)."""
+    early = step < run.eval_every and str(step).rstrip("0") in ("1", "2", "5")
+    return early or step % run.eval_every == 0 or step == run.num_steps
+
+
+def last_batch_note(experiment: Experiment, n_train: dict[int, int]) -> str | None:
+    """One line about runs whose epochs end in a batch of under a sixteenth of the others' rows, or None if there are none.
+
+    An update follows the mean over its own rows, so that a handful of rows moves the weights as far as a full batch does; at
+    a high learning rate small networks do not bear it (results/README.md).
+    """
+    rows = {
+        i: (last_batch_size(experiment.runs[i], n), effective_batch_size(experiment.runs[i], n))
+        for i, n in n_train.items()
+    }
+    tiny = {i: (left, size) for i, (left, size) in rows.items() if 16 * left < size}
+    if not tiny:
+        return None
+    first, (left, size) = min(tiny.items(), key=lambda item: item[1][0] / item[1][1])
+    return (
+        f"note: in {len(tiny)} of {len(rows)} runs the last batch of an epoch is tiny (run {first}: {left} of {size} rows), "
+        "which small networks may not bear; another batch_size leaves more"
+    )
+
+
+def closing_line(number: int, run: Run, outcome: dict) -> str:
+    """One line about a run that has ended."""
+    crossed = outcome["steps_to_val_99"]
+    return f"run {number} ({results.run_name(vars(run))}): {outcome['status']} after {outcome['stopped_at']:,} steps, 99% validation {'never' if crossed is None else f'at {crossed:,}'}, final {100 * outcome['final_val_accuracy']:.1f}%"
+
+
+def train_experiment(experiment: Experiment, options: Options = Options()) -> Path:
+    """Train every run of an experiment into `root/<name>`; resume what an earlier session left.
+
+    Returns the results folder. Raises Interrupted (time limit, SIGTERM, Ctrl-C; all saved) or GrokError.
+    """
+    process, n_processes = options.process, options.n_processes
+    if n_processes > len(experiment.runs):
+        raise GrokError(
+            f"{n_processes} processes are too many for {len(experiment.runs)} runs: start at most as many as there are runs"
+        )
+    top = Path(options.root) / experiment.name
+    if not options.anew and results.complete_here(top, experiment):
+        return top
+    results.check_processes(top, n_processes)
+    folder = top / f"part-{process}" if n_processes > 1 else top
+    # The training rows of this process's runs; every mistake in them shows here, before anything is written.
+    n_train = {
+        i: make_dataset(experiment.runs[i]).n_train
+        for i in range(process, len(experiment.runs), n_processes)
+    }
+    with files.claim(folder):
+        if results.begin(folder, experiment, device_facts(n_processes), options.anew):
+            sweep = Sweep(experiment, folder, options, n_train)
+            if note := last_batch_note(experiment, n_train):
+                print(note, file=sys.stderr, flush=True)
+            with stop_at_chunk_end(sweep):
+                sweep.run()
+            results.finish(folder, sweep.cost())
+    return top
+
+
+class stop_at_chunk_end:
+    """While it holds, the first SIGINT or SIGTERM stops a sweep at its next chunk; a second one acts as usual."""
+
+    def __init__(self, sweep: Sweep):
+        self.sweep, self.previous = sweep, {}
+
+    def __enter__(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.previous[number] = signal.signal(number, self.handle)
+
+    def __exit__(self, *_):
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+    def handle(self, number, _frame):
+        self.sweep.stop_signal = signal.Signals(number)
+        print(
+            "\nstopping at the end of this chunk; once more to stop at once",
+            file=sys.stderr,
+            flush=True,
+        )
+        signal.signal(number, self.previous[number])
