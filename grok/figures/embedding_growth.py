@@ -1,4 +1,4 @@
-"""How structure grows: the same plane, spectrum or irreps of a matrix at the updates at which it was kept."""
+"""How structure grows: one plane, spectrum or irreps of a matrix at every update that was kept."""
 
 import numpy as np
 
@@ -8,9 +8,15 @@ from grok.figures.parts import clearest, matrix, style, tsne
 from grok.figures.parts.gallery import figure
 
 MOST_COLUMNS = 6
-CAPTION = "The output layer of the clearest network of each task (of those with snapshots) while it trains; each plane has its own scale."
+CAPTION = (
+    "The output layer of the clearest network of each task (of those with snapshots) while it "
+    "trains; each plane has its own scale."
+)
 RING = "Of Z<n>, the plane of the strongest key frequency at the best moment, its axes fixed."
-GROUP = "Of groups, the first two components of each moment, coloured by the cosets that fit best at the best moment; below, the share of variance within them (of random parts)."
+GROUP = (
+    "Of groups, the first two components of each moment, coloured by the cosets that fit best at "
+    "the best moment; below, the share of variance within them (of random parts)."
+)
 
 
 @figure("embedding_growth", "figure3", "embeddings", caption=CAPTION)
@@ -31,7 +37,10 @@ def embedding_growth(results):
 
 
 def draw(panels, results, run: int, matrix: str = clearest.MATRIX, title: str = "") -> str:
-    """Draw a run's matrix on axes [2, columns]: planes above, spectra or irreps below; says how to read the planes."""
+    """Draw a run's matrix on axes [2, columns]; returns how to read the planes.
+
+    Planes stand above, spectra or irreps below.
+    """
     found = clearest.moments(results, run)
     W_best, group = tsne.element_rows(results, run, matrix, clearest.best(found).step)
     shown = first_and_last(found, panels.shape[1])
@@ -53,7 +62,7 @@ def first_and_last(found: list, most: int) -> list:
 
 
 def ring_drawers(W_best, group):
-    """(axes, W) -> None for the plane of the strongest key frequency of `W_best` and for the spectrum."""
+    """Two drawers, (axes, W) -> None: the plane of `W_best`'s strongest frequency, the spectrum."""
     order = tsne.axis_order(W_best, group)
     log = None if len(order) == group.order else order
     k = matrix.strongest(W_best, log) or 1
@@ -71,7 +80,7 @@ def ring_drawers(W_best, group):
 
 
 def group_drawers(W_best, group):
-    """(axes, W) -> None for the principal plane, coloured by the best cosets of `W_best`, and for the irreps."""
+    """Two drawers, (axes, W) -> None: the principal plane by `W_best`'s cosets, the irreps."""
     colouring = tsne.coset_colouring(W_best, group)
     label_T = colouring.value_T.astype(int)
     chance = (group.order - label_T.max() - 1) / (

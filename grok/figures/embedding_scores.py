@@ -1,4 +1,4 @@
-"""Findings about learned embeddings: scores with and without decay, how common the circle and the cosets are, and what comes first.
+"""Scores of learned embeddings, how common the circle and the cosets are, and what comes first.
 
 All are drawn from the tables that `python -m grok scores` leaves in a results folder.
 """
@@ -53,7 +53,10 @@ CIRCLE, KEYS = "tsne_circle", "key_frequencies"
 
 
 def scored(results) -> pd.DataFrame:
-    """Scores of output layers and of the function, a row a run and score, with what the run was and val_accuracy where it was scored."""
+    """Scores of output layers and of the function, a row a run and score, beside the run's fields.
+
+    val_accuracy is that of the update at which the run was scored.
+    """
     scores = data.beside(results, SCORES, *SCORE_COLUMNS)
     runs = data.runs_with(results, "label", "operation", "structure", "weight_decay", "seed")
     found = scores[scores["matrix"] != "input"].merge(runs, on="run")
@@ -72,8 +75,10 @@ def scored(results) -> pd.DataFrame:
 @figure(
     "embedding_scores",
     "embeddings",
-    caption="Scores of output layers and of the function, with and without weight decay. Dots: networks; bars: their mean with its 95% "
-    "interval; grey: the mean 95% range under the null (tokens permuted; of cosets, the best of as many random partitions); crosses: before training.",
+    caption="Scores of output layers and of the function, with and without weight decay. "
+    "Dots: networks; bars: their mean with its 95% "
+    "interval; grey: the mean 95% range under the null (tokens permuted; of cosets, the best of as "
+    "many random partitions); crosses: before training.",
 )
 def embedding_scores(results):
     found = scored(results)
@@ -99,7 +104,8 @@ def embedding_scores(results):
 def draw_score(axes, found: pd.DataFrame) -> None:
     """One score: a place a task, the networks with and without decay beside each other."""
     if found.empty:
-        return style.say(axes, "no network scored yet")
+        style.say(axes, "no network scored yet")
+        return
     tasks = list(found["task"].unique())
     for (task, decays), here in found.groupby(["task", "decays"]):
         _, colour, marker, shift = LOOKS[decays]
@@ -118,7 +124,7 @@ def draw_score(axes, found: pd.DataFrame) -> None:
 
 
 def score_table(results) -> pd.DataFrame:
-    """The numbers of the figure: mean of each score by task and decay with its 95% interval, networks, null range, untrained, memorised."""
+    """The numbers of the figure, a row a task, decay and score: mean, interval, null, controls."""
     found = scored(results)
     rows = []
     for key, here in found[found["label"] == ""].groupby(
@@ -161,8 +167,10 @@ def score_table(results) -> pd.DataFrame:
 @figure(
     "circles",
     "embeddings",
-    caption="How common is the circle of x+y? Left: the share of networks whose t-SNE shows it (tokens in order on one circle, beyond the 1% of permuted "
-    "tokens), with Wilson's 95% interval; in brackets how many of them generalised. Right: the same share by the number of key frequencies of the output layer, "
+    caption="How common is the circle of x+y? Left: the share of networks whose t-SNE shows it "
+    "(tokens in order on one circle, beyond the 1% of permuted "
+    "tokens), with Wilson's 95% interval; in brackets how many of them generalised. Right: the "
+    "same share by the number of key frequencies of the output layer, "
     "all these networks together, and how many there are.",
 )
 def circles(results):
@@ -198,7 +206,11 @@ def circles(results):
 
 
 def circle_table(results) -> pd.DataFrame:
-    """The networks that were trained to count circles: run, label, whether they show one, key frequencies, whether they had generalised where scored, null share."""
+    """The networks that were trained to count circles, a row a network.
+
+    Columns: run, label, circle (does t-SNE show one), keys (key frequencies), generalised (where it
+    was scored), null (share of permuted tokens that show a circle).
+    """
     found = scored(results)
     output = found[(found["matrix"] == "output") & (found["label"] != "")]
     circle, keys = (output[output["score"] == name].set_index("run") for name in (CIRCLE, KEYS))
@@ -228,8 +240,10 @@ def draw_share(axes, at: float, happened: pd.Series, across: bool) -> None:
 @figure(
     "cosets",
     "embeddings",
-    caption="How common are coset clusters? The share of networks of a group in which the best subgroup's cosets stand out from those that are "
-    "best for relabelled elements (p < 0.05): in the rows themselves (their z), and as clusters (silhouette) in t-SNE and in the first two principal components, "
+    caption="How common are coset clusters? The share of networks of a group in which the best "
+    "subgroup's cosets stand out from those that are "
+    "best for relabelled elements (p < 0.05): in the rows themselves (their z), and as clusters "
+    "(silhouette) in t-SNE and in the first two principal components, "
     "with Wilson's 95% interval; behind each task how many of its networks had generalised.",
 )
 def cosets(results):
@@ -246,7 +260,8 @@ def cosets(results):
         ax.set_title(words, fontsize=7, pad=3)
         ax.set(ylim=(max(len(tasks), 1) - 0.5, -0.5), xlim=(-3, 103), xlabel="Networks (%)")
     names = [
-        f"{task}, {LOOKS[decays][0]} ({here.groupby('run')['generalised'].first().sum()}/{here['run'].nunique()})"
+        f"{task}, {LOOKS[decays][0]} "
+        f"({here.groupby('run')['generalised'].first().sum()}/{here['run'].nunique()})"
         for (task, decays), here in tasks
     ]
     style.name_ticks(axes[0].yaxis, range(len(tasks)), names)
@@ -254,7 +269,10 @@ def cosets(results):
 
 
 def coset_table(results) -> pd.DataFrame:
-    """Of the networks of a group, a row a run and score of COSET_SCORES: task, decays, whether the cosets appear (p < 0.05), whether the network had generalised."""
+    """Networks of groups, a row a run and score of COSET_SCORES.
+
+    Columns: run, task, decays, score, appear (p < 0.05), generalised (where it was scored).
+    """
     found = scored(results)
     found = found[(found["matrix"] == "output") & found["score"].isin(COSET_SCORES)]
     return pd.DataFrame(
@@ -275,9 +293,12 @@ def coset_table(results) -> pd.DataFrame:
 @figure(
     "symmetry_first",
     "embeddings",
-    caption="Does the function become symmetric before the network generalises? Equivariance error over that of the untrained network "
-    "(solid: first operand, dashed: second) and validation accuracy (grey) over training, networks with weight decay. Above: in how many networks the error has "
-    "halved before validation accuracy passes 50%, both read from the same snapshots, and the p-value of a sign test.",
+    caption="Does the function become symmetric before the network generalises? Equivariance error "
+    "over that of the untrained network "
+    "(solid: first operand, dashed: second) and validation accuracy (grey) over training, networks "
+    "with weight decay. Above: in how many networks the error has "
+    "halved before validation accuracy passes 50%, both read from the same snapshots, and the "
+    "p-value of a sign test.",
 )
 def symmetry_first(results):
     curves = data.beside(results, EQUIVARIANCE, "run", "step", "operand", "error", "val_accuracy")

@@ -1,4 +1,4 @@
-"""What a network's two matrices look like, a row a matrix: spectrum or irreps, similarities, and the plane that shows most."""
+"""What a network's two matrices look like: spectrum or irreps, similarities, and the best plane."""
 
 import numpy as np
 
@@ -9,8 +9,10 @@ from grok.figures.parts.gallery import figure
 from grok.task.operations import Structure
 
 CAPTION = (
-    "Embedding (input) and output layer of the clearest network of each task, where its validation accuracy was highest. "
-    "Red: bands and means over permuted rows (lines of irreps: a random matrix); dashed: threshold of a key frequency."
+    "Embedding (input) and output layer of the clearest network of each task, where its validation "
+    "accuracy was highest. "
+    "Red: bands and means over permuted rows (lines of irreps: a random matrix); dashed: threshold "
+    "of a key frequency."
 )
 
 
@@ -44,7 +46,7 @@ def page(drawn: list[tuple[str, np.ndarray, Structure]]):
 
 
 def ring_row(row, W, group: Structure) -> list[str]:
-    """Spectrum, cosines in natural order and round the circle of the strongest key frequency, and its plane."""
+    """Spectrum, cosines in natural order and round the strongest frequency's circle, its plane."""
     order = tsne.axis_order(W, group)
     log = None if len(order) == group.order else order
     k = matrix.strongest(W, log)
@@ -62,7 +64,7 @@ def ring_row(row, W, group: Structure) -> list[str]:
 
 
 def group_row(row, W, group: Structure) -> list[str]:
-    """Irreps, cosines in natural order and coset by coset, and the principal plane coloured by cosets."""
+    """Irreps, cosines in natural order and coset by coset, the principal plane by cosets."""
     colouring = tsne.coset_colouring(W, group)
     matrix.similarity(row[1], W)
     matrix.similarity(

@@ -1,4 +1,4 @@
-"""Beyond the paper: updates to generalise by how elements and positions are written for the network."""
+"""Beyond the paper: updates to generalise by how elements and positions are written."""
 
 import textwrap
 from typing import NamedTuple
@@ -23,7 +23,10 @@ MARK, NAME_LINE, GAP, HEAD = (
 
 
 class Row(NamedTuple):
-    """A value encoding, where it lies in every panel (inches from the top), and at what height each of its position encodings."""
+    """A value encoding: its place in every panel and the height of each of its position encodings.
+
+    Heights are inches from the top.
+    """
 
     words: str
     top: float
@@ -39,9 +42,12 @@ class Row(NamedTuple):
     "encodings",
     "encodings",
     table=encoding_times.markdown,
-    caption="Updates to 99% validation accuracy: a row a way to write elements, a mark a way to write positions. Small dots: runs; large marks: medians with "
-    "95% intervals (Kaplan-Meier; of fewer than 7 runs their range); open triangles: not reached by then, large ones where half "
-    "of the runs or more never got there; at the right, how many of the runs got there, where some did and some did not.",
+    caption="Updates to 99% validation accuracy: a row a way to write elements, a mark a way to "
+    "write positions. Small dots: runs; large marks: medians with "
+    "95% intervals (Kaplan-Meier; of fewer than 7 runs their range); open triangles: not reached "
+    "by then, large ones where half "
+    "of the runs or more never got there; at the right, how many of the runs got there, where some "
+    "did and some did not.",
 )
 def encodings(results):
     runs = encoding_times.named_runs(results)
@@ -86,7 +92,7 @@ def encodings(results):
 
 
 def rows_of(runs: pd.DataFrame) -> dict[str, Row]:
-    """The rows of every panel by encoding, from top to bottom, as high as their marks or their names need."""
+    """The rows of every panel by encoding, top to bottom, as high as their marks or names need."""
     rows, top = {}, 0.0
     for name, here in runs.groupby("encoding", sort=False):
         words = textwrap.fill(name, NAME_WIDTH)
@@ -141,7 +147,7 @@ def draw_panel(axes, rows: dict[str, Row], runs: pd.DataFrame) -> None:
 
 
 def draw_runs(axes, y: float, runs: pd.DataFrame, colour: str, marker: str) -> None:
-    """One line of a panel: the runs, their median and interval, and how many crossed, unless all did or none."""
+    """One line of a panel: the runs, their median, and how many crossed where some did not."""
     never = runs["crossed"].isna()
     axes.scatter(runs["crossed"], [y] * len(runs), s=3, color=colour, alpha=0.5, linewidths=0)
     median = survival.median_time(runs["crossed"], runs["last"])

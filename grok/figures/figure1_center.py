@@ -53,14 +53,18 @@ def draw_growth(axes, runs) -> str:
         zorder=4,
     )
     return (
-        f"Each 1% less data between {ends[1]:.3g}% and {ends[0]:.3g}% costs {law.value:+.0f}% updates "
+        f"Each 1% less data between {ends[1]:.3g}% and {ends[0]:.3g}% costs {law.value:+.0f}% "
+        "updates "
         f"(95% interval {law.low:+.0f} to {law.high:+.0f}; {PAPER} on S5 near 25 to 30% data)."
     ).replace("-", "−")
 
 
 def steep_end(fractions: np.ndarray, crossed: np.ndarray) -> np.ndarray:
-    """Which runs [n] the slope is fitted to: from the least fraction at which any run crossed to 5 points above the
-    least at which most runs did, or to the third such fraction where the grid is coarser."""
+    """Which runs [n] the slope is fitted to.
+
+    They reach from the least fraction at which any run crossed to 5 points above the least at which
+    most runs did, or to the third such fraction where the grid is coarser.
+    """
     reached = np.unique(fractions[crossed])
     if not reached.size:
         return np.zeros(len(fractions), bool)

@@ -1,4 +1,4 @@
-"""Figure 1, left: accuracy on x/y long after the training data are memorised, without and with weight decay."""
+"""Figure 1, left: accuracy on x/y long after memorisation, without and with weight decay."""
 
 from grok.figures.parts import curves
 from grok.figures.parts.gallery import figure
@@ -7,7 +7,8 @@ from grok.figures.parts.gallery import figure
 @figure(
     "figure1_left",
     "figure1_left",
-    caption="Figure 1 left: x/y without weight decay, and the same split and initial weights with it.",
+    caption="Figure 1 left: x/y without weight decay, and the same split and initial weights with "
+    "it.",
 )
 def figure1_left(results):
     return curves.curves_figure(results, "accuracy")

@@ -15,10 +15,11 @@ TASK = Run(operation="xy", structure="S3", train_fraction=0.6)
     "figure1_right",
     "figure1_right",
     load=None,
-    caption=f"Figure 1 right: the table of {TASK.structure} with the rows of a split's validation set left blank.",
+    caption=f"Figure 1 right: the table of {TASK.structure} with the rows of a split's validation "
+    "set left blank.",
 )
 def figure1_right():
-    """Letters stand for elements: the network, too, sees nothing but that two of them are equal or not."""
+    """Letters stand for elements: the network too sees only whether two of them are equal."""
     answers = table(TASK.operation, TASK.structure).answers
     n = len(answers)
     kind = dataset.make_dataset(TASK).kind_N.reshape(n, n)

@@ -36,6 +36,7 @@ def figure2_left(results):
 def panel(axes, runs) -> None:
     """One intervention: best training and validation accuracy against the data fraction."""
     if runs.empty:
-        return style.say(axes, "no run has ended yet")
+        style.say(axes, "no run has ended yet")
+        return
     fractions.draw_best(axes, runs, "train", style.TRAIN, "training")
     fractions.draw_best(axes, runs, "val", style.VALIDATION, "validation")

@@ -14,7 +14,8 @@ LINES = ("solid", (0, (3, 1.5)), (0, (1, 1)))
 @figure(
     "figure2_right",
     "figure2_right",
-    caption="Figure 2 right: best validation accuracy within the budget (mean over seeds), and the least "
+    caption="Figure 2 right: best validation accuracy within the budget (mean over seeds), and the "
+    "least "
     "fraction tried at which it passes 99% (median over seeds), which also names the lines.",
 )
 def figure2_right(results):
@@ -69,21 +70,21 @@ def runs_mean(runs, key) -> float:
 
 
 def need(runs) -> survival.Estimate:
-    """The fraction at which an operation's runs first pass 99%, as a survival estimate over seeds."""
+    """The fraction at which an operation's runs first pass 99%, a survival estimate over seeds."""
     return survival.crossing_fraction(
         runs["train_fraction"], runs["best_val_accuracy"] >= THRESHOLD, runs["seed"]
     )
 
 
 def draw_operation(axes, runs, look: dict) -> None:
-    """Mean of the best validation accuracy over seeds as a line, its interval or their range as a band."""
+    """Best validation accuracy: the mean over seeds as a line, its interval or range as a band."""
     line = fractions.best_accuracies(runs, "val")
     style.band(axes, 100 * line["at"], line["low"], line["high"], look["color"])
     axes.plot(100 * line["at"], line["mean"], linewidth=1, markersize=3, **look)
 
 
 def draw_need(axes, place: int, estimate: survival.Estimate, largest: float, look: dict) -> None:
-    """A row of the right panel: the median with its interval, or an open triangle at the largest fraction tried."""
+    """A row of the right panel: median and interval, or a triangle at the largest fraction."""
     never = np.isnan(estimate.value)
     at = largest if never else 100 * estimate.value
     low, high = 100 * estimate.low, min(100 * estimate.high, 100)

@@ -1,7 +1,8 @@
 """Figure 3: t-SNE of the output layer, the number line of x+y and the cosets of S5.
 
-How clear the structure is differs from network to network, so the clearest and a typical one are drawn, and the caption says in what
-share of them it appears. A network may collapse after it has grokked: each is shown where its validation accuracy was highest.
+How clear the structure is differs from network to network, so the clearest and a typical one are
+drawn, and the caption says in what share of them it appears. A network may collapse after it has
+grokked, so each is shown where its validation accuracy was highest.
 """
 
 from typing import NamedTuple
@@ -27,7 +28,9 @@ SHOWN = {  # is the structure a ring? -> what its networks may show
 
 
 class Network(NamedTuple):
-    """A trained network at its best moment: output rows [n, d], t-SNE points [n, 2], a clarity that is lower where clearer, and what it shows.
+    """A trained network at its best moment.
+
+    W: output rows [n, d]. points: their t-SNE [n, 2]. clarity: lower where clearer.
 
     shown: for the words of SHOWN[is_ring], whether this network shows it.
     """
@@ -43,7 +46,8 @@ class Network(NamedTuple):
 @figure(
     "figure3",
     "figure3",
-    caption="Figure 3: t-SNE of the output layer's rows (PCA init, seed 0), each network where its validation accuracy was highest.",
+    caption="Figure 3: t-SNE of the output layer's rows (PCA init, seed 0), each network where its "
+    "validation accuracy was highest.",
 )
 def figure3(results):
     runs = data.runs_with(results, "operation", "structure")
@@ -58,13 +62,17 @@ def figure3(results):
             for panel in kinds(group, network)
         ]
         notes.append(
-            f"{style.pretty(operation)} over {name}: {len(networks)} of {len(of_task)} networks scored{left_out}, perplexity {tsne.perplexity(group.order)}{shares(networks, group)}."
+            f"{style.pretty(operation)} over {name}: {len(networks)} of {len(of_task)} networks "
+            f"scored{left_out}, perplexity {tsne.perplexity(group.order)}{shares(networks, group)}."
         )
     return arrange(drawn), " ".join(notes)
 
 
 def ranked(results, runs) -> tuple[Structure, list[Network], str]:
-    """The structure of a task and its networks, clearest first: those that generalised at a moment that is kept, or if none did, all that ended."""
+    """The structure of a task, its networks with the clearest first, and words on who is left out.
+
+    The networks are those that generalised at a kept moment, or if none did, all that ended.
+    """
     found = {
         int(run): best(moments(results, run))
         for run in runs[runs["status"].isin(data.TRAINED)]["run"]
@@ -87,13 +95,17 @@ def network_of(results, run: int, moment: Moment) -> Network:
 
 
 def ring_findings(W, points, group: Structure) -> tuple[float, tuple[bool, ...]]:
-    """The length of the best number line in the picture, and whether the picture shows the circle."""
+    """The length of the picture's best number line, and whether the picture shows the circle."""
     number_line, _, circle = matrix_scores.picture_scores(points)
     return number_line.value, (circle.value > 0,)
 
 
 def coset_findings(W, points, group: Structure) -> tuple[float, tuple[bool, ...]]:
-    """The z of the best cosets, whether they cluster in the picture, and, of S5, whether their subgroup is the paper's or a conjugate."""
+    """The z of the best cosets and what they show.
+
+    Shown: whether they cluster in the picture and, of S5, whether their subgroup is the paper's or
+    a conjugate.
+    """
     test = groups.coset_test(W, group, matrix_scores.DRAWS)
     best_row = groups.best_subgroup(test.scores)
     silhouette = matrix_scores.silhouette_score_of(
@@ -113,7 +125,8 @@ def shares(networks: list[Network], group: Structure) -> str:
     for words, shown in zip(SHOWN[group.is_ring], zip(*(network.shown for network in networks))):
         share = survival.wilson_interval(sum(shown), len(shown))
         parts.append(
-            f"{words} in {sum(shown)} of {len(shown)} ({100 * share.value:.0f}%, 95%: {100 * share.low:.0f}–{100 * share.high:.0f}%)"
+            f"{words} in {sum(shown)} of {len(shown)} "
+            f"({100 * share.value:.0f}%, 95%: {100 * share.low:.0f}–{100 * share.high:.0f}%)"
         )
     return "; " * bool(parts) + ", ".join(parts)
 

@@ -9,7 +9,8 @@ from grok.figures.parts.gallery import figure
 @figure(
     "figure6",
     "figure6",
-    caption="Figure 6: k training answers replaced by those of other training rows. Left: the best accuracy so far of every run. "
+    caption="Figure 6: k training answers replaced by those of other training rows. Left: the best "
+    "accuracy so far of every run. "
     "Right: best accuracies; dots are runs, lines their means.",
 )
 def figure6(results):
@@ -23,12 +24,16 @@ def figure6(results):
 
 
 def draw_accuracies(axes, results, runs, colours: dict) -> None:
-    """The best accuracies so far, a colour a number of corrupted labels; the curves themselves hide each other where they collapse and recover."""
+    """The best accuracies so far, a colour a number of corrupted labels.
+
+    The curves themselves would hide each other where they collapse and recover.
+    """
     shown = results.curves[results.curves["step"] > 0]
     style.step_axis(axes, shown["step"].max() if len(shown) else 10)
     style.accuracy_axis(axes)
     if shown.empty:
-        return style.say(axes, "no run has been evaluated yet")
+        style.say(axes, "no run has been evaluated yet")
+        return
     data.need(shown, "train_accuracy", "val_accuracy", where=results.folder)
     best = shown.groupby("run")[["train_accuracy", "val_accuracy"]].cummax()
     curves.draw_lines(
@@ -48,13 +53,14 @@ def draw_accuracies(axes, results, runs, colours: dict) -> None:
 
 
 def draw_best(axes, runs, counts: list) -> None:
-    """Best training and validation accuracy against the number of corrupted labels, equally spaced."""
+    """Best training and validation accuracy against the corrupted labels, equally spaced."""
     style.accuracy_axis(axes, "Best accuracy (%)")
     axes.set_xlabel("Corrupted training labels")
     style.name_ticks(axes.xaxis, range(len(counts)), [f"{k:,}" for k in counts])
     axes.set_xlim(-0.5, len(counts) - 0.5)
     if runs.empty:
-        return style.say(axes, "no run has ended yet")
+        style.say(axes, "no run has ended yet")
+        return
     place = {k: i for i, k in enumerate(counts)}
     for split, words, colour, aside in (
         ("train", "training", style.TRAIN, -0.08),

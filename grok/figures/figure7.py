@@ -1,4 +1,4 @@
-"""Figure 7: do flat minima generalise? Sharpness, curvature and validation accuracy of networks of many seeds."""
+"""Figure 7: do flat minima generalise? Sharpness and curvature against validation accuracy."""
 
 import numpy as np
 
@@ -19,7 +19,8 @@ LOG_RANGE = 10
 @figure(
     "figure7",
     "figure7",
-    caption="Figure 7: a point a network; Spearman's rank correlation with its 95% bootstrap interval. "
+    caption="Figure 7: a point a network; Spearman's rank correlation with its 95% bootstrap "
+    "interval. "
     "The paper reports −0.795 for the sharpness, and planned the Hessian.",
 )
 def figure7(results):
@@ -39,7 +40,8 @@ def draw_measure(axes, x: np.ndarray, accuracy: np.ndarray) -> None:
     finite = np.isfinite(x) & np.isfinite(accuracy)
     x, accuracy = x[finite], accuracy[finite]
     if not len(x):
-        return style.say(axes, "nothing measured yet")
+        style.say(axes, "nothing measured yet")
+        return
     if x.min() > 0 and x.max() > LOG_RANGE * x.min():
         axes.set_xscale("log")
     axes.scatter(x, accuracy, s=12, color=style.VALIDATION, alpha=0.8, linewidths=0)

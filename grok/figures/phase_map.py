@@ -1,4 +1,4 @@
-"""Beyond the paper: which learning rates and weight decays memorise, grok, comprehend at once, or learn nothing."""
+"""Beyond the paper: learning rates and decays that memorise, grok, comprehend or do nothing."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,8 @@ from matplotlib.patches import Patch, Rectangle
 from grok.figures.parts import data, style, times
 from grok.figures.parts.gallery import figure
 
-DELAY = 1000  # updates between the two crossings that tell comprehension from grokking, as in Liu et al. (2022)
+# Updates between the two crossings that tell comprehension from grokking, as in Liu et al. (2022).
+DELAY = 1000
 SIDE = 0.94  # of a cell, so that the half of a split one does not run into its neighbour
 PHASES = {  # letter and colour
     "comprehension": ("C", style.GREEN),
@@ -20,8 +21,10 @@ PHASES = {  # letter and colour
 @figure(
     "phase_map",
     "phase_map",
-    caption=f"Comprehension: 99% validation within {DELAY:,} updates of 99% training; grokking: later; "
-    "memorisation: training alone; confusion: neither within the budget. The commonest phase of the seeds, and how many they are where seeds differ; split: phases with as many seeds each.",
+    caption=f"Comprehension: 99% validation within {DELAY:,} updates of 99% training; grokking: "
+    "later; "
+    "memorisation: training alone; confusion: neither within the budget. The commonest phase of "
+    "the seeds, and how many they are where seeds differ; split: phases with as many seeds each.",
 )
 def phase_map(results):
     runs = data.ended(data.runs_with(results, "learning_rate", "weight_decay", *times.COLUMNS))
@@ -51,14 +54,17 @@ def phases(runs: pd.DataFrame) -> list[str]:
 
 
 def commonest(phases: pd.Series) -> tuple[list[str], int]:
-    """The phases that most seeds show, in the order of PHASES, several where they tie, and how many seeds show each."""
+    """The phases that most seeds show, several where they tie, and how many seeds show each."""
     votes = {phase: int((phases == phase).sum()) for phase in PHASES}
     most = max(votes.values())
     return [phase for phase in votes if votes[phase] == most], most
 
 
 def draw_cells(axes, runs: pd.DataFrame, rates: list, decays: list) -> None:
-    """A square a setting in the colour and with the letter of its commonest phase, split evenly where phases tie; empty where no run has ended."""
+    """A square a setting with the colour and letter of its commonest phase.
+
+    It is split evenly where phases tie, and empty where no run has ended.
+    """
     axes.set(xlim=(-0.5, len(decays) - 0.5), ylim=(-0.5, len(rates) - 0.5))
     for (rate, decay), here in runs.groupby(["learning_rate", "weight_decay"]):
         x, y = decays.index(decay), rates.index(rate)

@@ -1,4 +1,4 @@
-"""Beyond the paper: when networks reach 99% validation accuracy, by the precision of their matrix products."""
+"""Beyond the paper: when networks reach 99% validation accuracy, by precision of products."""
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,7 @@ def precision(results):
 
 
 def draw_share(axes, name: str, crossed: np.ndarray, last: np.ndarray) -> str:
-    """The share of the runs [n] of one precision that have crossed, as a step line with its band; returns their median in words."""
+    """The share of the runs [n] of one precision that have crossed, with its band; the median."""
     colour, dashes = LOOKS[name]
     curve = survival.kaplan_meier(*survival.followed(crossed, last))
     steps = np.concatenate([[1], curve.times])
@@ -59,11 +59,15 @@ def draw_share(axes, name: str, crossed: np.ndarray, last: np.ndarray) -> str:
     median = survival.median_time(crossed, last)
     if np.isnan(median.value):
         return f"{name} not reached"
-    return f"{name} {median.value:,.0f} ({median.low:,.0f} to {'beyond' if np.isinf(median.high) else f'{median.high:,.0f}'})"
+    high = "beyond" if np.isinf(median.high) else f"{median.high:,.0f}"
+    return f"{name} {median.value:,.0f} ({median.low:,.0f} to {high})"
 
 
 def by_seed(begun: pd.DataFrame, crossed: np.ndarray, last: np.ndarray) -> pd.DataFrame:
-    """A row a seed: updates to 99% (NaN for never) and the last update followed, of each precision; NaN for both where it did not begin."""
+    """A row a seed: of each precision the updates to 99% and the last update followed.
+
+    Updates are NaN for never; both are NaN where the run did not begin.
+    """
     table = pd.DataFrame(
         {
             "seed": begun["seed"].to_numpy(),
@@ -93,6 +97,10 @@ def comparison(pairs: pd.DataFrame, name: str) -> str:
     words = (
         "no seed at which both got there"
         if np.isnan(ratio.value)
-        else f"median ratio of a seed's times {ratio.value:.2f} (95% interval {ratio.low:.2f} to {ratio.high:.2f})"
+        else f"median ratio of a seed's times {ratio.value:.2f} "
+        f"(95% interval {ratio.low:.2f} to {ratio.high:.2f})"
     )
-    return f"{name} against {REFERENCE}, {len(both)} seeds: {words}, p = {p:.2g} (log-rank, precisions swapped within seeds)."
+    return (
+        f"{name} against {REFERENCE}, {len(both)} seeds: {words}, "
+        f"p = {p:.2g} (log-rank, precisions swapped within seeds)."
+    )

@@ -1,4 +1,4 @@
-"""t-SNE at several perplexities and from several starts: what all of them show is there, what one shows may not be."""
+"""t-SNE at several perplexities and from several starts: what one shows alone may not be there."""
 
 import numpy as np
 
@@ -8,7 +8,10 @@ from grok.task.operations import Structure
 
 PERPLEXITIES = (5, 15, 30, 50)
 STARTS = (None, 1, 2)  # None: from the principal components; a number: a random start of that seed
-CAPTION = "t-SNE of the output layer of the clearest network of each task, where its validation accuracy was highest, by perplexity (columns) and start (rows)."
+CAPTION = (
+    "t-SNE of the output layer of the clearest network of each task, where its validation accuracy "
+    "was highest, by perplexity (columns) and start (rows)."
+)
 
 
 @figure("tsne_sheet", "figure3", "embeddings", caption=CAPTION)
@@ -29,7 +32,7 @@ def sheet(W, group: Structure):
 
 
 def page(drawn: list[tuple[str, np.ndarray, tsne.Colouring]]):
-    """Rows of starts for each (title, W, colouring); columns of perplexities below the number of rows."""
+    """Rows of starts for each (title, W, colouring), columns of perplexities."""
     picture, panels = style.panels(
         max(len(STARTS) * len(drawn), 1),
         len(PERPLEXITIES) if drawn else 1,

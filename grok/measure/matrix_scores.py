@@ -471,12 +471,10 @@ def silhouette_score_of(
 
 def group_parts(W, group: Structure, draws: int) -> list[Callable[[], Iterable[Score]]]:
     """The scores of a matrix over a group other than Z<n>, each group of scores a call."""
-    irreps = (
-        [lambda: irrep_scores(W, group, draws)]
-        if group.name in {f"S{n}" for n in range(2, groups.MAX_IRREP_DEGREE + 1)}
-        else []
-    )
-    return [*irreps, lambda: coset_part_scores(W, group, draws)]
+    cosets = [lambda: coset_part_scores(W, group, draws)]
+    if group.name not in {f"S{n}" for n in range(2, irreps.MAX_IRREP_DEGREE + 1)}:
+        return cosets
+    return [lambda: irrep_scores(W, group, draws), *cosets]
 
 
 # --- Any matrix ---

@@ -13,9 +13,10 @@ MATRIX = "output"
 
 
 def clearest(results, followed: bool = False) -> Iterator[tuple[str, int, str]]:
-    """For each task the run whose output layer is the clearest at its best moment: (task, run, which of how many it is).
+    """For each task the run with the clearest output layer: (task, run, which of how many it is).
 
-    Among those that reached 99% validation accuracy at a moment that is kept, or if none did, among all that ended.
+    It is one of those that reached 99% validation accuracy at a kept moment, or if none did, of all
+    that ended.
     followed: where some runs of an experiment kept snapshots, among these alone.
     """
     runs = data.runs_with(results, "operation", "structure", "snapshots")
@@ -41,7 +42,10 @@ def clearest(results, followed: bool = False) -> Iterator[tuple[str, int, str]]:
 
 
 def clearness(results, run: int) -> float:
-    """Higher is clearer: the Gini coefficient of the spectrum on its better axis, or how far the best cosets are from chance."""
+    """Higher is clearer: the Gini of the spectrum on its better axis, or the z of the best cosets.
+
+    The sign of z is turned, since cosets that fit lie far below chance.
+    """
     W, group = tsne.element_rows(results, run, MATRIX, best(moments(results, run)).step)
     if not group.is_ring:
         return -float(groups.best_subgroup(groups.coset_scores(W, group)).z)

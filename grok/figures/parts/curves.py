@@ -1,4 +1,4 @@
-"""Learning curves of all runs of an experiment: the figure of every experiment without one of its own, and the quickstart's."""
+"""Learning curves of all runs: of the quickstart, and of any experiment without a figure."""
 
 import numpy as np
 import pandas as pd
@@ -9,14 +9,16 @@ from grok.figures.parts.gallery import DEFAULT, figure
 
 MOST_NAMES = 8
 MANY_RUNS = 12
-MANY_POINTS = 150  # evaluations of a run; longer curves that collapse and recover would be a solid mass of ink
+# Evaluations of a run. Longer curves that collapse and recover would be a solid mass of ink.
+MANY_POINTS = 150
 WINDOWS = 15  # to a factor of ten in updates
 DASHES = {"train": (0, (3, 1.5)), "val": "solid"}
 
 
 @figure(
     DEFAULT,
-    caption="Every run on its full training and validation tables: accuracy, or loss where nothing answers equations.",
+    caption="Every run on its full training and validation tables: accuracy, or loss where nothing "
+    "answers equations.",
 )
 def learning_curves(results):
     return curves_figure(results, "loss" if answers_nothing(results) else "accuracy")
@@ -52,7 +54,8 @@ def curves_figure(results, metric: str):
     draw_curves(axes, results, metric)
     return (
         picture,
-        f"Lines are medians and bands ranges of a run over {WINDOWS} windows to each factor of ten in updates."
+        f"Lines are medians and bands ranges of a run over {WINDOWS} windows to each factor of ten "
+        "in updates."
         if are_long(results.curves)
         else "",
     )
@@ -64,7 +67,10 @@ def are_long(curves: pd.DataFrame) -> bool:
 
 
 def draw_curves(axes, results, metric: str) -> None:
-    """All runs' `metric` ('accuracy' or 'loss') against updates: training dashed, validation solid, a colour a group."""
+    """All runs' `metric` against updates, a colour a group: training dashed, validation solid.
+
+    metric: 'accuracy' or 'loss'.
+    """
     runs = data.runs_with(results, "weight_decay", "operation")
     curves = results.curves
     data.need(curves, "run", "step", f"train_{metric}", f"val_{metric}", where=results.folder)
@@ -72,7 +78,8 @@ def draw_curves(axes, results, metric: str) -> None:
     style.step_axis(axes, curves["step"].max() if len(curves) else 10)
     style.accuracy_axis(axes) if metric == "accuracy" else loss_axis(axes)
     if curves.empty:
-        return style.say(axes, "no run has been evaluated yet")
+        style.say(axes, "no run has been evaluated yet")
+        return
     groups = data.group_names(runs)
     colours = group_colours(runs, groups)
     width = 0.6 if len(runs) > MANY_RUNS else 1.2
@@ -99,7 +106,7 @@ def draw_lines(
     width: float,
     by_windows: bool = False,
 ) -> None:
-    """Both curves of each of the runs `numbers`, each run in its colour; evaluation by evaluation or by windows."""
+    """Both curves of each of the runs `numbers` in its colour, by evaluations or by windows."""
     for number, colour in zip(numbers, colours):
         curve = curves[curves["run"] == number]
         for split, dashes in DASHES.items():
@@ -115,9 +122,10 @@ def draw_lines(
 
 
 def windows(curve: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A curve by windows of equal width in the logarithm of the update: median step, and median, low and high of the column as it is drawn.
+    """A curve by windows of equal width in log updates: step, and median, low, high as drawn.
 
-    Windows are counted back from the last update, so that the last one, where most evaluations are, is a whole one.
+    Windows are counted back from the last update, so that the last one, which holds most
+    evaluations, is a whole one.
     """
     parts = curve.groupby(-np.floor(WINDOWS * np.log10(curve["step"].max() / curve["step"])))
     found = pd.DataFrame(
@@ -140,7 +148,7 @@ def values(curve: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def drawable(metric, column: str) -> np.ndarray:
-    """Values of a column as they are drawn: accuracies in per cent, losses without zeros and infinities."""
+    """Values as they are drawn: accuracies in per cent, losses without zeros and infinities."""
     metric = np.asarray(metric, float)
     if column.endswith("accuracy"):
         return 100 * metric
@@ -153,7 +161,7 @@ def loss_axis(axes) -> None:
 
 
 def group_colours(runs: pd.DataFrame, groups: pd.Series) -> dict:
-    """A colour a group: by decay where that is the difference, else from the palette, or a ramp for many."""
+    """A colour a group: by decay where that is the difference, else the palette, or a ramp."""
     names = list(dict.fromkeys(groups))
     decays = {name: set(runs["weight_decay"][groups == name] > 0) for name in names}
     if len(names) == 2 and sorted(map(list, decays.values())) == [[False], [True]]:

@@ -1,4 +1,4 @@
-"""What the figures need from a results folder: which runs ended, when they crossed 99%, names, facts for captions."""
+"""What figures need from a results folder: ended runs, crossings of 99%, names, facts."""
 
 import dataclasses
 
@@ -32,7 +32,8 @@ def need(
     missing = [name for name in columns if name not in frame]
     if missing:
         raise GrokError(
-            f"the tables of {where} have no column {', '.join(missing)}: were they made by another version? {advice}"
+            f"the tables of {where} have no column {', '.join(missing)}: "
+            f"were they made by another version? {advice}"
         )
 
 
@@ -48,9 +49,10 @@ def ended(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def crossings(runs: pd.DataFrame, split: str) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """When runs reached 99% on `split` ('train' or 'val'): (the runs that have begun, times, censored_at), all [n].
+    """When runs reached 99% on `split`: (the runs that have begun, times, censored_at), all [n].
 
-    Times are NaN for runs that never did; censored_at is the last update at which a run was followed. A run
+    split is 'train' or 'val'. Times are NaN for runs that never did; censored_at is the last update
+    at which a run was followed. A run
     that diverged cannot cross any more, so it counts as followed to the end of its budget.
     """
     begun = runs[runs["stopped_at"].fillna(0) > 0]
@@ -71,7 +73,7 @@ def differences(runs: pd.DataFrame) -> list[str]:
 
 
 def group_names(runs: pd.DataFrame) -> pd.Series:
-    """What each run is in a legend: its label, or else the fields that tell it from the others; seeds share a name."""
+    """What each run is in a legend: its label, or the fields that tell it from the others."""
     varied = differences(runs)
 
     def words(row) -> str:
@@ -87,14 +89,14 @@ def group_names(runs: pd.DataFrame) -> pd.Series:
 
 
 def plain(value) -> str:
-    """A field's value as people write it; a field that follows from others has no value of its own."""
+    """A field's value as people write it; a field that follows from others has no own value."""
     if pd.isna(value):
         return "default"
     return f"{value:g}" if isinstance(value, float) else style.pretty(str(value))
 
 
 def facts(results: Results) -> str:
-    """The sentence of a caption that says what the results are: task, network, scale, runs, seeds, device, precision, gaps."""
+    """What the results are, in a sentence: task, network, scale, runs, seeds, device, gaps."""
     runs, planned = results.runs, len(results.description["experiment"]["runs"])
     seeds = runs["seed"].nunique() if "seed" in runs else 0
     words = [
@@ -122,7 +124,7 @@ def facts(results: Results) -> str:
 
 
 def tasks(runs: pd.DataFrame) -> list[str]:
-    """The tasks of the runs in words, 'x/y over Z31'; of more than MOST_TASKS none, for a figure of many names them itself."""
+    """The tasks of the runs in words, 'x/y over Z31'; none of more than MOST_TASKS."""
     if not {"operation", "structure"} <= set(runs):
         return []
     pairs = dict.fromkeys(zip(runs["operation"], runs["structure"]))
@@ -134,7 +136,7 @@ def tasks(runs: pd.DataFrame) -> list[str]:
 
 
 def network(results: Results) -> list[str]:
-    """The size of the network, '1 block of width 32', as far as all runs share it; nothing where another model was trained."""
+    """The size of the network, '1 block of width 32', as far as all runs share it."""
     others = any("model" in session for session in results.description["sessions"])
     blocks, widths = (
         set(results.runs[name]) if name in results.runs and not others else set()
@@ -146,7 +148,7 @@ def network(results: Results) -> list[str]:
 
 
 def spread(marks: str, sizes, of: str) -> str:
-    """The sentence that says what bars or bands around means or medians show, where `sizes` runs stand behind each."""
+    """The sentence that says what bars or bands show, where `sizes` runs stand behind each."""
     few = sorted({int(n) for n in sizes if 1 < n < survival.LEAST_FOR_INTERVAL})
     if max(sizes, default=0) >= survival.LEAST_FOR_INTERVAL:
         return f"{marks}: 95% intervals of the {of}" + (
@@ -156,7 +158,10 @@ def spread(marks: str, sizes, of: str) -> str:
 
 
 def precisions(results: Results) -> list[str]:
-    """In what matrix products were computed, which on a CPU is float32 whatever the runs ask for; all sessions together."""
+    """In what precision matrix products were computed, over all sessions.
+
+    A CPU computes in float32 whatever the runs ask for.
+    """
     asked = set(results.runs["precision"]) if "precision" in results.runs else set()
     return sorted(
         {
@@ -172,7 +177,10 @@ def count(n: int, what: str) -> str:
 
 
 def beside(results: Results, name: str, *columns: str) -> pd.DataFrame:
-    """A table that a command has left beside an experiment's own; without the file an empty one. Raises GrokError for another layout."""
+    """A table that a command has left beside an experiment's own; empty where there is no file.
+
+    Raises GrokError for a table of another layout.
+    """
     path = results.folder / name
     if not path.exists():
         return pd.DataFrame(columns=list(columns), dtype=float)
@@ -184,6 +192,7 @@ def beside(results: Results, name: str, *columns: str) -> pd.DataFrame:
         table,
         *columns,
         where=path,
-        advice="Measure again what left that table: python -m grok scores or flatness, with this folder",
+        advice="Measure again what left that table: python -m grok scores or flatness, with this "
+        "folder",
     )
     return table

@@ -1,4 +1,4 @@
-"""Runs by how elements and positions are written for the network: names, times to generalise as a table, what predicts them."""
+"""Runs by how elements and positions are written: names, times, and what predicts them."""
 
 import re
 from pathlib import Path
@@ -59,7 +59,10 @@ def encoding_name(run: dict, tables: dict[str, str]) -> str:
 
 
 def table_names(paths) -> dict[str, str]:
-    """What tables from files are, by their paths: 'table of x+y'. Where that does not tell them apart, or cannot be found out, the short path."""
+    """What tables from files are, by their paths: 'table of x+y'.
+
+    The short path stands where that does not tell them apart, or cannot be found out.
+    """
     named = {path: described(path) for path in paths}
     return {
         path: words if words and list(named.values()).count(words) == 1 else f"table {short(path)}"
@@ -68,7 +71,10 @@ def table_names(paths) -> dict[str, str]:
 
 
 def described(path_and_matrix: str) -> str | None:
-    """What the vectors in a file of a results folder belong to, and that its network did not generalise where it did not; None where that is not at hand."""
+    """What the vectors in a file of a results folder belong to; None where that is not at hand.
+
+    The words say so where the network had not generalised.
+    """
     found = re.fullmatch(r"(.*)/arrays/run_(\d+)\.npz(?::(un)?embedding)?", path_and_matrix)
     runs = runs_of(found[1]) if found else []
     if not found or int(found[2]) >= len(runs):
@@ -84,7 +90,7 @@ def described(path_and_matrix: str) -> str | None:
 
 
 def runs_of(folder: str) -> list[dict]:
-    """The runs of a results folder, as its experiment.json has them; none where that cannot be read."""
+    """The runs of a results folder, as its experiment.json has them; none if it is unreadable."""
     try:
         description = read_description(Path(folder))
     except GrokError:
@@ -93,7 +99,7 @@ def runs_of(folder: str) -> list[dict]:
 
 
 def final_accuracy(folder: str, run: int) -> float:
-    """The validation accuracy at the end of a run of a results folder, where its tables are from; NaN where that is not at hand."""
+    """The validation accuracy at the end of a run of a folder; NaN where that is not at hand."""
     try:
         return (
             load(folder).runs.set_index("run")["final_val_accuracy"].astype(float).get(run, np.nan)
@@ -111,7 +117,7 @@ def short(table: str) -> str:
 
 
 def named_runs(results) -> pd.DataFrame:
-    """The runs that have begun, with their value encoding in words, whether they decay, their crossing and last update followed."""
+    """The runs that have begun, with encoding (in words), decays, crossed and last (updates)."""
     begun, crossed, last = data.crossings(data.runs_with(results, *COLUMNS), "val")
     tables = table_names(begun["table"][begun["table"] != ""].unique())
     names = [encoding_name(run, tables) for run in begun.to_dict("records")]
@@ -121,9 +127,10 @@ def named_runs(results) -> pd.DataFrame:
 
 
 def times(results) -> pd.DataFrame:
-    """Updates to 99% validation, a row a task, value encoding, position encoding and decay: runs, those that never got there, median, interval.
+    """Updates to 99% validation, a row a task, value encoding, position encoding and decay.
 
-    median, low, high: Kaplan-Meier, 95% (grok.analysis.survival.median_time); never_share has Wilson's interval.
+    median, low, high: Kaplan-Meier, 95% (grok.analysis.survival.median_time). runs, never: counts;
+    never_share has Wilson's interval.
     """
     keys = [*TASK, "encoding", "positions", "weight_decay"]
     rows = []
@@ -149,12 +156,13 @@ def times(results) -> pd.DataFrame:
 
 
 def markdown(results) -> str:
-    """`times` for people: a row a value and position encoding, a column a task and decay, in Markdown."""
+    """`times` in Markdown: a row a value and position encoding, a column a task and decay."""
     found = times(results).sort_values(
         "weight_decay", key=lambda decay: decay == 0, kind="stable"
     )  # with decay first, as in the figure
     heads = [
-        f"{style.pretty(row.operation)} {row.structure}, {f'decay {row.weight_decay:g}' if row.weight_decay else 'no decay'}"
+        f"{style.pretty(row.operation)} {row.structure}, "
+        f"{f'decay {row.weight_decay:g}' if row.weight_decay else 'no decay'}"
         for row in found.itertuples()
     ]
     cells = {
@@ -182,16 +190,18 @@ def cell(row) -> str:
     count = f"({row.runs - row.never}/{row.runs})"
     if np.isnan(row.median):
         return f"never {count}"
-    return f"{row.median:,.0f} [{row.low:,.0f}, {'∞' if np.isinf(row.high) else format(row.high, ',.0f')}] {count}"
+    high = "∞" if np.isinf(row.high) else format(row.high, ",.0f")
+    return f"{row.median:,.0f} [{row.low:,.0f}, {high}] {count}"
 
 
 # --- What predicts them ---
 
 
 def log_axis(operation: str, name: str) -> np.ndarray | None:
-    """The non-zero residues of a prime in the order of their discrete logarithms, where the operation respects those; or None.
+    """The non-zero residues of a prime by discrete logarithm where the operation respects it.
 
-    x/y does: to multiply x by the primitive root g multiplies the answer by g. x+y does not: to add to x adds to the answer.
+    None elsewhere. x/y does: to multiply x by the primitive root g multiplies the answer by g. x+y
+    does not: to add to x adds to the answer.
     """
     ring = structure(name)
     if not ring.is_ring or ring.order < 3 or not is_prime(ring.order):
@@ -202,10 +212,12 @@ def log_axis(operation: str, name: str) -> np.ndarray | None:
 
 
 def circulant_before(run: Run, order=slice(None)) -> float:
-    """How far the encoding of Z/n respects differences before training: the circulant share of its cosines; NaN where it has none.
+    """How far the encoding of Z/n respects differences before training: its circulant share.
 
-    order: the elements on another axis, such as `log_axis`. A trained table, and a trained map of one-hot vectors, begin as
-    random vectors; a trained map of other features keeps their inner products on average, so the features stand for it.
+    NaN where it has none. order: the elements on another axis, such as `log_axis`. A trained table,
+    and a trained map of one-hot vectors, begin as
+    random vectors; a trained map of other features keeps their inner products on average, so the
+    features stand for it.
     """
     begins = run.replace(values="random") if run.values in ("learned", "onehot") else run
     try:
@@ -215,7 +227,10 @@ def circulant_before(run: Run, order=slice(None)) -> float:
 
 
 def predicted(results, runs: pd.DataFrame, order=slice(None)) -> survival.Estimate:
-    """Rank correlation of the runs' times, never counting as last, with that share, resampled by encoding; NaN where there is too little."""
+    """Rank correlation of the runs' times with that share, resampled by encoding.
+
+    A run that never crossed counts as last. NaN where there is too little.
+    """
     score = np.array([circulant_before(results.experiment_run(run), order) for run in runs["run"]])
     known = np.isfinite(score)
     if len(np.unique(score[known])) < 3:
@@ -226,7 +241,10 @@ def predicted(results, runs: pd.DataFrame, order=slice(None)) -> survival.Estima
 
 
 def prediction(results, runs: pd.DataFrame) -> str:
-    """Whether the score predicts the time under decay and the paper's positions, over `named_runs`, in words, a task after the other."""
+    """Whether the score predicts the time of `named_runs` under decay, in words, task by task.
+
+    Only runs with the paper's positions count.
+    """
     sentences = []
     for (operation, name), here in runs[
         runs["decays"] & (runs["positions"] == POSITIONS[0])
@@ -248,7 +266,8 @@ def prediction(results, runs: pd.DataFrame) -> str:
     return (
         " ".join(
             [
-                "Rank correlation of updates (never counts as last) with the circulant share of the untrained encoding's cosines, under decay, sinusoidal positions:",
+                "Rank correlation of updates (never counts as last) with the circulant share of "
+                "the untrained encoding's cosines, under decay, sinusoidal positions:",
                 *sentences,
             ]
         )

@@ -16,7 +16,7 @@ def fraction_axes(axes) -> None:
 
 
 def best_accuracies(runs: pd.DataFrame, split: str, by: str = "train_fraction") -> pd.DataFrame:
-    """Mean over seeds of the best accuracy on `split` in per cent, with its interval or range, a row a value of `by`."""
+    """Mean best accuracy on `split` in per cent, with interval or range, a row a value of `by`."""
     rows = []
     for value, here in runs.groupby(by, sort=True):
         estimate = survival.mean_or_range(100 * here[f"best_{split}_accuracy"].astype(float))
@@ -40,5 +40,5 @@ def draw_best(axes, runs: pd.DataFrame, split: str, colour: str, label: str) -> 
 
 
 def finished(results) -> pd.DataFrame:
-    """The runs that spent their budget, succeeded or diverged: only of these is the best accuracy known."""
+    """The runs that came to an end: only of these is the best accuracy within the budget known."""
     return data.ended(data.runs_with(results, "operation", *COLUMNS))

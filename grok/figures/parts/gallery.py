@@ -1,6 +1,6 @@
-"""The registered figures, which results folder feeds which, and drawing them only when something changed.
+"""The registered figures, which results folder feeds which, and drawing only what has changed.
 
-A PNG carries the fingerprint of what it was drawn from, so whether it is up to date can be told on a
+A PNG carries the fingerprint of what it was drawn from, which tells whether it is current even on a
 fresh clone, where the times of files mean nothing.
 """
 
@@ -30,10 +30,10 @@ INPUTS = ("experiment.json", "*.parquet", "arrays/*.npz")
 class Entry:
     """A figure of the gallery.
 
-    sources: the experiments whose results it can be drawn from; none for the figure of any other experiment.
+    sources: the experiments whose results it can be drawn from; none for that of all others.
     caption: what it shows, in a sentence; the facts of the results follow it in the picture.
-    function: from what `load` gives for the folder (without `load`: from nothing) to the picture and to
-        what else its caption says.
+    function: from what `load` gives for the folder (without `load` from nothing) to the picture and
+        to what else its caption says.
     table: from the same to its numbers in Markdown, which are written beside it.
     """
 
@@ -45,7 +45,7 @@ class Entry:
     table: Callable | None = None
 
     def draw(self, folder: Path) -> list[Path]:
-        """Draw into a results folder; returns the files. Raises GrokError where the results do not allow it."""
+        """Draw into a results folder; returns the files. GrokError where that cannot be."""
         mark = fingerprint(
             self, folder
         )  # first, so that results which change meanwhile count as not drawn yet
@@ -99,7 +99,7 @@ def figure(
 def entries_of(folder_name: str) -> list[Entry]:
     """The figures of a results folder, by the longest experiment name that its own begins with.
 
-    What follows that name must start with a sign, as in 'quickstart-seed=3' or 'figure1_left_paper'.
+    What follows that name must start with a sign: 'quickstart-seed=3' or 'figure1_left_paper'.
     """
     source = source_of(folder_name)
     return (
@@ -135,7 +135,7 @@ def fingerprint(entry: Entry, folder: Path) -> str:
 
 
 def modules_of(module) -> list:
-    """A figure's module and the modules of this package that it uses, which share in how it looks."""
+    """A figure's module and the modules of this package that it uses, which shape its looks."""
     found = {module.__name__: module}
     pending = [module]
     for user in pending:
@@ -151,7 +151,7 @@ def modules_of(module) -> list:
 
 
 def input_files(folder: Path) -> list[Path]:
-    """Tables and arrays of a results folder and of its parts, without the local files of all weights."""
+    """Tables and arrays of a results folder and its parts, without the local files of weights."""
     folders = [folder, *folder.glob("part-*")]
     return sorted(
         path
@@ -178,7 +178,7 @@ def is_current(entry: Entry, folder: Path) -> bool:
 
 
 def draw(folder: Path) -> list[Path]:
-    """Draw every figure of a results folder into it, except those that are up to date; returns all their files.
+    """Draw every figure of a results folder that is out of date; returns the files of all.
 
     A figure that these results do not allow is named on standard error and left out.
     """
@@ -192,9 +192,10 @@ def draw(folder: Path) -> list[Path]:
 
 
 def draw_all(root: Path, names: list[str]) -> int:
-    """Draw the figures called `names` anew, or without names all that are out of date; a line a figure; returns 0.
+    """Draw the figures called `names` anew, or without names all that are out of date; returns 0.
 
-    A name is that of a figure or of a results folder. Raises GrokError for any other, before it draws.
+    It prints a line a figure. A name is that of a figure or of a results folder; any other raises
+    GrokError before anything is drawn.
     """
     root = Path(root)
     for entry, folder in named_tasks(root, names) if names else all_tasks(root):
@@ -207,7 +208,8 @@ def attempt(entry: Entry, folder: Path, anew: bool) -> str:
     try:
         if entry.load and not folder.is_dir():
             raise GrokError(
-                f"there is no {folder}; to make it: python -m grok train configs/{entry.sources[0]}.py"
+                f"there is no {folder}; "
+                f"to make it: python -m grok train configs/{entry.sources[0]}.py"
             )
         if not anew and is_current(entry, folder):
             return f"unchanged, {style.paths(folder, entry.name)[0]}"
@@ -234,7 +236,7 @@ def results_folders(root: Path) -> list[Path]:
 
 
 def all_tasks(root: Path) -> list[tuple[Entry, Path]]:
-    """Every figure with every folder that feeds it; a figure that nothing feeds stands with its own missing folder."""
+    """Every figure with every folder that feeds it, or with its own missing folder."""
     tasks = [
         (entry, folder) for folder in results_folders(root) for entry in entries_of(folder.name)
     ]
@@ -247,14 +249,15 @@ def all_tasks(root: Path) -> list[tuple[Entry, Path]]:
 
 
 def named_tasks(root: Path, names: list[str]) -> list[tuple[Entry, Path]]:
-    """The tasks that names of figures or of results folders ask for. Raises GrokError for an unknown name."""
+    """The tasks that names of figures or folders ask for. GrokError for an unknown name."""
     tasks = all_tasks(root)
     known = {entry.name for entry, _ in tasks} | {folder.name for _, folder in tasks}
     for name in names:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=3) or sorted(known)
             raise GrokError(
-                f"there is no figure and no results folder '{name}': did you mean {', '.join(close)}?"
+                f"there is no figure and no results folder '{name}': "
+                f"did you mean {', '.join(close)}?"
             )
     return [
         (entry, folder) for entry, folder in tasks if entry.name in names or folder.name in names

@@ -1,7 +1,7 @@
-"""Pictures of one matrix on given axes: spectra, similarities, circles, components, irreducible representations.
+"""Pictures of one matrix on given axes: spectra, similarities, circles, components, irreps.
 
-Each takes `W` [n, d], a row an element of its structure, draws on matplotlib axes (a notebook's or those of a
-figure of the gallery), and returns in words what it found, with the null model beside it where it scores something.
+Each takes `W` [n, d], a row an element of its structure, and draws on matplotlib axes (a notebook's
+or a figure's). It returns in words what it found, with the null beside it where it scores.
 """
 
 import math
@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from grok.analysis import fourier, geometry, groups
-from grok.analysis.irreps import explained_by_irrep
+from grok.analysis.irreps import MAX_IRREP_DEGREE, explained_by_irrep
 from grok.analysis.irreps import irreps as representations
 from grok.experiment import GrokError
 from grok.figures.parts import style, tsne
@@ -29,9 +29,10 @@ rows = element_rows
 
 
 def spectrum(axes, W, order=None) -> str:
-    """Share of the variance at each frequency, its 95% band over permuted rows, and the threshold of a key frequency.
+    """Share of variance at each frequency, its 95% band over permuted rows, the key threshold.
 
-    order: elements in the order of a cyclic axis, such as `fourier.discrete_log_order(p)`; natural without.
+    order: elements in the order of a cyclic axis, such as `fourier.discrete_log_order(p)`; natural
+    without.
     """
     rows_TD = placed(W, order)
     share_K = 100 * fourier.frequency_power_share(rows_TD)
@@ -77,7 +78,10 @@ def placed(W, order) -> np.ndarray:
 
 
 def strongest(W, order=None) -> int | None:
-    """The strongest key frequency that has a plane (half of an even number of rows has none), or None where there is none."""
+    """The strongest key frequency that has a plane, or None where there is none.
+
+    Half of an even number of rows has no plane.
+    """
     rows_TD = placed(W, order)
     return next((int(k) for k in fourier.key_frequencies(rows_TD) if 2 * k < len(rows_TD)), None)
 
@@ -108,11 +112,12 @@ def circulant_words(W, measure: str = COSINE, order=None) -> str:
         return fourier.circulant_score(SIMILARITIES[measure](rows_TD))
 
     rows_TD = placed(W, order)
-    return f"circulant {score(rows_TD):.2f} (permuted {fourier.null_distribution(score, rows_TD, DRAWS).mean():.2f})"
+    null = fourier.null_distribution(score, rows_TD, DRAWS).mean()
+    return f"circulant {score(rows_TD):.2f} (permuted {null:.2f})"
 
 
 def frequency_order(n: int, k: int) -> np.ndarray:
-    """Elements in the order in which they stand on the circle of frequency k: neighbours in it are neighbours there."""
+    """Elements in the order in which they stand on the circle of frequency k."""
     return np.argsort(k * np.arange(n) % n, kind="stable")
 
 
@@ -120,7 +125,9 @@ def frequency_order(n: int, k: int) -> np.ndarray:
 
 
 def key_plane(axes, W, k: int | None = None, step: int | None = None, order=None) -> str:
-    """The rows in the plane of frequency k (the strongest key frequency), n joined to n + step (the step that k asks for).
+    """The rows in the plane of frequency k, each n joined to n + step.
+
+    Without k it is the strongest key frequency; without step the one that k asks for.
 
     With an `order` of g^0, g^1, ... the steps are factors: n is joined to n times g^step.
     """
@@ -137,7 +144,8 @@ def key_plane(axes, W, k: int | None = None, step: int | None = None, order=None
     tsne.scatter(axes, points, tsne.Colouring((k * np.arange(n) % n).astype(float), n, ""), size=10)
     axes.set_xlabel(f"plane of frequency {k}", fontsize=7)
     null = fourier.null_distribution(lambda permuted: angle_error(permuted, k), rows_TD, DRAWS)
-    return f"{joint_words(step, order)}; angle error {angle_error(rows_TD, k):.0f}° (permuted {null.mean():.0f}°)"
+    error = angle_error(rows_TD, k)
+    return f"{joint_words(step, order)}; angle error {error:.0f}° (permuted {null.mean():.0f}°)"
 
 
 def angle_error(W, k: int) -> float:
@@ -159,12 +167,13 @@ def principal_plane(
     step: int | None = None,
     order=None,
 ) -> str:
-    """The rows in a plane of two principal components (0: the first two), joined by a step if one is given."""
+    """The rows in a plane of two components (0: the first two), joined by a step if given."""
     rows_TD = placed(W, order)
     z_TK = geometry.principal_planes(rows_TD)
     if not 0 <= plane < z_TK.shape[1]:
         raise GrokError(
-            f"the matrix has {z_TK.shape[1]} principal planes: choose 0 to {z_TK.shape[1] - 1}, not {plane}"
+            f"the matrix has {z_TK.shape[1]} principal planes: "
+            f"choose 0 to {z_TK.shape[1] - 1}, not {plane}"
         )
     points = np.stack([z_TK[:, plane].real, z_TK[:, plane].imag], axis=1)
     if step:
@@ -181,7 +190,7 @@ def principal_plane(
 def tsne_plane(
     axes, W, colouring: tsne.Colouring, neighbours: float | None = None, seed: int | None = None
 ) -> str:
-    """t-SNE of the rows at a perplexity, from its PCA start or from a random one of a seed; `order_words` of the picture."""
+    """t-SNE of the rows at a perplexity, from PCA or from a seed's random start; `order_words`."""
     points = tsne.coordinates(W, neighbours, seed)
     tsne.scatter(axes, points, colouring)
     return order_words(points, colouring)
@@ -190,13 +199,15 @@ def tsne_plane(
 def order_words(points, colouring: tsne.Colouring) -> str:
     """How well points [n, 2] keep together what their colours do.
 
-    For colours round a circle the mean distance of neighbours in colour over that of all pairs; for parts the
+    For colours round a circle the mean distance of neighbours in colour over that of all pairs. For
+    parts the
     share of the variance within them, beside random parts of the same sizes.
     """
     coloured = ~np.isnan(colouring.value_T)
     points, value_N = np.asarray(points)[coloured], colouring.value_T[coloured]
     if colouring.period:
-        return f"colour neighbours {fourier.number_line_step(points[np.argsort(value_N, kind='stable')])[1][0]:.2f} of chance"
+        ordered = points[np.argsort(value_N, kind="stable")]
+        return f"colour neighbours {fourier.number_line_step(ordered)[1][0]:.2f} of chance"
     labels = np.unique(value_N, return_inverse=True)[1]
     rng = np.random.default_rng(0)
     null = np.mean(
@@ -206,7 +217,10 @@ def order_words(points, colouring: tsne.Colouring) -> str:
 
 
 def residue_sheet(points, moduli=RESIDUES) -> Figure:
-    """A panel for each k: the same points [n, 2] coloured by n mod k. They come from `tsne.coordinates` or a plane."""
+    """A panel for each k: the same points [n, 2] coloured by n mod k.
+
+    The points come from `tsne.coordinates` or a plane.
+    """
     moduli = list(moduli)
     columns = min(7, len(moduli))
     picture, panels = style.panels(
@@ -222,10 +236,13 @@ def residue_sheet(points, moduli=RESIDUES) -> Figure:
 
 
 def step_sheet(W, steps=None, own_planes: bool = False) -> Figure:
-    """A panel for each step m = 1..n//2 (or those given): the rows with n joined to n + m, and the length of the line over chance.
+    """A panel for each step m: the rows with n joined to n + m, and that line's length over chance.
 
-    In the first principal plane, or with `own_planes` each step in the plane of the frequency that makes neighbours of n and n + m
-    (k = +-m^-1 mod n), which leaves out the steps that have none. Over the shortest line of all stands 'best'.
+    Steps are 1 to n//2, or those given.
+
+    They stand in the first principal plane, or with `own_planes` each step in the plane of the
+    frequency that makes neighbours of n and n + m
+    (k = +-m^-1 mod n), which leaves out steps that have none. The shortest line is called 'best'.
     """
     W = fourier.token_matrix(W)
     steps = list(range(1, len(W) // 2 + 1)) if steps is None else list(steps)
@@ -267,7 +284,10 @@ def checked(steps: list[int], n: int) -> list[int]:
 
 
 def step_planes(W, steps: list[int]) -> dict[int, tuple[str, np.ndarray]]:
-    """For each step that has one, words and complex coordinates [n] in the plane of the frequency that it makes neighbours at."""
+    """Words and complex coordinates [n] of each step that has a plane.
+
+    It is the plane of the frequency at which n and n + step are neighbours.
+    """
     n = len(W)
     found = {}
     for m in checked(steps, n):
@@ -302,7 +322,8 @@ def permutations_of(group: Structure) -> np.ndarray:
     """One-line notations [n, degree]. Raises GrokError for structures of other elements."""
     if group.permutations is None:
         raise GrokError(
-            f"the elements of {group.name} are no permutations: signs and cycle types need S<n> or A<n>"
+            f"the elements of {group.name} are no permutations: "
+            "signs and cycle types need S<n> or A<n>"
         )
     return group.permutations
 
@@ -316,7 +337,7 @@ def shape_name(shape) -> str:
 
 
 def colourings(W, group: Structure) -> list[tsne.Colouring]:
-    """What the elements of a group can be coloured by: the best-fitting cosets, and for permutations sign and cycle type."""
+    """What elements can be coloured by: best cosets, for permutations sign and cycle type."""
     found = [tsne.coset_colouring(W, group)]
     return (
         found
@@ -326,7 +347,7 @@ def colourings(W, group: Structure) -> list[tsne.Colouring]:
 
 
 def group_sheet(W, group: Structure) -> Figure:
-    """The rows by cosets, sign and cycle type, in their principal plane (above) and in t-SNE (below)."""
+    """The rows by cosets, sign and cycle type: principal plane above, t-SNE below."""
     shades = colourings(W, group)
     picture, panels = style.panels(
         2, len(shades), width=style.DOUBLE if len(shades) > 1 else style.SINGLE, height=2.6
@@ -353,11 +374,12 @@ def group_sheet(W, group: Structure) -> Figure:
 
 
 def irreps(axes, W, group: Structure) -> str:
-    """Share of the rows in each irreducible representation of S_n, and what a random matrix has: dimension² / n!."""
+    """Share of the rows in each irrep of S_n, beside that of a random matrix: dimension² / n!."""
     n = permutations_of(group).shape[1]
     if group.order != math.factorial(n):
         raise GrokError(
-            f"irreducible representations are built for S2..S{groups.MAX_IRREP_DEGREE}, not for {group.name}: use the coset scores"
+            f"irreducible representations are built for S2..S{MAX_IRREP_DEGREE}, "
+            f"not for {group.name}: use the coset scores"
         )
     shares = explained_by_irrep(W, n)
     expected = [representations(n)[shape].shape[1] ** 2 / group.order for shape in shares]
@@ -373,4 +395,5 @@ def irreps(axes, W, group: Structure) -> str:
     axes.set_ylabel("% of squares")
     axes.set_xlabel(f"irreps of {group.name}")
     largest = int(share_R.argmax())
-    return f"{list(map(shape_name, shares))[largest]}: {share_R[largest]:.0f}% (random {100 * expected[largest]:.0f}%)"
+    name = shape_name(list(shares)[largest])
+    return f"{name}: {share_R[largest]:.0f}% (random {100 * expected[largest]:.0f}%)"

@@ -1,4 +1,4 @@
-"""One look for all figures: sizes, colours by role, step axes, censored markers, bands, captions, files."""
+"""One look for all figures: sizes, colours by role, axes, markers, bands, captions, files."""
 
 import re
 import textwrap
@@ -18,7 +18,8 @@ CAPTION_LINE = 1.3 * CAPTION_SIZE / 72  # inches
 CHARACTER = 0.56 * CAPTION_SIZE / 72  # inches, mean width of a character of a caption
 FINGERPRINT = "Fingerprint"
 
-# Okabe and Ito's palette, which people with any colour vision can tell apart. Yellow, faint on white, comes last.
+# Okabe and Ito's palette, which people with any colour vision can tell apart. Yellow comes last,
+# for it is faint on white.
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000",
     "#E69F00",
@@ -92,7 +93,7 @@ def name_ticks(axis, positions, names) -> None:
 
 
 def outer_labels(axes: np.ndarray) -> None:
-    """Keep the labels of shared axes [rows, columns] at the left and under the lowest panel of each column that is shown.
+    """Keep the labels of shared axes [rows, columns] at the left and under the last panels.
 
     Axes.label_outer knows the last row alone, which may be hidden there.
     """
@@ -152,14 +153,14 @@ def censored(axes: Axes, x, y, colour: str, size: float = 16) -> None:
 
 
 def interval_bar(axes: Axes, x: float, low: float, high: float, colour: str) -> None:
-    """A vertical 95% interval; an infinite upper end runs out of the axes, an unknown one is left out."""
+    """A vertical 95% interval; an infinite upper end runs out of the axes, NaN is left out."""
     if np.isfinite(low) and not np.isnan(high):
         top = high if np.isfinite(high) else max(axes.get_ylim()[1], low) * 1e3
         axes.vlines(x, low, top, color=colour, linewidth=1)
 
 
 def ramp(count: int) -> np.ndarray:
-    """Colours [count, 4] of an ordered series, dark to light, which people with any colour vision can tell apart."""
+    """Colours [count, 4] of an ordered series, dark to light, told apart by any colour vision."""
     return matplotlib.colormaps["viridis"](np.linspace(0, 0.9, count))
 
 
@@ -200,7 +201,7 @@ def paths(folder: Path, name: str) -> list[Path]:
 
 
 def save(picture: Figure, folder: Path, name: str, fingerprint: str) -> list[Path]:
-    """Write <name>.pdf and then <name>.png, which carries the fingerprint; returns both paths, PNG first."""
+    """Write <name>.pdf, then <name>.png, which carries the fingerprint; returns both, PNG first."""
     png, pdf = paths(folder, name)
     with files.disk_errors(folder), matplotlib.rc_context(LOOK):
         with files.replacing(pdf) as side:

@@ -1,4 +1,4 @@
-"""Updates to 99% against a number that varies: runs, Kaplan-Meier medians with intervals, censored runs, power laws."""
+"""Updates to 99% against a number that varies: runs, medians, censored runs, power laws."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,8 @@ from grok.figures.parts import data, style
 
 COLUMNS = ("seed", "stopped_at", "num_steps", "steps_to_train_99", "steps_to_val_99")
 SPLITS = {"train": ("training", style.TRAIN, "s"), "val": ("validation", style.VALIDATION, "o")}
-LARGEST_SHARE = 0.5  # of the time to generalise that may be spent on the training rows where a law of the delay is fitted
+# Of the time to generalise that may go into the training rows where a law of the delay is fitted.
+LARGEST_SHARE = 0.5
 ZERO_GAP = 4  # a zero on a logarithmic axis stands this factor left of the smallest value
 
 
@@ -24,9 +25,10 @@ def times_axis(axes, runs) -> None:
 
 
 def draw_times(axes, runs, field: str, split: str, place=lambda value: value) -> None:
-    """The runs' updates to 99% on `split` against `field`: dots, open triangles where censored, medians with intervals.
+    """The runs' updates to 99% on `split` against `field`: dots, open triangles, medians.
 
-    place: where on the axis a value of the field stands. A median that more than half of the runs never reach
+    place: where on the axis a value of the field stands. Triangles are censored runs. A median that
+    more than half of the runs never reach
     is a large open triangle at the last update seen.
     """
     begun, times, last = data.crossings(runs, split)
@@ -59,9 +61,12 @@ def spread(runs, field: str) -> str:
 
 
 def is_delayed(runs) -> bool:
-    """Whether generalisation comes well after training: median updates to 99% training at most LARGEST_SHARE of those to 99% validation.
+    """Whether generalisation comes well after training.
 
-    A validation median that was not reached lies above the last update seen; a training median that was not
+    That is: median updates to 99% training are at most LARGEST_SHARE of those to 99% validation.
+
+    A validation median that was not reached lies above the last update seen; a training median that
+    was not
     reached leaves no delay to speak of.
     """
     _, trained, last = data.crossings(runs, "train")
@@ -71,7 +76,7 @@ def is_delayed(runs) -> bool:
 
 
 class Fit(NamedTuple):
-    """The power law of the validation crossings, the values of the field it was fitted to and those that were left out."""
+    """The power law of the validation crossings, the values it was fitted to and those left out."""
 
     law: survival.TimeLaw
     fitted: list[float]
@@ -79,7 +84,7 @@ class Fit(NamedTuple):
 
 
 def fit_power_law(runs, field: str) -> Fit:
-    """The law time ~ value^-a over the values above 0 at which generalisation is delayed (`is_delayed`).
+    """The law time ~ value^-a over the values above 0 at which generalisation `is_delayed`.
 
     At the others the time to generalise is mostly that of training, which follows a law of its own.
     """
@@ -95,14 +100,20 @@ def fit_power_law(runs, field: str) -> Fit:
 
 
 def draw_power_law(axes, runs, field: str) -> str:
-    """The law of `fit_power_law` as a dashed line over the values it was fitted to; returns it in words."""
+    """Draw the law of `fit_power_law` dashed over the values it was fitted to; its words."""
     law, fitted, left_out = fit_power_law(runs, field)
     words = field.replace("_", " ")
-    rule = f"the median run fits its training rows in at most {100 * LARGEST_SHARE:g}% of the updates to 99% validation"
+    rule = (
+        f"the median run fits its training rows in at most {100 * LARGEST_SHARE:g}% "
+        "of the updates to 99% validation"
+    )
     if not fitted:
         return f"No law fitted: at no {words} above 0 is it so that {rule}."
     if np.isnan(law.value):
-        return "No law fitted: fewer than three runs reached 99% validation accuracy, or all at one value."
+        return (
+            "No law fitted: fewer than three runs reached 99% validation accuracy, "
+            "or all at one value."
+        )
     ends = np.array([fitted[0], fitted[-1]])
     axes.plot(
         ends,
@@ -112,15 +123,16 @@ def draw_power_law(axes, runs, field: str) -> str:
         linewidth=1,
         label="power law",
     )
-    found = f"Updates to 99% validation ∝ ({words})^{-law.value:.2f} (95% interval of the exponent {-law.high:.2f} to {-law.low:.2f})".replace(
-        "-", "−"
-    )
+    found = (
+        f"Updates to 99% validation ∝ ({words})^{-law.value:.2f} "
+        f"(95% interval of the exponent {-law.high:.2f} to {-law.low:.2f})"
+    ).replace("-", "−")
     without = f", so without {', '.join(f'{value:g}' for value in left_out)}" if left_out else ""
     return f"{found}, fitted from {fitted[0]:g} to {fitted[-1]:g}, where {rule}{without}."
 
 
 def law_figure(results, field: str, label: str):
-    """A figure of one column: updates to 99% against a positive field, log-log, with the power law; and its words."""
+    """Updates to 99% against a positive field, log-log, with the power law; picture and words."""
     runs = data.runs_with(results, field, *COLUMNS)
     picture, [[axes]] = style.panels(height=2.6)
     axes.set_xscale("log")

@@ -16,7 +16,11 @@ CAPTION = "t-SNE of the output layer's rows (PCA init, seed 0)."
 
 
 class Colouring(NamedTuple):
-    """A number a token, NaN where it has none; the period if the numbers run round a circle; what they are, in words; the parts' names."""
+    """What tokens are coloured by.
+
+    value_T: a number a token, NaN where it has none. period: where the numbers run round a circle.
+    words: what they are. names: of the parts.
+    """
 
     value_T: np.ndarray
     period: int | None
@@ -29,14 +33,17 @@ def structure_of(results, run: int) -> Structure:
 
 
 def axis_order(W, group: Structure) -> np.ndarray:
-    """The elements of a ring in the order of the axis its rows show: by discrete logarithm (all but 0), or else as they are."""
+    """The elements of a ring along the axis its rows show: by discrete logarithm or as they are.
+
+    A discrete logarithm leaves out 0.
+    """
     prime = group.order > 2 and is_prime(group.order)
     multiplicative = prime and fourier.axis_scores(W)["axis"] == "multiplicative"
     return fourier.discrete_log_order(group.order) if multiplicative else np.arange(group.order)
 
 
 def colouring(W, group: Structure) -> Colouring:
-    """Colours by residue or discrete logarithm, turned by the strongest key frequency there is, or by coset."""
+    """Colours by residue or discrete logarithm, times the strongest key frequency, or by coset."""
     if not group.is_ring:
         return coset_colouring(W, group)
     order = axis_order(W, group)
@@ -48,7 +55,7 @@ def colouring(W, group: Structure) -> Colouring:
 
 
 def cyclic_colouring(rows, place_T: np.ndarray, words: str) -> Colouring:
-    """Colours by k x place, where `rows` stand in the order of their places and k is their strongest key frequency."""
+    """Colours by k x place, where `rows` stand by place and k is their strongest key frequency."""
     keys = fourier.key_frequencies(rows)
     k = int(keys[0]) if len(keys) else 1
     times = f"{k} × " if k > 1 else ""
@@ -75,7 +82,7 @@ def coset_colouring(W, group: Structure) -> Colouring:
 
 
 def scatter(axes, points, colouring: Colouring, size: float = 14) -> None:
-    """Points [n, 2] coloured round the circle, or by colour and shape for parts; tokens without a value are grey."""
+    """Points [n, 2] coloured round the circle, or by colour and shape; grey where without value."""
     bare(axes)
     value_T = colouring.value_T
     axes.scatter(*points[np.isnan(value_T)].T, s=size, color="0.75", marker="x", linewidths=1)
@@ -140,7 +147,8 @@ def quickstart_tsne(results):
         shades = colouring(W, group)
         scatter(ax, coordinates(W), shades)
         ax.set_xlabel(
-            f"run {run['run']}: {names[index]}\n{100 * run['final_val_accuracy']:.1f}% validation\n{shades.words}"
+            f"run {run['run']}: {names[index]}\n"
+            f"{100 * run['final_val_accuracy']:.1f}% validation\n{shades.words}"
         )
     left = len(runs) - len(shown)
     return (
