@@ -67,7 +67,7 @@ def claim(folder: Path):
     """Hold a results folder for this process; a second process is refused."""
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / ".lock", "w")
+        lock = open(folder / ".lock", "w")  # noqa: SIM115 - closed by the with below
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

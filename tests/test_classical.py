@@ -30,7 +30,7 @@ def test_circles_generalise_through_products_and_nothing_else_does(rows):
     vectors = {"circles": circles(P)} | classical.controls(circles(P), seed=1)
     models = [name for name in classical.MODELS if name != "boosting"]
     found = compare(vectors, *rows, models=models).set_index(["features", "model"])
-    accuracy, x, y, z, train = found["val_accuracy"], *rows
+    accuracy, _x, _y, z, train = found["val_accuracy"], *rows
     assert len(found) == 3 * 4 and found["converged"].all()
     assert found["chance"].unique() == pytest.approx(
         sum((z[train] == c).mean() * (z[~train] == c).mean() for c in range(P))

@@ -247,9 +247,9 @@ def matrices(
 
 
 def write_arrays(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
-    with disk_errors(folder), replacing(folder / "arrays" / f"{name}.npz") as side:
-        with open(side, "wb") as file:
-            np.savez_compressed(file, **arrays)
+    path = folder / "arrays" / f"{name}.npz"
+    with disk_errors(folder), replacing(path) as side, open(side, "wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def outcome(curve: pd.DataFrame, run: Run, diverged: bool, stopped: bool) -> dict:
