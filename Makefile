@@ -1,5 +1,6 @@
 # Two commands are all there is to begin with: `make train` and `make test`. `make` alone lists the targets.
 PYTHON ?= python3
+PYTHONS ?= python3.11 python3.12 python3.13
 CONFIG ?= configs/quickstart.py
 SCALE  ?= small
 ARGS   ?=
@@ -9,19 +10,19 @@ DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>
 CUDA := $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo 'jax[cuda13]' || echo 'jax[cuda12]'))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test figures results bench lock clean
+.PHONY: help setup train test check figures results bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "make train CONFIG=configs/NAME.py ARGS='--seed 3'    ARGS='--help' shows every field of a run"
 
-setup: .venv/.done  ## make .venv and install what is needed (with CUDA where an NVIDIA GPU is found)
+setup: .venv/.done  ## make .venv and install grok into it, editable (with CUDA where an NVIDIA GPU is found)
 
-.venv/.done: requirements.txt requirements.lock
+.venv/.done: pyproject.toml requirements.txt requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'grok needs Python 3.11 or newer: make PYTHON=python3.12' >&2; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(IN) -m pip install --quiet --disable-pip-version-check -r requirements.lock -r requirements.txt $(CUDA)
+	$(IN) -m pip install --quiet --disable-pip-version-check -r requirements.lock -e '.[dev]' $(CUDA)
 	@touch $@
 
 train: setup  ## train CONFIG (default: the quickstart), draw its figures, say where they are
@@ -29,6 +30,11 @@ train: setup  ## train CONFIG (default: the quickstart), draw its figures, say w
 
 test: setup  ## run the whole test suite
 	@$(IN) -m pytest $(ARGS)
+
+check: setup  ## check format, lint and types
+	@$(IN) -m ruff format --check .
+	@$(IN) -m ruff check .
+	@$(IN) -m mypy
 
 figures: setup  ## redraw every figure whose results have changed
 	@$(IN) -m grok figures $(ARGS)
@@ -39,8 +45,8 @@ results: setup  ## make all results anew at SCALE=small or SCALE=paper
 bench: setup  ## measure the speed of training on this machine
 	@$(IN) -m grok bench $(ARGS)
 
-lock: ## pin what requirements.txt resolves to, for each of PYTHONS
+lock:  ## pin what grok and its extra dev resolve to, for each of PYTHONS
 	$(PYTHON) tests/lock.py $(PYTHONS)
 
 clean:  ## remove the environment and caches, never results
-	rm -rf .venv .pytest_cache .hypothesis
+	rm -rf .venv build grok.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache

@@ -12,13 +12,11 @@ ROOT = Path(__file__).parent.parent
 
 
 def resolved(python: str) -> tuple[str, set[str]]:
-    """The version of a Python and the pins a fresh environment of it resolves requirements.txt to."""
+    """The version of a Python, and the pins to which a fresh environment of it resolves grok[dev]."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([python, "-m", "venv", folder], check=True)
         inside = f"{folder}/bin/python"
-        subprocess.run(
-            [inside, "-m", "pip", "install", "-q", "-r", str(ROOT / "requirements.txt")], check=True
-        )
+        subprocess.run([inside, "-m", "pip", "install", "-q", "-e", f"{ROOT}[dev]"], check=True)
         version = subprocess.run(
             [inside, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
             check=True,
@@ -26,7 +24,10 @@ def resolved(python: str) -> tuple[str, set[str]]:
             text=True,
         )
         frozen = subprocess.run(
-            [inside, "-m", "pip", "freeze", "-q"], check=True, capture_output=True, text=True
+            [inside, "-m", "pip", "freeze", "-q", "--exclude", "grok"],
+            check=True,
+            capture_output=True,
+            text=True,
         )
     return version.stdout.strip(), set(frozen.stdout.split())
 
@@ -42,7 +43,7 @@ def main(pythons: list[str]) -> None:
             else " ; " + " or ".join(f"python_version == '{version}'" for version in having)
         )
         lines[pin] = pin + marker
-    header = "# Made by `make lock` from requirements.txt; not edited by hand.\n"
+    header = "# Made by `make lock` from requirements.txt and pyproject.toml; not edited by hand.\n"
     (ROOT / "requirements.lock").write_text(header + "\n".join(lines.values()) + "\n")
 
 

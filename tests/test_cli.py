@@ -16,7 +16,7 @@ import pytest
 from grok.__main__ import main
 from grok.experiment import Experiment, Run
 from grok.store import results
-from grok.training import slots, sweep
+from grok.training import devices, sweep
 
 ROOT = Path(__file__).parent.parent
 CONFIG = """
@@ -34,7 +34,7 @@ def experiment(scale):
 @pytest.fixture
 def config(tmp_path, monkeypatch):
     """The path of a config of two tiny runs; the command line's own set-up of devices is left out."""
-    monkeypatch.setattr(slots, "start_devices", lambda *_: (0, 1))
+    monkeypatch.setattr(devices, "start_devices", lambda *_: (0, 1))
     path = tmp_path / "tiny.py"
     path.write_text(CONFIG)
     return path

@@ -185,7 +185,7 @@ def test_an_evenly_spaced_circle_needs_more_than_two_neighbours():
 
 def test_loops_without_the_optional_package_name_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ripser", None)
-    with pytest.raises(GrokError, match="pip install -r requirements-homology.txt"):
+    with pytest.raises(GrokError, match="pip install ripser"):
         geometry.persistent_loops(circles([12]))
 
 

@@ -200,7 +200,7 @@ def persistent_loops(W) -> np.ndarray:
         import ripser
     except ImportError:
         raise GrokError(
-            "persistent homology needs the package ripser: install it with 'pip install -r requirements-homology.txt'"
+            "persistent homology needs the package ripser: pip install ripser"
         ) from None
     distances = pdist(centred(W))
     bars_M2 = ripser.ripser(
