@@ -21,6 +21,8 @@ import pytest
 from grok.__main__ import load_config
 from grok.experiment import Experiment, GrokError, Run
 from grok.store import results
+from grok.store.matrices import answered_right
+from grok.task.dataset import TRAIN, UNDEFINED, make_dataset
 from grok.training import capacity, program, slots, update
 from grok.training.checkpoint import Checkpoints
 from grok.training.progress_bar import Progress
@@ -223,6 +225,20 @@ def test_arrays_are_those_of_the_last_update_and_of_the_snapshots(mixed):
             )
 
 
+def test_the_bits_kept_with_the_matrices_are_the_accuracies_of_the_curves(mixed):
+    loaded = mixed[0]
+    for number in range(7):
+        kind_N = make_dataset(loaded.experiment_run(number)).kind_N
+        curve = loaded.curve(number).set_index("step")
+        for step in (None, *loaded.snapshot_steps(number)):
+            right_N = answered_right(loaded, number, step).reshape(-1)
+            expected = curve.loc[curve.index.max() if step is None else step]
+            for name, rows in (("train_accuracy", kind_N == TRAIN), ("val_accuracy", kind_N > 1)):
+                share = np.float32(right_N[rows].sum()) / np.float32(rows.sum())
+                assert share == expected[name], (number, step, name)
+            assert not right_N[kind_N == UNDEFINED].any()
+
+
 # --- A run is the same in any company ---
 
 
@@ -238,6 +254,7 @@ def test_a_lane_is_the_single_run_for_100_updates(mixed, on_device):
                 | {
                     name: float(value)
                     for name, value in quick_evaluate(alone.program, state, alone.data).items()
+                    if name in results.METRICS
                 }
             )
     found = curve_of(mixed[0], LONG)
@@ -379,8 +396,9 @@ def test_every_intervention_in_a_sweep_is_its_run_alone(interventions, on_device
     plain = program.program_of(
         interventions.experiment_run(0)
     )  # no evaluation depends on how a network was trained
-    for name, value in quick_evaluate(plain, state, alone.data).items():
-        np.testing.assert_allclose(last[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
+    evaluated = quick_evaluate(plain, state, alone.data)
+    for name in results.METRICS:
+        np.testing.assert_allclose(last[name], evaluated[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
 # --- Stops and resumption ---

@@ -367,6 +367,7 @@ def direct_metrics(lane, state):
         ),
         "embedding_norm": np.linalg.norm(state.params["embedding"]),
         "unembedding_norm": np.linalg.norm(state.params["unembedding"]),
+        "rows_answered_right": rows[right_B].tolist(),
     }
 
 
@@ -401,13 +402,14 @@ def test_metrics_are_those_of_the_whole_table(tiny, on_device, token_format, ope
         30.0,
     ):  # the first at which some rows' softmax is one-hot and some rows' is not
         state = between_memorising_and_not(lane, factor)
-        metrics = {
-            name: float(value)
-            for name, value in jitted_evaluate(lane.program, state, lane.data).items()
-        }
+        evaluated = jitted_evaluate(lane.program, state, lane.data)
+        bits = evaluated.pop("correct")
+        metrics = {name: float(value) for name, value in evaluated.items()}
         if 0 < metrics["softmax_collapse"] < 1:
             break
     expected = direct_metrics(lane, state)
+    correct_N = np.unpackbits(np.asarray(bits), count=37 * 37)
+    assert np.flatnonzero(correct_N).tolist() == expected.pop("rows_answered_right")
     assert set(metrics) == set(expected)
     for name, value in expected.items():
         assert metrics[name] == pytest.approx(

@@ -3,7 +3,8 @@
 experiment.json    the whole specification, and one entry a session: command, commit, versions, device
 runs.parquet       a row a run: its fields and its outcome
 curves.parquet     a row a run and evaluation: run, step, losses, accuracies, norms
-arrays/            run_<n>.npz, the final embedding and output matrices with their token labels;
+arrays/            run_<n>.npz, the final embedding and output matrices with their token labels, and which
+                   equations are answered right (`correct`; results of before it was kept lack it);
                    run_<n>_step_<s>.npz, the same at earlier updates; run_<n>_params.npz and
                    run_<n>_params_step_<s>.npz, all weights; local, never committed
 part-<i>/          the share of process i of several, in the same layout; loading merges them

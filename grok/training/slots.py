@@ -117,14 +117,19 @@ class Slots:
         self.host_inputs[0]["num_steps"][slot], self.changed = 0, True
 
     def step(self, n_updates: int) -> dict[str, jax.Array]:
-        """Train every slot for up to `n_updates`, then evaluate; metrics by name, each [slots]."""
+        """Train every slot for up to `n_updates`, then evaluate; what `evaluate` gives, each [slots, ...]."""
         if self.changed:
             self.inputs, self.changed = self.put(self.host_inputs), False
-        self.state, metrics = self.chunk(
+        self.state, self.metrics = self.chunk(
             self.state, self.put(self.fresh), *self.inputs, np.int32(n_updates)
         )
         self.fresh[:] = False
-        return metrics
+        return self.metrics
+
+    def correct(self, slot: int) -> np.ndarray:
+        """Which equations the run in a slot answered right at the last evaluation, as packed bits."""
+        # The whole array to the host first, as in `matrices`.
+        return np.asarray(self.metrics["correct"])[slot]
 
     def matrices(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
         """The input table [V, D] and the output matrix [V, D] of the run in a slot, as its network uses them."""

@@ -279,13 +279,15 @@ class Sweep:
             key: value.item() if hasattr(value, "item") else value for key, value in found.items()
         }
 
-    def matrices(self, slot: int, run: int) -> dict[str, np.ndarray]:
-        """Embedding [V, D] and output matrix [V, D] of a lane, with their token labels [V]."""
-        return results.matrices(*self.slots.matrices(slot), token_labels(self.experiment.runs[run]))
-
     def keep_arrays(self, slot: int, run: int, step: int | None = None) -> None:
-        """Write a lane's matrices, and all of its parameters where the experiment keeps them: the final ones, or those of a snapshot."""
-        results.write_arrays(self.folder, results.arrays_name(run, step), self.matrices(slot, run))
+        """Write a lane's matrices and which equations it answers right, at its end or at a snapshot.
+
+        Where the experiment keeps them, all of its parameters too.
+        """
+        labels = token_labels(self.experiment.runs[run])
+        arrays = results.matrices(*self.slots.matrices(slot), labels)
+        arrays["correct"] = self.slots.correct(slot)
+        results.write_arrays(self.folder, results.arrays_name(run, step), arrays)
         if self.experiment.keep_params:
             leaves = jax.tree_util.tree_flatten_with_path(self.slots.state.params)[0]
             flat = {

@@ -145,23 +145,26 @@ def evaluate(program: Program, state: TrainState, data: Data) -> dict[str, Any]:
     the mirror image y o x is trained on (NaN where there is no such row); softmax_collapse is the share of
     training rows whose float32 softmax is exactly one-hot; weight_norm the L2 norm of all parameters;
     embedding_norm and unembedding_norm those of the input table and output matrix that the network uses.
+    correct: which equations of the table have every answer position right, one bit each, row-major, packed as
+    np.packbits does; 0 where the operation is undefined.
     """
     kinds = (TRAIN, VAL, VAL_MIRRORED)
-    sums = table_sums(program, state.params, data, kinds)
-    count, loss, correct, collapsed = (sums[:, i] for i in range(4))
+    sums, correct_N = table_sums(program, state.params, data, kinds)
+    count, loss, right, collapsed = (sums[:, i] for i in range(4))
     both = jnp.array([0.0, 1.0, 1.0])
     embedding_VD, unembedding_DV = matrices(program, state.params, data.features)
     return {
         "train_loss": loss[0] / count[0],
-        "train_accuracy": correct[0] / count[0],
+        "train_accuracy": right[0] / count[0],
         "val_loss": (loss * both).sum() / (count * both).sum(),
-        "val_accuracy": (correct * both).sum() / (count * both).sum(),
-        "val_fresh_accuracy": correct[1] / count[1],
-        "val_mirrored_accuracy": correct[2] / count[2],
+        "val_accuracy": (right * both).sum() / (count * both).sum(),
+        "val_fresh_accuracy": right[1] / count[1],
+        "val_mirrored_accuracy": right[2] / count[2],
         "softmax_collapse": collapsed[0] / count[0],
         "weight_norm": optax.tree.norm(state.params),
         "embedding_norm": jnp.linalg.norm(embedding_VD),
         "unembedding_norm": jnp.linalg.norm(unembedding_DV),
+        "correct": jnp.packbits(correct_N),
     }
 
 
@@ -171,8 +174,9 @@ def matrices(program: Program, params, features=None):
 
 
 def table_sums(program: Program, params, data: Data, kinds):
-    """Sums over the rows of each kind, [kinds, 4]: rows, loss, rows answered right, rows with collapsed softmax.
+    """Sums over the rows of each kind, and which rows are answered right: [kinds, 4] and a mask [N].
 
+    The sums are of rows, loss, rows answered right and rows with collapsed softmax.
     Goes through the table in blocks of whole first operands, so that each prefix is computed once.
     """
     tokens, n = program.tokens, program.tokens.n_elements
@@ -194,20 +198,22 @@ def table_sums(program: Program, params, data: Data, kinds):
         )
         target_BA = tokens.targets(answer_B)
         exponentials_BAV = jnp.exp(logits_BAV - logits_BAV.max(-1, keepdims=True))
+        right_B = (logits_BAV.argmax(-1) == target_BA).all(-1)
         columns = (
             jnp.ones(len(rows_B)),
             cross_entropy(logits_BAV, target_BA).mean(-1),
-            (logits_BAV.argmax(-1) == target_BA).all(-1),
+            right_B,
             (exponentials_BAV.sum(-1) == 1).all(-1),
         )
-        return jnp.stack(
-            [
-                jnp.stack([jnp.where(kind_B == kind, column, 0).sum() for column in columns])
-                for kind in kinds
-            ]
-        )
+        sums = [
+            jnp.stack([jnp.where(kind_B == kind, column, 0).sum() for column in columns])
+            for kind in kinds
+        ]
+        return jnp.stack(sums), (kind_B != UNDEFINED) & right_B
 
-    return jax.lax.map(block_sums, jnp.arange(0, n, n_x)).sum(0)
+    sums, correct = jax.lax.map(block_sums, jnp.arange(0, n, n_x))
+    # The last block may reach past the table.
+    return sums.sum(0), correct.reshape(-1)[: n * n]
 
 
 def train(program: Program, state: TrainState, numbers, data: Data, n_updates) -> TrainState:
