@@ -13,10 +13,8 @@ from grok.experiment import Experiment, Run, grid
 
 
 def experiment(scale):
-    if scale == "paper":
-        base = Run(operation="xy", structure="S5", num_steps=500_000, eval_every=500)
-        fractions = [0.25, 0.27, 0.29, 0.31, 0.33, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8]
-    else:
+    seeds = range(7)
+    if scale == "small":
         base = Run(
             operation="x/y",
             structure="Z43",
@@ -29,6 +27,13 @@ def experiment(scale):
             stop_after=1,
         )
         fractions = [0.28, 0.29, 0.3, 0.31, 0.32, 0.33, 0.34, 0.36, 0.38, 0.4, 0.45, 0.5, 0.6, 0.7]
+    elif scale == "night":
+        base = Run(operation="xy", structure="S5", num_steps=100_000)
+        fractions = [0.7, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3]
+        seeds = range(3)
+    else:
+        base = Run(operation="xy", structure="S5", num_steps=500_000, eval_every=500)
+        fractions = [0.25, 0.27, 0.29, 0.31, 0.33, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8]
     return Experiment(
-        name="figure1_center", scale=scale, runs=grid(base, train_fraction=fractions, seed=range(7))
+        name="figure1_center", scale=scale, runs=grid(base, train_fraction=fractions, seed=seeds)
     )

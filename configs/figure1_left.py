@@ -15,9 +15,7 @@ from grok.experiment import Experiment, Run, grid
 
 
 def experiment(scale):
-    if scale == "paper":
-        base, seeds = Run(operation="x/y", structure="Z97", num_steps=1_000_000), [0]
-    else:
+    if scale == "small":
         base = Run(
             operation="x/y",
             structure="Z59",
@@ -30,6 +28,8 @@ def experiment(scale):
             num_steps=200_000,
         )
         seeds = [0, 1, 2]
+    else:
+        base, seeds = Run(operation="x/y", num_steps=1_000_000), [0]
     base = base.replace(eval_every=500, stop_after=0)
     decayed = base.replace(label=f"AdamW, decay {base.weight_decay:g}", num_steps=20_000)
     plain = base.replace(label="Adam, no decay", optimizer="adam", weight_decay=0.0)

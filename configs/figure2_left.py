@@ -10,13 +10,7 @@ from grok.experiment import Experiment, Run, grid
 
 
 def experiment(scale):
-    if scale == "paper":
-        base, fractions, seeds = (
-            Run(operation="xy", structure="S5", num_steps=100_000),
-            [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
-            range(3),
-        )
-    else:
+    if scale == "small":
         base = Run(
             operation="x/y",
             structure="Z31",
@@ -28,9 +22,15 @@ def experiment(scale):
             eval_every=100,
         )
         fractions, seeds = [0.5, 0.65, 0.8, 0.95], range(3)
+    elif scale == "night":
+        base = Run(operation="xy", structure="S5", num_steps=20_000)
+        fractions, seeds = [0.5, 0.75], [0]
+    else:
+        base = Run(operation="xy", structure="S5", num_steps=100_000)
+        fractions, seeds = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], range(3)
     rate, decay = base.learning_rate, f"decay {base.weight_decay:g}"
     adam = base.replace(optimizer="adam", weight_decay=0.0)
-    settings = [
+    of_the_paper = [
         adam.replace(label="Adam, full batch", batch_size=0),
         adam.replace(label="Adam, minibatch"),
         adam.replace(label="Adam, full batch, update noise", batch_size=0, update_noise=1.0),
@@ -40,6 +40,8 @@ def experiment(scale):
         adam.replace(label=f"Adam, learning rate {0.3 * rate:g}", learning_rate=0.3 * rate),
         adam.replace(label=f"Adam, learning rate {3 * rate:g}", learning_rate=3 * rate),
         adam.replace(label="Adam, weight noise 0.01", weight_noise=0.01),
+    ]
+    others = [
         base.replace(
             label="SGD with momentum, decay 1e-3",
             optimizer="sgd",
@@ -50,7 +52,8 @@ def experiment(scale):
         base.replace(label=f"Muon, {decay}", optimizer="muon"),
         base.replace(label=f"AdamW, {decay}, cosine", schedule="cosine"),
     ]
-    runs = [
-        run for setting in settings for run in grid(setting, train_fraction=fractions, seed=seeds)
-    ]
+    settings = of_the_paper if scale == "night" else of_the_paper + others
+    runs = []
+    for setting in settings:
+        runs += grid(setting, train_fraction=fractions, seed=seeds)
     return Experiment(name="figure2_left", scale=scale, runs=runs)

@@ -10,28 +10,26 @@ from grok.experiment import Experiment, Run, grid
 
 
 def experiment(scale):
-    if scale == "paper":
-        base, counts, seeds = (
-            Run(operation="xy", structure="S5", train_fraction=0.5, num_steps=100_000),
-            [0, 10, 100, 1000, 2000, 3000],
-            range(3),
+    seeds = range(3)
+    if scale == "small":
+        base = Run(
+            operation="x+y",
+            structure="Z31",
+            train_fraction=0.7,
+            n_layers=1,
+            d_model=32,
+            learning_rate=5e-3,
+            weight_decay=0.5,
+            num_steps=8_000,
+            eval_every=100,
         )
+        counts = [0, 1, 10, 50, 150, 300]
+    elif scale == "night":
+        base = Run(operation="x+y", num_steps=15_000)
+        counts, seeds = [0, 7, 65, 653, 1307, 1960], range(2)
     else:
-        base, counts, seeds = (
-            Run(
-                operation="x+y",
-                structure="Z31",
-                train_fraction=0.7,
-                n_layers=1,
-                d_model=32,
-                learning_rate=5e-3,
-                weight_decay=0.5,
-                num_steps=8_000,
-                eval_every=100,
-            ),
-            [0, 1, 10, 50, 150, 300],
-            range(3),
-        )
+        base = Run(operation="xy", structure="S5", num_steps=100_000)
+        counts = [0, 10, 100, 1000, 2000, 3000]
     return Experiment(
         name="figure6",
         scale=scale,

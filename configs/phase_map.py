@@ -10,26 +10,26 @@ from grok.experiment import Experiment, Run, grid
 
 
 def experiment(scale):
-    if scale == "paper":
-        base, seeds = Run(operation="x/y", num_steps=50_000), range(3)
-        rates, decays = (
-            [1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2, 3e-2],
-            [0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0],
+    seeds = range(3)
+    if scale == "small":
+        base = Run(
+            operation="x+y",
+            structure="Z31",
+            train_fraction=0.7,
+            n_layers=1,
+            d_model=32,
+            num_steps=3_000,
+            eval_every=100,
         )
+        rates = [5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2]
+        decays = [0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]
+    elif scale == "night":
+        base, seeds = Run(operation="x+y", num_steps=10_000), [0]
+        rates, decays = [3e-4, 1e-3, 3e-3], [0.0, 0.3, 1.0, 3.0]
     else:
-        base, seeds = (
-            Run(
-                operation="x+y",
-                structure="Z31",
-                train_fraction=0.7,
-                n_layers=1,
-                d_model=32,
-                num_steps=3_000,
-                eval_every=100,
-            ),
-            range(3),
-        )
-        rates, decays = [5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2], [0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]
+        base = Run(operation="x/y", num_steps=50_000)
+        rates = [1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2, 3e-2]
+        decays = [0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0]
     return Experiment(
         name="phase_map",
         scale=scale,

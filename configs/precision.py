@@ -12,9 +12,8 @@ from grok.experiment import Experiment, Run, grid
 
 
 def experiment(scale):
-    if scale == "paper":
-        base = Run(operation="x/y", num_steps=20_000)
-    else:
+    precisions, seeds = ["float32", "tf32", "bf16"], range(16)
+    if scale == "small":
         base = Run(
             operation="x/y",
             structure="Z31",
@@ -26,8 +25,10 @@ def experiment(scale):
             num_steps=4_000,
             eval_every=100,
         )
+    else:
+        base = Run(operation="x/y", num_steps=20_000)
+    if scale == "night":
+        precisions, seeds = ["float32", "bf16"], range(4)
     return Experiment(
-        name="precision",
-        scale=scale,
-        runs=grid(base, precision=["float32", "tf32", "bf16"], seed=range(16)),
+        name="precision", scale=scale, runs=grid(base, precision=precisions, seed=seeds)
     )

@@ -10,7 +10,9 @@ import traceback
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
-from grok.experiment import Experiment, GrokError, Run
+from grok.experiment import SCALES, Experiment, GrokError, Run, results_name
+
+SCALES_HELP = "; ".join(f"{name}: {what}" for name, what in SCALES.items())
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,9 +80,9 @@ def make_parser() -> Parser:
     )
     sub.add_argument(
         "--scale",
-        choices=("small", "paper"),
+        choices=tuple(SCALES),
         default="small",
-        help="small: minutes on two CPU cores each; paper: the paper's own sizes",
+        help=SCALES_HELP,
     )
     sub.add_argument(
         "--results",
@@ -216,9 +218,9 @@ def add_train(command) -> None:
     )
     how.add_argument(
         "--scale",
-        choices=("small", "paper"),
+        choices=tuple(SCALES),
         default="small",
-        help="small: minutes on two CPU cores; paper: the paper's own sizes",
+        help=SCALES_HELP,
     )
     how.add_argument(
         "--slots",
@@ -430,8 +432,8 @@ def load_config(path: str, scale: str) -> Experiment:
     try:
         found = runpy.run_path(path).get("experiment")
         found = found(scale) if callable(found) else found
-        if isinstance(found, Experiment) and found.scale == "paper":
-            found = dataclasses.replace(found, name=f"{found.name}_paper")
+        if isinstance(found, Experiment):
+            found = dataclasses.replace(found, name=results_name(found.name, found.scale))
     except GrokError as error:
         raise GrokError(f"config {path}: {error}") from error
     except Exception as error:

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from grok.experiment import results_name
+
 LEFT_OUT = ("quickstart",)  # make train
 ORDER = (
     "figure1_left",
@@ -98,7 +100,7 @@ def make(name: str, scale: str, root: Path, arguments: list[str], configs: Path)
     ]
     if not succeeds(training):
         return [*failed, shlex.join(training)]
-    folder = root / (name + "_paper" * (scale == "paper"))
+    folder = root / results_name(name, scale)
     command, table = AFTER.get(name, ("", ""))
     measuring = [command, str(folder)]
     if (

@@ -13,6 +13,11 @@ from typing import Any, Literal, get_args, get_origin
 
 MOST = 2**31  # whole numbers are 32 bits wide on the device
 LONGEST_NAME = 200
+SCALES = {
+    "small": "small networks and tables, minutes on two CPU cores",
+    "night": "the paper's network with fewer seeds, two CPU cores for a night",
+    "paper": "the paper's own sizes, for a GPU",
+}
 
 
 class GrokError(Exception):
@@ -197,6 +202,11 @@ class Run:
                     f"a run has no field '{name}'; its fields are {', '.join(sorted(known))}"
                 )
         return dataclasses.replace(self, **changes)
+
+
+def results_name(name: str, scale: str) -> str:
+    """The results folder of an experiment at a scale: the small scale has the plain name."""
+    return name if scale == "small" else f"{name}_{scale}"
 
 
 def typed(spec: dataclasses.Field, value: Any) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from grok.__main__ import load_config
-from grok.experiment import GrokError, Run
+from grok.experiment import SCALES, GrokError, Run, results_name
 from grok.task.dataset import make_dataset
 from grok.task.operations import table
 
@@ -40,13 +40,12 @@ def data_of(run: Run) -> Run:
     return Run(**{name: getattr(run, name) for name in OF_DATA})
 
 
-@pytest.mark.parametrize("scale", ["small", "paper"])
+@pytest.mark.parametrize("scale", list(SCALES))
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_config_loads_and_its_data_can_be_made(name, scale):
     experiment = load_config(f"configs/{name}.py", scale)
-    assert experiment.name == name + "_paper" * (experiment.scale == "paper") and len(
-        set(experiment.runs)
-    ) == len(experiment.runs)
+    assert experiment.name == results_name(name, experiment.scale)
+    assert len(set(experiment.runs)) == len(experiment.runs)
     for run in dict.fromkeys(map(data_of, experiment.runs)):
         if run.values == "file" and not Path(run.table.removesuffix(":unembedding")).exists():
             check_missing_table(run, scale)
