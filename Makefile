@@ -39,8 +39,8 @@ check: setup  ## check format, lint and types
 figures: setup  ## redraw every figure whose results have changed
 	@$(IN) -m grok figures $(ARGS)
 
-results: setup  ## make all results anew at SCALE=small or SCALE=paper
-	@$(IN) -m grok results --scale $(SCALE) -- $(ARGS)
+results: setup  ## make all results that are not complete, at SCALE=small, night or paper
+	@$(IN) -m grok results --scale $(SCALE) $(ARGS)
 
 bench: setup  ## measure the speed of training on this machine
 	@$(IN) -m grok bench $(ARGS)

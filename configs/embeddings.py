@@ -14,12 +14,11 @@ from grok.experiment import Experiment, Run, grid
 
 SEEDS = range(16)
 
+after = {"{folder}/scores.parquet": "scores {folder}"}
+
 
 def experiment(scale):
-    if scale == "paper":
-        ring = Run(structure="Z97", num_steps=100_000)
-        group = Run(operation="xy", structure="S5", train_fraction=0.6, num_steps=100_000)
-    else:
+    if scale == "small":
         ring = Run(
             structure="Z43",
             train_fraction=0.6,
@@ -40,15 +39,21 @@ def experiment(scale):
             learning_rate=2e-3,
             num_steps=12_000,
         )
+    elif scale == "night":
+        ring, group = Run(structure="Z97", num_steps=10_000), None
+    else:
+        ring = Run(structure="Z97", num_steps=100_000)
+        group = Run(operation="xy", structure="S5", train_fraction=0.6, num_steps=100_000)
     decay, width = ring.weight_decay, ring.d_model
-    tasks = [ring.replace(operation=operation) for operation in ("x+y", "x-y", "x/y", "x*y")] + [
-        group
-    ]
+    tasks = [ring.replace(operation=operation) for operation in ("x+y", "x-y", "x/y", "x*y")]
+    tasks += [group] if group else []
     runs = [
         run.replace(snapshots=run.weight_decay > 0)
         for task in tasks
         for run in grid(task, weight_decay=[0.0, task.weight_decay], seed=range(3))
     ]
+    if scale == "night":
+        return Experiment(name="embeddings", scale=scale, runs=runs, keep_params=True)
     runs += grid(group, seed=range(3, 8))
     addition = ring.replace(operation="x+y")
     ways = [

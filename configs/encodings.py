@@ -12,33 +12,40 @@ results/skipgram_Z31 (or skipgram_x_plus_y) for its tables.
 Expect: no network can tell the residues of one of the `bins` apart, so it stays below 99%: the null model.
 """
 
+from pathlib import Path
+
+from grok.config import table_of
 from grok.experiment import Experiment, Run, grid
 
 POSITIONS = ("sinusoidal", "learned", "rotary", "none")
-ELEMENTS = [dict(), dict(values="onehot"), dict(values="random")]
+ELEMENTS = [{}, {"values": "onehot"}, {"values": "random"}]
 RESIDUES = [
-    dict(values="scalar"),
-    dict(values="bins"),
-    dict(values="digits", base=2),
-    dict(values="digits"),
-    dict(values="fourier", frequencies=1),
-    dict(values="fourier"),
+    {"values": "scalar"},
+    {"values": "bins"},
+    {"values": "digits", "base": 2},
+    {"values": "digits"},
+    {"values": "fourier", "frequencies": 1},
+    {"values": "fourier"},
 ]
-TIED = [dict(tied=True)]
-TABLES = {  # scale -> runs of Figure 2 right with the training rows of the runs below: x+y, x-y, x/y; xy, xyx^-1
-    "small": ("figure2_right", (12, 30, 48), (174, 192)),  # at 80%
-    "paper": ("figure2_right_paper", (12, 42, 72), (285, 315)),  # at 50%, of S5 at 60%
-}
+TIED = [{"tied": True}]
+SKIPGRAM = {"small": "skipgram_Z31", "night": "skipgram_x_plus_y", "paper": "skipgram_x_plus_y"}
+DONORS = Path(__file__).with_name("figure2_right.py")
+
+
+def before(scale):
+    table = SKIPGRAM[scale]
+    width = "--structure Z31 --train-fraction 0.8 --d-model 32"
+    width = width if scale == "small" else "--structure Z97"
+    command = f"skipgram x+y {width} --name {table} --results {{results}}"
+    return {f"{{results}}/{table}/runs.parquet": command}
 
 
 def experiment(scale):
-    if scale == "paper":
-        ring, group = (
-            Run(structure="Z97", num_steps=100_000),
-            Run(operation="xy", structure="S5", train_fraction=0.6, num_steps=100_000),
-        )
-        skipgram = "skipgram_x_plus_y"
-    else:
+    seeds = range(10, 13)  # no seed of a table
+    decays = (False, True)
+    ring_values, positions = ELEMENTS + RESIDUES + TIED, POSITIONS
+    element_values = ELEMENTS + TIED
+    if scale == "small":
         ring = Run(
             structure="Z31",
             train_fraction=0.8,
@@ -64,12 +71,18 @@ def experiment(scale):
             eval_every=200,
             stop_after=3,
         )
-        skipgram = "skipgram_Z31"
-    made, of_rings, of_groups = TABLES[scale]
-    numbers = crossed(ELEMENTS + RESIDUES + TIED) + tables(
-        [(made, n) for n in of_rings] + [(skipgram, 0)]
-    )
-    elements = crossed(ELEMENTS + TIED) + tables([(made, n) for n in of_groups])
+    elif scale == "night":
+        ring = Run(structure="Z97", num_steps=15_000)
+        group = Run(operation="xy", structure="S5", train_fraction=0.7, num_steps=15_000)
+        seeds, decays, positions = [10], (True,), ("sinusoidal",)
+    else:
+        ring = Run(structure="Z97", num_steps=100_000)
+        group = Run(operation="xy", structure="S5", train_fraction=0.6, num_steps=100_000)
+    skipgram = f"results/{SKIPGRAM[scale]}/arrays/run_0000.npz"
+    ring_tables = [donor(scale, ring, operation) for operation in ("x+y", "x-y", "x/y")]
+    element_tables = [donor(scale, group, operation) for operation in ("xy", "xyx^-1")]
+    numbers = crossed(ring_values, positions) + fixed_and_trained(ring_tables + [skipgram])
+    elements = crossed(element_values, positions) + fixed_and_trained(element_tables)
     plan = [
         (ring.replace(operation="x+y"), numbers),
         (ring.replace(operation="x/y"), numbers),
@@ -77,22 +90,27 @@ def experiment(scale):
     ]
     runs = []
     for task, encodings in plan:
+        strengths = [task.weight_decay * decay for decay in decays]
         for encoding in encodings:
-            runs += grid(
-                task.replace(**encoding), weight_decay=[0.0, task.weight_decay], seed=range(10, 13)
-            )  # no seed of a table
+            runs += grid(task.replace(**encoding), weight_decay=strengths, seed=seeds)
     return Experiment(name="encodings", scale=scale, runs=runs)
 
 
-def crossed(values):
+def crossed(values, positions):
     """Every value encoding with every position encoding."""
-    return [value | dict(positions=positions) for value in values for positions in POSITIONS]
+    return [value | {"positions": position} for value in values for position in positions]
 
 
-def tables(made):
-    """Tables of runs of other experiments, fixed and trained on."""
+def donor(scale, task, operation):
+    """The table of Figure 2 right's network of an operation, which saw the training rows of `task`."""
+    fields = {"structure": task.structure, "train_fraction": task.train_fraction, "seed": 0}
+    return table_of(DONORS, scale, operation=operation, **fields)
+
+
+def fixed_and_trained(paths):
+    """Tables from elsewhere, each kept as it is and trained on."""
     return [
-        dict(values="file", table=f"results/{name}/arrays/run_{n:04d}.npz", train_table=further)
-        for name, n in made
+        {"values": "file", "table": path, "train_table": further}
+        for path in paths
         for further in (False, True)
     ]

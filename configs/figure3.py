@@ -7,10 +7,14 @@ Cost: small scale three runs each of x+y and S5 (about 16 minutes on two cores);
 
 from grok.experiment import Experiment, Run, grid
 
+after = {"{folder}/scores.parquet": "scores {folder}"}
+
 
 def experiment(scale):
-    seeds = range(16) if scale == "paper" else range(3)
-    num_steps = 100_000 if scale == "paper" else 9_000
+    seeds = group_seeds = range(3) if scale == "small" else range(16)
+    num_steps = {"small": 9_000, "night": 15_000, "paper": 100_000}[scale]
+    if scale == "night":
+        group_seeds = range(8)
     addition = Run(
         operation="x+y", structure="Z97", train_fraction=0.5, num_steps=num_steps, snapshots=True
     )
@@ -20,5 +24,5 @@ def experiment(scale):
     return Experiment(
         name="figure3",
         scale=scale,
-        runs=grid(addition, seed=seeds) + grid(permutations, seed=seeds),
+        runs=grid(addition, seed=seeds) + grid(permutations, seed=group_seeds),
     )

@@ -11,28 +11,25 @@ not every network generalises) in one block of width 32 with learning rate 5e-3,
 
 from grok.experiment import Experiment, Run, grid
 
+after = {"{folder}/sharpness.parquet": "flatness {folder}"}
+
 
 def experiment(scale):
-    if scale == "paper":
-        base, seeds = (
-            Run(operation="xy", structure="S5", train_fraction=0.7, num_steps=10_000),
-            range(20),
+    seeds = range(12) if scale == "night" else range(20)
+    if scale == "small":
+        base = Run(
+            operation="x+y",
+            structure="Z31",
+            train_fraction=0.6,
+            n_layers=1,
+            d_model=32,
+            learning_rate=5e-3,
+            weight_decay=0.5,
+            num_steps=3_000,
+            eval_every=100,
         )
     else:
-        base, seeds = (
-            Run(
-                operation="x+y",
-                structure="Z31",
-                train_fraction=0.6,
-                n_layers=1,
-                d_model=32,
-                learning_rate=5e-3,
-                weight_decay=0.5,
-                num_steps=3_000,
-                eval_every=100,
-            ),
-            range(20),
-        )
+        base = Run(operation="xy", structure="S5", train_fraction=0.7, num_steps=10_000)
     return Experiment(
         name="figure7",
         scale=scale,

@@ -2,15 +2,13 @@
 
 import argparse
 import dataclasses
-import difflib
-import runpy
 import shlex
 import sys
-import traceback
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
-from grok.experiment import SCALES, Experiment, GrokError, Run, results_name
+from grok import config
+from grok.experiment import SCALES, GrokError, Run
 
 SCALES_HELP = "; ".join(f"{name}: {what}" for name, what in SCALES.items())
 
@@ -70,7 +68,7 @@ def make_parser() -> Parser:
     sub = command(
         make_results,
         "results",
-        "train every config but the quickstart, and measure what the figures need",
+        "make all results that are not complete: train, and measure what the figures need",
     )
     sub.add_argument(
         "arguments",
@@ -91,6 +89,33 @@ def make_parser() -> Parser:
         default=Path("results"),
         help="folder of results (default: %(default)s)",
     )
+    sub.add_argument(
+        "--configs",
+        metavar="DIR",
+        type=Path,
+        default=Path("configs"),
+        help="folder of configs (default: %(default)s)",
+    )
+    sub.add_argument(
+        "--only",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="only this config; may be given several times, and they are made in that order",
+    )
+    sub.add_argument(
+        "--time-limit",
+        metavar="SECONDS",
+        type=positive_float,
+        help="stop, save and leave with status 75 after this long for all of it (default: none)",
+    )
+    sub.add_argument(
+        "--cores",
+        metavar="N",
+        type=positive_int,
+        help="use so many CPU cores (default: all)",
+    )
+    sub.add_argument("--train-only", action="store_true", help="neither measure nor draw figures")
     sub = command(
         draw_figures,
         "figures",
@@ -420,39 +445,6 @@ def print_table(options) -> None:
     )
 
 
-def load_config(path: str, scale: str) -> Experiment:
-    """The experiment a config file defines, at a scale. Raises GrokError."""
-    if not Path(path).is_file():
-        near = difflib.get_close_matches(path, map(str, Path("configs").glob("*.py")), 1, 0.5)
-        raise GrokError(
-            f"there is no config {path}" + (f"; did you mean {near[0]}?" if near else "")
-        )
-    if Path(path).suffix != ".py":
-        raise GrokError(f"config {path} is no Python file")
-    try:
-        found = runpy.run_path(path).get("experiment")
-        found = found(scale) if callable(found) else found
-        if isinstance(found, Experiment):
-            found = dataclasses.replace(found, name=results_name(found.name, found.scale))
-    except GrokError as error:
-        raise GrokError(f"config {path}: {error}") from error
-    except Exception as error:
-        lines = [
-            frame.lineno
-            for frame in traceback.extract_tb(error.__traceback__)
-            if frame.filename == path
-        ]
-        line = getattr(error, "lineno", None) or (lines[-1] if lines else "?")
-        raise GrokError(
-            f"config {path}, line {line}: {type(error).__name__}: {' '.join(str(error).split())}"
-        ) from error
-    if not isinstance(found, Experiment):
-        raise GrokError(
-            f"config {path} does not define an experiment: give it a global `experiment`, a grok.experiment.Experiment or a function of the scale"
-        )
-    return found
-
-
 def train(options) -> int:
     given = vars(options)
     changes = {
@@ -462,7 +454,9 @@ def train(options) -> int:
     }
     if "modulus" in given:
         changes["structure"] = f"Z{options.modulus}"
-    experiment = load_config(options.config, options.scale).override(given.get("name"), **changes)
+    experiment = config.load(options.config, options.scale).experiment.override(
+        given.get("name"), **changes
+    )
 
     from grok.training import devices, sweep
 
@@ -519,7 +513,19 @@ def show(folder: Path, draw: bool) -> None:
 def make_results(options) -> int:
     from grok import campaign
 
-    return campaign.make_all(options.scale, options.results, options.arguments)
+    if options.cores:
+        campaign.use_cores(options.cores)
+    return campaign.make_all(
+        campaign.Options(
+            scale=options.scale,
+            root=options.results,
+            arguments=tuple(options.arguments),
+            configs=options.configs,
+            only=tuple(options.only),
+            time_limit=options.time_limit,
+            train_only=options.train_only,
+        )
+    )
 
 
 def draw_figures(options) -> int:

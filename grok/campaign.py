@@ -1,57 +1,62 @@
-"""All results from one command (`make results`): every config in an order in which each finds what it reads.
+"""All results from one command (`make results`): every config in order of priority.
 
-Each step is a command of its own, as in `python -m grok train configs/figure7.py`. One that fails is named at the end
-and does not stop the others; Ctrl-C, SIGTERM and a time limit stop the whole, and the same command goes on from there.
+Each step is a command of its own, as in `python -m grok train configs/figure7.py`. A config says
+itself what must be made before its training and measured after it (see grok.config). What is complete
+is never made again. A step that fails is named at the end and does not stop the others. Ctrl-C, SIGTERM
+and the time limit stop the whole, and the same command goes on from there.
 """
 
+import os
 import shlex
 import signal
+import statistics
 import subprocess
 import sys
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from grok.experiment import results_name
+from grok import config
+from grok.experiment import Experiment, GrokError, Run
+from grok.store import results
 
 LEFT_OUT = ("quickstart",)  # make train
 ORDER = (
-    "figure1_left",
+    "figure3",
+    "nanda",
     "figure2_right",
     "figure1_center",
-    "figure2_left",
-    "figure3",
-    "figure6",
     "figure7",
+    "figure6",
+    "figure2_left",
+    "embeddings",
+    "precision",
+    "figure1_left",
     "weight_decay",
     "init_scale",
     "phase_map",
-    "encodings",
-    "embeddings",
-)  # encodings reads tables of figure2_right
-AFTER = {
-    "figure3": ("scores", "scores"),
-    "figure7": ("flatness", "sharpness"),
-    "embeddings": ("scores", "scores"),
-}  # config -> command, the table it leaves
-SKIPGRAM = {  # scale -> how the skip-gram table is made that configs/encodings.py reads
-    "small": (
-        "x+y",
-        "--structure",
-        "Z31",
-        "--train-fraction",
-        "0.8",
-        "--d-model",
-        "32",
-        "--name",
-        "skipgram_Z31",
-    ),
-    "paper": ("x+y", "--structure", "Z97", "--name", "skipgram_x_plus_y"),
-}
-STOPPED = (
-    130,
-    75,
-    -signal.SIGINT,
-    -signal.SIGTERM,
-)  # exit status of a command that was asked to stop
+    "encodings",  # reads tables of figure2_right
+)
+TIME_IS_UP = 75  # exit status of a training that was stopped and can go on, as of the whole
+STOPPED = (130, TIME_IS_UP, -signal.SIGINT, -signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to make, and how.
+
+    arguments: options of every training. only: names of configs (none: all but LEFT_OUT).
+    time_limit: seconds for all of it. train_only: neither measure nor draw.
+    """
+
+    scale: str = "small"
+    root: Path = Path("results")
+    arguments: tuple[str, ...] = ()
+    configs: Path = Path("configs")
+    only: tuple[str, ...] = ()
+    time_limit: float | None = None
+    train_only: bool = False
 
 
 class Stopped(Exception):
@@ -62,67 +67,187 @@ class Stopped(Exception):
         self.code = code
 
 
+class Standing(NamedTuple):
+    """How far an experiment has come. left: updates that its unfinished runs may still take.
+
+    speed: run-updates a second that were measured in its own sessions, None before the first.
+    """
+
+    complete: bool
+    n_done: int
+    n_runs: int
+    begun: bool
+    left: int
+    speed: float | None
+
+
+@dataclass
+class Campaign:
+    """The configs of one command, on their way. `failed` holds the commands that failed."""
+
+    options: Options
+    names: list[str]
+    deadline: float
+    failed: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Make everything in order. Raises Stopped."""
+        self.report(self.names)
+        for i, name in enumerate(self.names):
+            self.make(name)
+            self.report(self.names[i : i + 1])
+        if not self.options.train_only:  # some show what was measured after their training
+            self.succeeds(["figures", "--results", str(self.options.root)])
+
+    def make(self, name: str) -> None:
+        """The steps of one config. What would follow a step that fails is left out."""
+        options = self.options
+        path = options.configs / f"{name}.py"
+        train = ["train", str(path), "--scale", options.scale, "--results", str(options.root)]
+        train += options.arguments
+        try:
+            found = config.load(path, options.scale)
+        except GrokError as error:
+            print(f"grok: {error}", file=sys.stderr)
+            self.failed.append(shlex.join(train))
+            return
+        complete = standing(self.folder(found), found.experiment).complete
+        if options.arguments or not complete:  # arguments may ask for other runs, or for new ones
+            complete = self.make_missing(found, found.before) and self.succeeds(train)
+        if complete and not options.train_only:
+            self.make_missing(found, found.after)
+
+    def make_missing(self, found: config.Config, steps: dict[str, str]) -> bool:
+        """Take those of a config's steps whose file is not there. Whether all succeeded."""
+        places = {"results": self.options.root, "folder": self.folder(found)}
+        missing = [
+            [word.format(**places) for word in shlex.split(command)]
+            for file, command in steps.items()
+            if not Path(file.format(**places)).exists()
+        ]
+        return all(map(self.succeeds, missing))
+
+    def folder(self, found: config.Config) -> Path:
+        return self.options.root / found.experiment.name
+
+    def succeeds(self, step: list[str]) -> bool:
+        """Run a step to its end, and say whether it did what it should. Raises Stopped."""
+        status = run(step, self.deadline)
+        if status in STOPPED:
+            raise Stopped(status if status > 0 else 128 - status)
+        if status:
+            self.failed.append(shlex.join(step))
+        return status == 0
+
+    def report(self, names: list[str]) -> None:
+        """Print a line a config: what is done, under way, and left."""
+        known = {}
+        for name in names:
+            try:
+                found = config.load(self.options.configs / f"{name}.py", self.options.scale)
+                known[name] = standing(self.folder(found), found.experiment)
+            except GrokError as error:
+                print(f"grok: {error}", file=sys.stderr, flush=True)
+        speeds = [found.speed for found in known.values() if found.speed]
+        usual = statistics.median(speeds) if speeds else None
+        for name, found in known.items():
+            print(f"{name:16s}{line(found, usual)}", file=sys.stderr, flush=True)
+
+
+def make_all(options: Options) -> int:
+    """Make the results of the chosen configs. Returns the exit status."""
+    limit = float("inf") if options.time_limit is None else options.time_limit
+    campaign = Campaign(options, chosen(options), time.monotonic() + limit)
+    try:
+        campaign.run()
+    except Stopped as stop:
+        campaign.report(campaign.names)
+        print("grok: stopped; the same command goes on from there", file=sys.stderr)
+        return stop.code
+    for step in campaign.failed:
+        print(f"grok: failed: python -m grok {step}", file=sys.stderr)
+    return 1 if campaign.failed else 0
+
+
+def chosen(options: Options) -> list[str]:
+    """The names of the configs to make, in order. Raises GrokError for a name that is none."""
+    for name in options.only:
+        if not (options.configs / f"{name}.py").is_file():
+            known = ", ".join(in_order(options.configs))
+            raise GrokError(f"there is no config {name}: --only takes {known}")
+    return list(options.only) or in_order(options.configs)
+
+
 def in_order(configs: Path) -> list[str]:
     """The names of all configs but LEFT_OUT: those of ORDER first, then whatever else there is."""
     found = sorted(path.stem for path in configs.glob("*.py") if path.stem not in LEFT_OUT)
     return [name for name in ORDER if name in found] + [name for name in found if name not in ORDER]
 
 
-def make_all(scale: str, root: Path, arguments: list[str], configs: Path = Path("configs")) -> int:
-    """Make the results of all configs at a scale under `root`; `arguments` go to every training. Returns the exit status."""
-    failed = []
+def use_cores(count: int) -> None:
+    """Keep this process, and so every step, to some of the cores that it may use."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[:count])
+
+
+# --- How far an experiment has come ---
+
+
+def standing(folder: Path, experiment: Experiment) -> Standing:
+    """How far the runs of an experiment have come in a results folder."""
     try:
-        for name in in_order(configs):
-            failed += make(name, scale, root, arguments, configs)
-        succeeds(
-            ["figures", "--results", str(root)]
-        )  # some show what was measured after their training
-    except Stopped as stop:
-        print("grok: stopped; the same command goes on from there", file=sys.stderr)
-        return stop.code
-    for step in failed:
-        print(f"grok: failed: python -m grok {step}", file=sys.stderr)
-    return 1 if failed else 0
+        loaded = results.load(folder)
+    except GrokError:
+        most = sum(run.num_steps for run in experiment.runs)
+        return Standing(False, 0, len(experiment.runs), False, most, None)
+    rows = dict(zip(results.specified_runs(loaded.description), loaded.runs.to_dict("records")))
+    left = [updates_left(run, rows.get(run)) for run in experiment.runs]
+    sessions = loaded.description["sessions"]
+    seconds = sum(session.get("seconds", 0.0) for session in sessions)
+    updates = max(session.get("run_updates", 0) for session in sessions)
+    return Standing(
+        complete=loaded.complete and not any(left),
+        n_done=left.count(0),
+        n_runs=len(left),
+        begun=True,
+        left=sum(left),
+        speed=updates / seconds if seconds and updates else None,
+    )
 
 
-def make(name: str, scale: str, root: Path, arguments: list[str], configs: Path) -> list[str]:
-    """The steps of one config; returns those that failed. What follows a failed training is left out."""
-    before = [["skipgram", *SKIPGRAM[scale], "--results", str(root)]] if name == "encodings" else []
-    failed = [shlex.join(step) for step in before if not succeeds(step)]
-    training = [
-        "train",
-        str(configs / f"{name}.py"),
-        "--scale",
-        scale,
-        "--results",
-        str(root),
-        *arguments,
-    ]
-    if not succeeds(training):
-        return [*failed, shlex.join(training)]
-    folder = root / results_name(name, scale)
-    command, table = AFTER.get(name, ("", ""))
-    measuring = [command, str(folder)]
-    if (
-        command and not (folder / f"{table}.parquet").exists() and not succeeds(measuring)
-    ):  # a table from before went with its networks
-        failed.append(shlex.join(measuring))
-    return failed
+def updates_left(run: Run, row: dict | None) -> int:
+    """The updates that a run may still take; row: what runs.parquet says of it."""
+    if row is None:
+        return run.num_steps
+    return 0 if row["status"] in results.ENDED else run.num_steps - int(row["stopped_at"])
 
 
-def succeeds(step: list[str]) -> bool:
-    """Run a step to its end and say whether it did what it should. Raises Stopped where it was asked to stop."""
-    status = run(step)
-    if status in STOPPED:
-        raise Stopped(status if status > 0 else 128 - status)
-    return status == 0
+def line(found: Standing, usual_speed: float | None) -> str:
+    """An experiment's standing in words; hours by its own speed, or by the usual one of others."""
+    if found.complete:
+        return f"complete       {found.n_runs} runs"
+    state = "under way" if found.begun else "waits"
+    speed = found.speed or usual_speed
+    if not speed:
+        hours = ", no speed measured yet"
+    else:
+        hours = (
+            f", at most {found.left / speed / 3600:.1f} hours at {speed:.0f} run-updates a second"
+        )
+    return f"{state:15s}{found.n_done} of {found.n_runs} runs{hours}"
 
 
-def run(step: list[str]) -> int:
-    """The exit status of a command of this package. A SIGTERM that reaches this process alone is handed on, so that the step saves.
+# --- Steps ---
 
-    Ctrl-C reaches both; this process waits for the step to save.
+
+def run(step: list[str], deadline: float = float("inf")) -> int:
+    """The exit status of a command of this package, stopped by SIGTERM at the deadline.
+
+    deadline: in the seconds of time.monotonic(). A SIGTERM that reaches this process alone is handed
+    on, so that the step saves. Ctrl-C reaches both; this process waits for the step to save.
     """
+    if time.monotonic() >= deadline:
+        return TIME_IS_UP
     process = None
     asked = {
         signal.SIGINT: lambda *_: None,
@@ -131,7 +256,19 @@ def run(step: list[str]) -> int:
     before = {number: signal.signal(number, handler) for number, handler in asked.items()}
     try:
         process = subprocess.Popen([sys.executable, "-m", "grok", *step])
-        return process.wait()
+        return wait(process, deadline)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def wait(process: subprocess.Popen, deadline: float) -> int:
+    """Wait for a process; ask it to stop at the deadline, whereupon its status says that time is up."""
+    if deadline == float("inf"):
+        return process.wait()
+    try:
+        return process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
+        return TIME_IS_UP

@@ -1,8 +1,9 @@
-"""All results from one command: the order, what failures and signals do, and what is run beside the trainings."""
+"""All results from one command: the order, failures, signals, and what is run beside trainings."""
 
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,20 +12,25 @@ from pathlib import Path
 
 import pytest
 
-from grok import campaign
+from grok import campaign, config
 from grok.__main__ import main, make_parser
+from grok.experiment import SCALES, GrokError
+from grok.store import results
 
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
 def steps(monkeypatch):
-    """The steps that are run, each a list of words; `steps.status` gives a step's exit status (default 0). Nothing is run."""
+    """The steps that are run, each a list of words; nothing is run.
+
+    `steps.status` gives a step's exit status by some of its words (default 0).
+    """
 
     class Steps(list):
         status = {}
 
-        def run(self, step):
+        def run(self, step, deadline):
             self.append(step)
             return next(
                 (status for words, status in self.status.items() if words in " ".join(step)), 0
@@ -32,104 +38,185 @@ def steps(monkeypatch):
 
     made = Steps()
     monkeypatch.setattr(campaign, "run", made.run)
+    monkeypatch.chdir(ROOT)
     return made
+
+
+def options(tmp_path, **more):
+    return campaign.Options(root=tmp_path, **more)
 
 
 def trained(steps) -> list[str]:
     return [Path(step[1]).stem for step in steps if step[0] == "train"]
 
 
-def test_every_config_is_trained_once_and_what_it_reads_comes_first(steps, tmp_path):
-    configs = tmp_path / "configs"
-    configs.mkdir()
-    for path in (ROOT / "configs").glob("*.py"):
-        (configs / path.name).touch()
-    (configs / "a_new_one.py").touch()
-    assert campaign.make_all("small", tmp_path / "results", ["--anew"], configs) == 0
-    names = trained(steps)
-    assert (
-        sorted(names) == sorted({path.stem for path in configs.glob("*.py")} - {"quickstart"})
-        and names[-1] >= "a_new_one"
+def write_config(folder, name, text=""):
+    """A config of two tiny runs."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(
+        "from grok.experiment import Experiment, Run, grid\n"
+        f"experiment = Experiment(name='{name}', runs=grid(Run({TINY}), seed=[0, 1]))\n{text}"
     )
-    assert steps[-1] == ["figures", "--results", str(tmp_path / "results")], "once all is measured"
-    assert names[:3] == ["figure1_left", "figure2_right", "figure1_center"]
+
+
+TINY = "structure='Z7', n_layers=1, n_heads=2, d_model=8, d_ff=16, num_steps=40, eval_every=20"
+
+
+def test_every_config_is_trained_once_and_what_it_reads_comes_first(steps, tmp_path):
+    assert campaign.make_all(options(tmp_path, arguments=("--anew",))) == 0
+    every = {path.stem for path in (ROOT / "configs").glob("*.py")}
+    names = trained(steps)
+    assert sorted(names) == sorted(every - {"quickstart"})
+    assert steps[-1] == ["figures", "--results", str(tmp_path)], "once all is measured"
+    assert names[0] == "figure3"
     assert all(step[-1] == "--anew" and "--scale" in step for step in steps if step[0] == "train")
     words = [" ".join(step) for step in steps]
-    place = {
-        word: next(i for i, step in enumerate(words) if word in step)
-        for word in (
-            "figure2_right",
-            "skipgram_Z31",
-            "encodings.py",
-            "flatness",
-            "figure7.py",
-            "scores",
-        )
-    }
-    assert (
-        place["figure2_right"] < place["encodings.py"]
-        and place["skipgram_Z31"] < place["encodings.py"]
-        and place["figure7.py"] < place["flatness"]
-    )
+
+    def place(word):
+        return next(i for i, step in enumerate(words) if word in step)
+
+    assert place("figure2_right.py") < place("encodings.py")
+    assert place("skipgram") < place("encodings.py")
+    assert place("figure7.py") < place("flatness")
 
 
-@pytest.mark.parametrize("scale, suffix", [("small", ""), ("paper", "_paper")])
+def test_a_config_that_the_order_does_not_know_comes_last(steps, tmp_path):
+    for name in ("a_new_one", "figure6"):
+        write_config(tmp_path / "configs", name)
+    assert campaign.make_all(options(tmp_path, configs=tmp_path / "configs")) == 0
+    assert trained(steps) == ["figure6", "a_new_one"]
+
+
+@pytest.mark.parametrize("scale, suffix", [("small", ""), ("night", "_night"), ("paper", "_paper")])
 def test_measurements_follow_their_training_unless_their_table_is_there(
     steps, tmp_path, scale, suffix
 ):
     (tmp_path / f"figure3{suffix}").mkdir()
     (tmp_path / f"figure3{suffix}" / "scores.parquet").touch()
-    campaign.make_all(scale, tmp_path, [], ROOT / "configs")
+    only = ("figure3", "figure7", "embeddings")
+    campaign.make_all(options(tmp_path, scale=scale, only=only))
+    assert trained(steps) == list(only)
     assert [step for step in steps if step[0] in ("scores", "flatness")] == [
         ["flatness", str(tmp_path / f"figure7{suffix}")],
         ["scores", str(tmp_path / f"embeddings{suffix}")],
     ]
 
 
-@pytest.mark.parametrize("scale", ["small", "paper"])
-def test_the_skipgram_table_is_the_one_that_encodings_reads(scale):
+def test_train_only_neither_measures_nor_draws(steps, tmp_path):
+    campaign.make_all(options(tmp_path, only=("figure7", "encodings"), train_only=True))
+    assert [step[0] for step in steps] == ["train", "skipgram", "train"]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_skipgram_table_is_the_one_that_encodings_reads(scale, monkeypatch):
     """The command is one that made the committed table, and the config names that table."""
-    [name] = [word for word in campaign.SKIPGRAM[scale] if word.startswith("skipgram")]
-    text = (ROOT / "configs" / "encodings.py").read_text()
-    assert f'"{name}"' in text
-    assert (
-        " ".join(["skipgram", *campaign.SKIPGRAM[scale]])
-        in json.loads((ROOT / "results" / name / "experiment.json").read_text())["sessions"][0][
-            "command"
-        ]
-    )
-    assert make_parser().parse_args(["skipgram", *campaign.SKIPGRAM[scale]]).name == name
+    monkeypatch.chdir(ROOT)
+    found = config.load("configs/encodings.py", scale)
+    [(file, command)] = found.before.items()
+    name = file.split("/")[1]
+    tables = {run.table for run in found.experiment.runs}
+    assert f"results/{name}/arrays/run_0000.npz" in tables
+    made = json.loads((ROOT / "results" / name / "experiment.json").read_text())
+    assert command.split(" --results")[0] in made["sessions"][0]["command"]
+    assert make_parser().parse_args(shlex.split(command)).name == name
 
 
 def test_a_failure_is_named_at_the_end_and_stops_nothing_but_its_own(steps, tmp_path, capsys):
     steps.status = {"figure7.py": 2, "scores": 1}
-    assert campaign.make_all("small", tmp_path, [], ROOT / "configs") == 1
-    assert trained(steps) == campaign.in_order(ROOT / "configs")
+    only = ("figure3", "figure7", "figure6")
+    assert campaign.make_all(options(tmp_path, only=only)) == 1
+    assert trained(steps) == list(only)
     assert not [step for step in steps if step[0] == "flatness"], "nothing to measure"
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 3 and all(line.startswith("grok: failed: python -m grok ") for line in said)
-    assert "scores" in said[0] and "figure7.py" in said[1] and "scores" in said[2]
+    failed = [line for line in capsys.readouterr().err.splitlines() if "failed" in line]
+    assert len(failed) == 2
+    assert all(line.startswith("grok: failed: python -m grok ") for line in failed)
+    assert "scores" in failed[0] and "figure7.py" in failed[1]
+
+
+def test_a_config_with_a_mistake_is_named_and_the_others_are_made(steps, tmp_path, capsys):
+    write_config(tmp_path / "configs", "good")
+    write_config(tmp_path / "configs", "bad", "experiment = 1 / 0")
+    assert campaign.make_all(options(tmp_path, configs=tmp_path / "configs")) == 1
+    assert trained(steps) == ["good"]
+    said = capsys.readouterr().err
+    assert "ZeroDivisionError" in said and "grok: failed: python -m grok train" in said
 
 
 @pytest.mark.parametrize(
     "status, code", [(75, 75), (130, 130), (-signal.SIGTERM, 143), (-signal.SIGINT, 130)]
 )
 def test_a_step_that_was_asked_to_stop_stops_the_whole(steps, tmp_path, capsys, status, code):
-    steps.status = {"figure1_center": status}
-    assert campaign.make_all("small", tmp_path, [], ROOT / "configs") == code
-    assert trained(steps) == ["figure1_left", "figure2_right", "figure1_center"]
-    assert re.fullmatch(r"grok: stopped[^\n]*\n", capsys.readouterr().err)
+    steps.status = {"figure2_right": status}
+    assert campaign.make_all(options(tmp_path)) == code
+    assert trained(steps)[-1] == "figure2_right" and len(trained(steps)) < 5
+    assert capsys.readouterr().err.endswith("grok: stopped; the same command goes on from there\n")
 
 
-def test_the_command_line_hands_on_what_follows_two_dashes(monkeypatch):
+def test_an_unknown_name_is_refused_before_anything_is_made(steps, tmp_path):
+    with pytest.raises(GrokError, match="there is no config figure33: --only takes figure3, "):
+        campaign.make_all(options(tmp_path, only=("figure3", "figure33")))
+    assert not steps
+
+
+def test_the_command_line_says_what_to_make(monkeypatch):
     calls = []
-    monkeypatch.setattr(campaign, "make_all", lambda *arguments: calls.append(arguments) or 1)
-    assert main(["results", "--scale", "paper", "--", "--anew", "--time-limit", "60"]) == 1
-    assert main(["results", "--scale", "small", "--"]) == 1
+    monkeypatch.setattr(campaign, "make_all", lambda options: calls.append(options) or 1)
+    words = "results --scale night --only figure3 --only figure6 --time-limit 60 --train-only"
+    assert main([*words.split(), "--", "--slots", "2"]) == 1
+    assert main(["results"]) == 1
     assert calls == [
-        ("paper", Path("results"), ["--anew", "--time-limit", "60"]),
-        ("small", Path("results"), []),
+        campaign.Options(
+            scale="night",
+            arguments=("--slots", "2"),
+            only=("figure3", "figure6"),
+            time_limit=60.0,
+            train_only=True,
+        ),
+        campaign.Options(),
     ]
+
+
+def test_an_interrupted_campaign_says_how_far_it_is_and_trains_nothing_twice(tmp_path, start_grok):
+    """Real trainings: SIGTERM in the second of three configs, then the same command again."""
+    for name in ("a", "b", "c"):
+        write_config(tmp_path / "configs", name)
+    endless = tmp_path / "configs" / "b.py"
+    endless.write_text(endless.read_text().replace("num_steps=40", "num_steps=10**6"))
+    root = tmp_path / "results"
+    where = ["--configs", tmp_path / "configs", "--results", root, "--train-only", "--cores", "1"]
+    first = start_grok("results", *where, "--", "--checkpoint-every", "0.2")
+    while not (root / "b" / "curves.parquet").exists() and first.poll() is None:
+        time.sleep(0.1)
+    first.terminate()
+    said = first.communicate(timeout=120)[1]
+    assert first.returncode == 75, said
+    assert results.load(root / "a").complete
+    assert not (root / "c").exists()
+    assert re.search(r"^a +complete +2 runs$", said, re.MULTILINE)
+    assert re.search(r"^b +under way +0 of 2 runs, at most \d+\.\d hours at ", said, re.MULTILINE)
+    assert re.search(r"^c +waits +0 of 2 runs, at most ", said, re.MULTILINE)
+    before = results.load(root / "b").runs["stopped_at"].sum()
+    steps = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(campaign, "run", lambda step, _: steps.append(step) or 75)
+        campaign.make_all(campaign.Options(root=root, configs=tmp_path / "configs"))
+    assert trained(steps) == ["b"] and before > 0
+
+
+def test_the_time_limit_holds_for_all_of_it(tmp_path, monkeypatch):
+    """A step under way at the limit is asked to save and leave; none begins after it."""
+    code = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(75));"
+    monkeypatch.setattr(
+        subprocess,
+        "Popen",
+        lambda command, make=subprocess.Popen: make([command[0], "-c", code + "time.sleep(60)"]),
+    )
+    monkeypatch.chdir(ROOT)
+    start = time.monotonic()
+    only = ("figure3", "figure6")
+    assert campaign.make_all(options(tmp_path, only=only, time_limit=1.0)) == 75
+    assert 1 <= time.monotonic() - start < 30
+    assert campaign.run(["train"], deadline=time.monotonic()) == 75
 
 
 def test_sigterm_reaches_the_step(tmp_path):

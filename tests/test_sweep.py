@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grok.__main__ import load_config
+from grok import config
 from grok.experiment import Experiment, GrokError, Run
 from grok.store import results
 from grok.store.matrices import answered_right
@@ -331,7 +331,9 @@ def test_slots_that_were_timed_are_not_compiled_again_to_train(tmp_path, monkeyp
 @pytest.fixture(scope="module")
 def interventions(tmp_path_factory, quick_sweeps):
     """The settings of Figure 2 left on a tiny task, each with a run of a second seed beside it, in three slots."""
-    settings = {run.label: run for run in load_config("configs/figure2_left.py", "paper").runs}
+    settings = {
+        run.label: run for run in config.load("configs/figure2_left.py", "paper").experiment.runs
+    }
     tiny = {
         "operation": "x+y",
         "structure": "Z7",

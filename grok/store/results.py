@@ -54,6 +54,7 @@ OUTCOMES = (
     "best_train_accuracy",
     "best_val_accuracy",
 )
+ENDED = ("grokked", "budget", "diverged")  # status of a run that came to an end of its own
 THRESHOLD = 0.99
 SUSTAINED = 10
 LOCAL = ("checkpoints", "previous")
@@ -83,6 +84,11 @@ def read_description(folder: Path) -> dict | None:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise GrokError(f"{path} cannot be read ({error}): move the folder away") from error
+
+
+def specified_runs(description: dict) -> list[Run]:
+    """The runs of a results folder, by number."""
+    return [Run(**fields) for fields in description["experiment"]["runs"]]
 
 
 def write_description(folder: Path, description: dict) -> None:
