@@ -44,16 +44,18 @@ def experiment(scale):
     else:
         ring = Run(structure="Z97", num_steps=100_000)
         group = Run(operation="xy", structure="S5", train_fraction=0.6, num_steps=100_000)
+    ring = ring.replace(keep_params=True)
+    group = group and group.replace(keep_params=True)
     decay, width = ring.weight_decay, ring.d_model
     tasks = [ring.replace(operation=operation) for operation in ("x+y", "x-y", "x/y", "x*y")]
     tasks += [group] if group else []
     runs = [
-        run.replace(snapshots=run.weight_decay > 0)
+        run.replace(snapshots="log" if run.weight_decay else "")
         for task in tasks
         for run in grid(task, weight_decay=[0.0, task.weight_decay], seed=range(3))
     ]
     if scale == "night":
-        return Experiment(name="embeddings", scale=scale, runs=runs, keep_params=True)
+        return Experiment(name="embeddings", scale=scale, runs=runs)
     runs += grid(group, seed=range(3, 8))
     addition = ring.replace(operation="x+y")
     ways = [
@@ -67,4 +69,4 @@ def experiment(scale):
         addition.replace(label="twice the width", d_model=2 * width),
     ]
     runs += [run for way in ways for run in grid(way, seed=SEEDS)]
-    return Experiment(name="embeddings", scale=scale, runs=runs, keep_params=True)
+    return Experiment(name="embeddings", scale=scale, runs=runs)

@@ -16,10 +16,10 @@ def experiment(scale):
     if scale == "night":
         group_seeds = range(8)
     addition = Run(
-        operation="x+y", structure="Z97", train_fraction=0.5, num_steps=num_steps, snapshots=True
+        operation="x+y", structure="Z97", train_fraction=0.5, num_steps=num_steps, snapshots="log"
     )
     permutations = Run(
-        operation="xy", structure="S5", train_fraction=0.6, num_steps=num_steps, snapshots=True
+        operation="xy", structure="S5", train_fraction=0.6, num_steps=num_steps, snapshots="log"
     )
     return Experiment(
         name="figure3",

@@ -33,6 +33,5 @@ def experiment(scale):
     return Experiment(
         name="figure7",
         scale=scale,
-        runs=grid(base.replace(stop_after=0), seed=seeds),
-        keep_params=True,
+        runs=grid(base.replace(stop_after=0, keep_params=True), seed=seeds),
     )

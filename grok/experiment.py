@@ -163,7 +163,16 @@ class Run:
     stop_after: int = amount(
         10, "stop once this many evaluations in a row have 99% validation accuracy; 0 means never"
     )
-    snapshots: bool = field(False, "keep the embedding and output matrices at log-spaced updates")
+    snapshots: str = field(
+        "",
+        "evaluations at which the matrices are kept too: 'log', those of updates spaced evenly on a "
+        "logarithmic axis, or every so many updates, such as 100",
+        lambda v: v in ("", "log") or (v.isdecimal() and int(v) > 0),
+        "must be 'log', a spacing in updates such as '100', or '' for none",
+    )
+    keep_params: bool = field(
+        False, "keep all parameters too, wherever the matrices are kept: for mechanism and symmetry"
+    )
     precision: Literal["float32", "tf32", "bf16"] = field(
         "float32", "precision of matrix products where the device has a choice"
     )
@@ -182,6 +191,11 @@ class Run:
                 "values=file needs its file: give table=PATH.npz"
                 if self.values == "file"
                 else f"table={self.table!r} is read by values=file alone, but values={self.values}"
+            )
+        if self.snapshots.isdecimal() and int(self.snapshots) % self.eval_every:
+            raise GrokError(
+                f"snapshots={self.snapshots} would fall between evaluations: "
+                f"choose a multiple of eval_every={self.eval_every}"
             )
         if self.optimizer == "adam" and self.weight_decay:
             raise GrokError(
@@ -224,6 +238,8 @@ def typed(spec: dataclasses.Field, value: Any) -> Any:
         value = float(value)
     if int in kinds and type(value) is float and value.is_integer():
         value = int(value)
+    if str in kinds and type(value) is int and spec.name == "snapshots":
+        value = str(value)
     if type(value) not in kinds:
         raise wrong(f"must be {' or '.join(k.__name__ for k in kinds if k is not type(None))}")
     if type(value) is int and value >= MOST:
@@ -238,15 +254,11 @@ def typed(spec: dataclasses.Field, value: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """A named list of runs; `results/<name>/` holds what they gave.
-
-    keep_params: also keep the final parameters of every run (for sharpness and symmetry scores).
-    """
+    """A named list of runs; `results/<name>/` holds what they gave."""
 
     name: str
     runs: tuple[Run, ...]
     scale: str = "small"
-    keep_params: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "runs", tuple(self.runs))

@@ -65,14 +65,17 @@ def on_device():
 
 @pytest.fixture
 def write_results(tmp_path, monkeypatch):
-    """(runs, arrays of each run or None where it never trained, keep_params) -> a results folder; training is at 100%, validation (unmirrored rows too) at `val`."""
+    """(runs, arrays of each run or None where it never trained) -> a results folder.
+
+    Training is at 100%, validation (unmirrored rows too) at `val`.
+    """
     monkeypatch.setattr(provenance, "git", lambda *arguments: None)
 
-    def write(runs, arrays, val=lambda number: 1.0, keep_params=False):
+    def write(runs, arrays, val=lambda number: 1.0):
         folder = tmp_path / "written"
         results.begin(
             folder,
-            Experiment(name="written", runs=tuple(runs), keep_params=keep_params),
+            Experiment(name="written", runs=tuple(runs)),
             {"processes": 1},
         )
         rows, curves = [], []

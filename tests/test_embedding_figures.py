@@ -550,7 +550,7 @@ def test_a_matrix_that_is_not_kept_is_named(tmp_path):
 
 
 def test_growth_follows_a_network_that_kept_snapshots(tmp_path):
-    runs = [ADDITION.replace(seed=0), ADDITION.replace(seed=1, snapshots=True)]
+    runs = [ADDITION.replace(seed=0), ADDITION.replace(seed=1, snapshots="log")]
     found = saved(tmp_path, runs, lambda number: {1: 0.1, 400: 1.0})
     assert [run for _, run, _ in clearest.clearest(found)] == [0]  # clearer
     assert list(clearest.clearest(found, followed=True)) == [("x+y Z13", 1, "run 1, the only one")]

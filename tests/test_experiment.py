@@ -55,7 +55,10 @@ def test_defaults_are_the_papers_adamw_setting():
         ({"batch_size": "all"}, "batch_size='all' must be int"),
         ({"seed": -1}, "seed=-1 must not be negative"),
         ({"seed": None}, "seed=None must be int"),
-        ({"snapshots": 1}, "snapshots=1 must be bool"),
+        ({"snapshots": True}, "snapshots=True must be str"),
+        ({"snapshots": "often"}, "snapshots='often' must be 'log', a spacing in updates such as"),
+        ({"snapshots": "0"}, "snapshots='0' must be 'log', a spacing in updates such as"),
+        ({"snapshots": 300}, "snapshots=300 would fall between evaluations: choose a multiple of"),
         ({"operation": 3}, "operation=3 must be str"),
     ],
 )
@@ -113,13 +116,13 @@ def test_grid_refuses_a_wrong_value_or_field():
 
 
 def test_override_changes_every_run_and_the_name():
-    before = Experiment(name="two", runs=grid(Run(), seed=[0, 1]), keep_params=True, scale="paper")
+    before = Experiment(name="two", runs=grid(Run(), seed=[0, 1]), scale="paper")
     after = before.override(structure="Z31", num_steps=200)
     assert [(run.structure, run.num_steps, run.seed) for run in after.runs] == [
         ("Z31", 200, 0),
         ("Z31", 200, 1),
     ]
-    assert (after.keep_params, after.scale) == (True, "paper")
+    assert after.scale == "paper"
     assert after.name == "two-structure=Z31-num_steps=200"
     assert before.runs == (Run(seed=0), Run(seed=1))
     assert before.override() == before

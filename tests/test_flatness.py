@@ -15,8 +15,7 @@ def test_flatness_is_measured_on_the_training_loss_of_the_kept_parameters(
 ):
     experiment = Experiment(
         name="flat",
-        runs=(tiny.replace(seed=0, num_steps=20), tiny.replace(seed=1, num_steps=20)),
-        keep_params=True,
+        runs=tuple(tiny.replace(seed=seed, num_steps=20, keep_params=True) for seed in (0, 1)),
     )
     folder = sweep.train_experiment(experiment, sweep.Options(root=tmp_path))
     loaded = results.load(folder)

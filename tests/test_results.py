@@ -223,6 +223,30 @@ def test_the_closing_table_says_never(experiment):
 # --- The same folder again ---
 
 
+def test_results_of_former_fields_load_and_resume(tmp_path, experiment):
+    kept = tuple(run.replace(snapshots="log", keep_params=True) for run in experiment.runs)
+    today = Experiment(name="two", runs=(kept[0], kept[1].replace(snapshots="")))
+    folder = tmp_path / "two"
+    runs, _ = save(folder, today, complete=False)
+    description = json.loads((folder / "experiment.json").read_text())
+    description["experiment"]["keep_params"] = True
+    for run in description["experiment"]["runs"]:
+        del run["keep_params"]
+        if "snapshots" in run:
+            run["snapshots"] = True
+    (folder / "experiment.json").write_text(json.dumps(description))
+    former = runs.drop(columns="keep_params").assign(snapshots=[True, False])
+    results.write_table(folder, "runs", former)
+
+    loaded = results.load(folder)
+    assert [loaded.experiment_run(number) for number in (0, 1)] == list(today.runs)
+    assert loaded.runs["snapshots"].tolist() == ["log", ""]
+    assert results.begin(folder, today, DEVICE)  # goes on instead of refusing another experiment
+    fewer = Experiment(name="two", runs=(kept[0].replace(snapshots=""), today.runs[1]))
+    with pytest.raises(GrokError, match="its run 0 has snapshots='log', not ''"):
+        results.begin(folder, fewer, DEVICE)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -240,8 +264,10 @@ def test_the_closing_table_says_never(experiment):
             "its scale is 'small', not 'paper'",
         ),
         (
-            lambda e: Experiment(name="two", runs=e.runs, keep_params=True),
-            "its keep_params is False, not True",
+            lambda e: Experiment(
+                name="two", runs=tuple(run.replace(keep_params=True) for run in e.runs)
+            ),
+            "its run 0 has keep_params=False, not True",
         ),
     ],
 )

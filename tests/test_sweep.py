@@ -27,7 +27,7 @@ from grok.training import capacity, program, slots, update
 from grok.training.checkpoint import Checkpoints
 from grok.training.progress_bar import Progress
 from grok.training.slots import Slots
-from grok.training.sweep import Interrupted, Options, train_experiment
+from grok.training.sweep import Interrupted, Options, snapshot_due, train_experiment
 
 pytestmark = pytest.mark.usefixtures("quick_sweeps")
 
@@ -42,6 +42,7 @@ BASE = Run(
     num_steps=60,
     eval_every=20,
     stop_after=2,
+    keep_params=True,
 )
 LONG = BASE.replace(
     seed=3, operation="x*y", train_fraction=0.4, num_steps=100, learning_rate=3e-3, weight_decay=0.1
@@ -53,7 +54,7 @@ DIVERGES = BASE.replace(learning_rate=1e30, num_steps=400)
 FIRST_GROUP = (GROKS, DIVERGES, LONG, SHORTEST, SHORT)
 OTHER_WIDTH = (
     BASE.replace(d_model=12, num_steps=25),
-    BASE.replace(d_model=12, seed=9, num_steps=21, snapshots=True),
+    BASE.replace(d_model=12, seed=9, num_steps=21, snapshots="log"),
 )
 quick_jit = functools.partial(
     jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0}
@@ -62,11 +63,11 @@ quick_update, quick_evaluate = quick_jit(update.update), quick_jit(update.evalua
 MIXED = (*FIRST_GROUP[:2], OTHER_WIDTH[0], *FIRST_GROUP[2:], OTHER_WIDTH[1])
 
 
-def sweep(root, *runs, slots, name="sweep", keep_params=False, **options):
+def sweep(root, *runs, slots, name="sweep", **options):
     """Train runs in this process; returns the results."""
     return results.load(
         train_experiment(
-            Experiment(name=name, runs=runs, keep_params=keep_params),
+            Experiment(name=name, runs=runs),
             Options(root, slots=slots, **options),
         )
     )
@@ -76,7 +77,7 @@ def sweep(root, *runs, slots, name="sweep", keep_params=False, **options):
 def mixed(tmp_path_factory, quick_sweeps):
     """Two signatures, seven runs, two slots; with what JAX said it compiled, and the stretches of updates that the devices did."""
     with compilations() as compiled, stretches() as trained:
-        loaded = sweep(tmp_path_factory.mktemp("mixed"), *MIXED, slots=2, keep_params=True)
+        loaded = sweep(tmp_path_factory.mktemp("mixed"), *MIXED, slots=2)
     return loaded, compiled, trained
 
 
@@ -180,6 +181,16 @@ def test_fixed_sweep_totals_are_recorded(mixed):
         == loaded.curves.groupby("run")["step"].max().sum()
     )
     assert loaded.complete and (loaded.folder / "checkpoints").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "kept"),
+    [("", []), ("log", [1, 2, 5, 10, 20, 40, 100]), ("20", [20, 40, 60, 80, 100, 120])],
+)
+def test_snapshots_are_kept_on_a_logarithmic_axis_or_at_a_spacing(snapshots, kept):
+    run = BASE.replace(num_steps=120, snapshots=snapshots)
+    steps = update.evaluation_steps(run.num_steps, run.eval_every)
+    assert [step for step in steps if snapshot_due(step, run)] == kept
 
 
 def test_arrays_are_those_of_the_last_update_and_of_the_snapshots(mixed):
@@ -347,7 +358,7 @@ def interventions(tmp_path_factory, quick_sweeps):
         "stop_after": 0,
     }
     runs = [run.replace(**tiny, seed=seed) for run in settings.values() for seed in (0, 1)]
-    return sweep(tmp_path_factory.mktemp("interventions"), *runs, slots=3, keep_params=True)
+    return sweep(tmp_path_factory.mktemp("interventions"), *runs, slots=3)
 
 
 INTERVENTIONS = (
@@ -421,7 +432,7 @@ def stop_at(patch, number, advance):
 
 def test_stopped_and_resumed_is_bit_identical_to_undisturbed(mixed, tmp_path, monkeypatch):
     """Stopped by the time limit in the first chunk, by SIGTERM in the first group, by SIGINT in the second."""
-    again = functools.partial(sweep, tmp_path, *MIXED, slots=2, keep_params=True)
+    again = functools.partial(sweep, tmp_path, *MIXED, slots=2)
     with pytest.raises(Interrupted, match="time limit") as stop, stretches() as trained:
         again(time_limit=0)
     assert stop.value.code == 75
@@ -471,7 +482,7 @@ def test_a_signal_before_the_first_chunk_stops_cleanly(tmp_path, monkeypatch):
 def test_complete_results_are_not_trained_again(mixed, monkeypatch):
     runs = [mixed[0].experiment_run(n) for n in range(7)]
     monkeypatch.setattr(Progress, "advance", lambda *_: pytest.fail("trained"))
-    again = sweep(mixed[0].folder.parent, *runs, slots=2, keep_params=True)
+    again = sweep(mixed[0].folder.parent, *runs, slots=2)
     pd.testing.assert_frame_equal(again.runs, mixed[0].runs, check_exact=True)
 
 

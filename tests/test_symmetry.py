@@ -17,13 +17,14 @@ pytestmark = pytest.mark.usefixtures("quick_sweeps")
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, tiny, quick_sweeps):
+    kept = tiny.replace(num_steps=20, eval_every=10, stop_after=0, keep_params=True)
     runs = (
-        tiny.replace(num_steps=20, eval_every=10, snapshots=True, stop_after=0),
-        tiny.replace(operation="x^2+xy+y^2", num_steps=20, eval_every=10, stop_after=0),
+        kept.replace(snapshots="log"),
+        kept.replace(operation="x^2+xy+y^2"),
     )
     return results.load(
         sweep.train_experiment(
-            Experiment(name="kept", runs=runs, keep_params=True),
+            Experiment(name="kept", runs=runs),
             sweep.Options(root=tmp_path_factory.mktemp("symmetry")),
         )
     )

@@ -1,6 +1,6 @@
 """How flat are the minima of an experiment's networks? `python -m grok flatness results/figure7` (paper, Fig 7).
 
-Reads the final parameters that an experiment with keep_params=True left, and writes sharpness.parquet beside its
+Reads the final parameters that runs with keep_params=True left, and writes sharpness.parquet beside its
 tables: run, val_accuracy, sharpness, eigenvalue and trace with their errors, all of the loss on the training rows.
 """
 

@@ -127,9 +127,10 @@ def function_rows(loaded: results.Results, run: int, moment: Moment) -> tuple:
         return [], [
             "skip-gram learns vectors and no function of equations: there is no symmetry to score"
         ]
-    if not loaded.description["experiment"]["keep_params"]:
+    if not loaded.experiment_run(run).keep_params:
         return [], [
-            "symmetry of the function needs all parameters: set keep_params=True in the config and train it anew"
+            "symmetry of the function needs all parameters: "
+            "set keep_params=True of the runs in the config and train them anew"
         ]
     moment = function_moment(loaded, run, moment)
     spec, params, notes = loaded.experiment_run(run), loaded.params(run, moment.step), []

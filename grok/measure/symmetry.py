@@ -1,6 +1,6 @@
 """How symmetric is the function that a network computes, at its end and on the way there?
 
-Needs all parameters: an experiment with keep_params=True, and for the way there runs with snapshots=True.
+Needs all parameters: runs with keep_params=True, and for the way there with snapshots.
 """
 
 import functools
@@ -157,7 +157,7 @@ def equivariance_curve(loaded: Results, run: int) -> Iterator[dict]:
     """Rows step, operand, error, val_accuracy of a run: untrained (step 0), at every snapshot of its parameters, and at its end.
 
     val_accuracy is that of the run's curve, NaN at updates that were not evaluated. GrokError where the
-    experiment keeps no parameters or the operation has no symmetry.
+    run keeps no parameters or the operation has no symmetry.
     """
     spec, curve = loaded.experiment_run(run), loaded.curve(run).set_index("step")["val_accuracy"]
     final = int(curve.index.max())

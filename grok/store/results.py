@@ -70,7 +70,6 @@ def specification(experiment: Experiment) -> dict:
     return {
         "name": experiment.name,
         "scale": experiment.scale,
-        "keep_params": experiment.keep_params,
         "runs": runs,
     }
 
@@ -81,9 +80,27 @@ def read_description(folder: Path) -> dict | None:
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text())
+        description = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise GrokError(f"{path} cannot be read ({error}): move the folder away") from error
+    return description | {"experiment": as_written_today(description["experiment"])}
+
+
+def as_written_today(specified: dict) -> dict:
+    """A specification in today's fields.
+
+    Formerly keep_params stood at the experiment, and snapshots were either kept at log-spaced
+    updates (true) or not (false).
+    """
+    kept = {"keep_params": True} if specified.get("keep_params") else {}
+    return {
+        "name": specified["name"],
+        "scale": specified["scale"],
+        "runs": [
+            run | kept | ({"snapshots": "log"} if run.get("snapshots") is True else {})
+            for run in specified["runs"]
+        ],
+    }
 
 
 def specified_runs(description: dict) -> list[Run]:
@@ -125,7 +142,7 @@ def begin(folder: Path, experiment: Experiment, device: dict, anew: bool = False
 
 def difference(old: dict, new: dict) -> str:
     """The first thing in which two specifications differ, in words."""
-    for key in ("name", "scale", "keep_params"):
+    for key in ("name", "scale"):
         if old.get(key) != new[key]:
             return f"its {key} is {old.get(key)!r}, not {new[key]!r}"
     if len(old["runs"]) != len(new["runs"]):
@@ -414,7 +431,7 @@ class Results:
         if not paths:
             at = "" if step is None else f" at update {step}"
             more = (
-                " (they stay where they were trained, and keep_params asks for them)"
+                " (they stay where they were trained, and keep_params=True of a run asks for them)"
                 if params
                 else ""
             )
@@ -458,6 +475,8 @@ def load(folder: Path | str) -> Results:
     try:
         runs = pd.concat([read_table(part / "runs.parquet") for part in written])
         curves = pd.concat([read_table(part / "curves.parquet") for part in written])
+        if "snapshots" in runs:  # formerly true where they were kept at log-spaced updates
+            runs["snapshots"] = runs["snapshots"].replace({True: "log", False: ""})
     except (OSError, ValueError) as error:
         raise GrokError(f"the tables in {folder} cannot be read: {error}") from error
     if folder not in written:

@@ -28,15 +28,8 @@ from grok.training.slots import Slots
 from grok.training.update import evaluation_steps
 
 EMPTY = -1
-SNAPSHOT_DIGITS = (
-    "1",
-    "15",
-    "2",
-    "3",
-    "4",
-    "5",
-    "7",
-)  # of the update number, zeros at its end left out
+# Of the number of an update kept on a logarithmic axis, zeros at its end left out.
+SNAPSHOT_DIGITS = ("1", "15", "2", "3", "4", "5", "7")
 VAL_ACCURACY = results.METRICS.index("val_accuracy")
 TRAIN_ACCURACY = results.METRICS.index("train_accuracy")
 
@@ -282,13 +275,13 @@ class Sweep:
     def keep_arrays(self, slot: int, run: int, step: int | None = None) -> None:
         """Write a lane's matrices and which equations it answers right, at its end or at a snapshot.
 
-        Where the experiment keeps them, all of its parameters too.
+        Where the run keeps them, all of its parameters too.
         """
-        labels = token_labels(self.experiment.runs[run])
-        arrays = results.matrices(*self.slots.matrices(slot), labels)
+        spec = self.experiment.runs[run]
+        arrays = results.matrices(*self.slots.matrices(slot), token_labels(spec))
         arrays["correct"] = self.slots.correct(slot)
         results.write_arrays(self.folder, results.arrays_name(run, step), arrays)
-        if self.experiment.keep_params:
+        if spec.keep_params:
             leaves = jax.tree_util.tree_flatten_with_path(self.slots.state.params)[0]
             flat = {
                 "/".join(key.key for key in path): np.asarray(leaf)[slot] for path, leaf in leaves
@@ -296,9 +289,8 @@ class Sweep:
             results.write_arrays(self.folder, results.arrays_name(run, step, params=True), flat)
 
     def keep_snapshot(self, slot: int, run: int, step: int) -> None:
-        """Keep the arrays of a run that keeps snapshots at those evaluations which stand about evenly on a logarithmic axis."""
-        digits = str(step).rstrip("0")
-        if self.experiment.runs[run].snapshots and digits in SNAPSHOT_DIGITS:
+        """Keep the arrays of a run at those evaluations at which it keeps snapshots."""
+        if snapshot_due(step, self.experiment.runs[run]):
             self.keep_arrays(slot, run, step)
 
     # -- what is saved --------------------------------------------------------------------------------------
@@ -372,6 +364,13 @@ def due(step: int, run: Run) -> bool:
     """Whether a run's schedule has an evaluation after `step` updates (see train.evaluation_steps)."""
     early = step < run.eval_every and str(step).rstrip("0") in ("1", "2", "5")
     return early or step % run.eval_every == 0 or step == run.num_steps
+
+
+def snapshot_due(step: int, run: Run) -> bool:
+    """Whether a run keeps a snapshot at its evaluation after `step` updates."""
+    if run.snapshots == "log":
+        return str(step).rstrip("0") in SNAPSHOT_DIGITS
+    return bool(run.snapshots) and step % int(run.snapshots) == 0
 
 
 def last_batch_note(experiment: Experiment, n_train: dict[int, int]) -> str | None:

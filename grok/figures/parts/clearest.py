@@ -20,7 +20,8 @@ def clearest(results, followed: bool = False) -> Iterator[tuple[str, int, str]]:
     followed: where some runs of an experiment kept snapshots, among these alone.
     """
     runs = data.runs_with(results, "operation", "structure", "snapshots")
-    runs = runs[runs["snapshots"]] if followed and runs["snapshots"].any() else runs
+    with_snapshots = runs["snapshots"] != ""
+    runs = runs[with_snapshots] if followed and with_snapshots.any() else runs
     for (name, operation), of_task in runs[runs["status"].isin(data.TRAINED)].groupby(
         ["structure", "operation"], sort=False
     ):

@@ -21,6 +21,7 @@ NOT_A_DIFFERENCE = (
     "eval_every",
     "stop_after",
     "snapshots",
+    "keep_params",
 )
 MOST_TASKS = 3
 
