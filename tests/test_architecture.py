@@ -21,7 +21,7 @@ MAY_IMPORT = {  # room -> the rooms that it may import, beside itself
     "training": {"experiment", "files", "task", "model", "store"},
     "measure": {"experiment", "files", "task", "model", "store", "training", "analysis"},
     "figures": {"experiment", "files", "task", "store", "analysis", "measure"},
-    "__main__": {
+    "commands": {
         "experiment",
         "campaign",
         "config",
@@ -32,6 +32,7 @@ MAY_IMPORT = {  # room -> the rooms that it may import, beside itself
         "measure",
         "figures",
     },
+    "__main__": {"experiment", "commands"},
     "__init__": {"experiment"},
 }
 ONLY_IN = {  # a library with an interface of its own -> the rooms that know it
@@ -39,7 +40,7 @@ ONLY_IN = {  # a library with an interface of its own -> the rooms that know it
     "optax": {"training", "measure"},
     "orbax": {"training"},
     "tqdm": {"training", "measure"},
-    "argparse": {"__main__"},
+    "argparse": {"commands"},
     "matplotlib": {"figures"},
     "PIL": {"figures"},
     "sklearn": {"analysis", "measure"},

@@ -1,0 +1,258 @@
+"""Commands that train: train, results, bench."""
+
+import argparse
+import dataclasses
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from grok import config
+from grok.commands.parser import (
+    RESULTS,
+    Argument,
+    argument,
+    command,
+    group,
+    not_negative_float,
+    positive_float,
+    positive_int,
+    program,
+)
+from grok.experiment import SCALES, Run
+
+SCALE = argument(
+    "--scale",
+    choices=tuple(SCALES),
+    default="small",
+    help="; ".join(f"{name}: {what}" for name, what in SCALES.items()),
+)
+HOW_TO_TRAIN = group(
+    "how to train",
+    RESULTS,
+    argument(
+        "--name",
+        metavar="NAME",
+        help="name of the experiment's folder (default: the config's, with the overrides)",
+    ),
+    SCALE,
+    argument(
+        "--slots",
+        metavar="N",
+        type=positive_int,
+        help="runs in training at once (default: chosen for the device)",
+    ),
+    argument(
+        "--time-limit",
+        metavar="SECONDS",
+        type=positive_float,
+        help="stop, checkpoint and leave with status 75 after this long (default: none)",
+    ),
+    argument(
+        "--checkpoint-every",
+        metavar="SECONDS",
+        type=not_negative_float,
+        default=60.0,
+        help="time between checkpoints",
+    ),
+    argument(
+        "--anew",
+        action="store_true",
+        help="train again what is complete, and start unfinished runs over",
+    ),
+    argument("--no-figures", action="store_true", help="do not draw figures at the end"),
+)
+SEVERAL_PROCESSES = group(
+    "several processes or machines",
+    argument(
+        "--distributed",
+        action="store_true",
+        help="share the runs among processes that Slurm, Open MPI or Kubernetes started",
+    ),
+    argument(
+        "--coordinator",
+        metavar="HOST:PORT",
+        help="address of process 0, where nothing else tells",
+    ),
+    argument("--num-processes", metavar="N", type=int, help="how many processes there are"),
+    argument("--process-id", metavar="I", type=int, help="which of them this is"),
+)
+
+
+def field_flag(spec: dataclasses.Field) -> Argument:
+    """The option that overrides a field of every run."""
+    default = "" if spec.default is None else f" (default: {spec.default!r})"
+    return argument(
+        "--" + spec.name.replace("_", "-"),
+        dest=f"field_{spec.name}",
+        help=spec.metadata["help"].replace("%", "%%") + default,
+        default=argparse.SUPPRESS,
+        **field_type(spec),
+    )
+
+
+def field_type(spec: dataclasses.Field) -> dict[str, Any]:
+    """argparse's keywords for the type of a field of `Run`."""
+    if get_origin(spec.type) is Literal:
+        return {"choices": get_args(spec.type)}
+    kind = (get_args(spec.type) or (spec.type,))[0]
+    if kind is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    return {"type": kind, "metavar": {int: "N", float: "X", str: "TEXT"}[kind]}
+
+
+FIELDS = group(
+    "fields of every run (the defaults are those of a run that says nothing else)",
+    argument("--modulus", metavar="N", type=int, help="short for --structure Z<N>"),
+    *map(field_flag, dataclasses.fields(Run)),
+)
+
+
+@command(
+    "train",
+    "train the runs of a config, or go on where an earlier session stopped",
+    argument("config", metavar="CONFIG", help="a file such as configs/quickstart.py"),
+    HOW_TO_TRAIN,
+    SEVERAL_PROCESSES,
+    FIELDS,
+)
+def train(options) -> int:
+    given = vars(options)
+    changes = field_changes(given)
+    found = config.load(options.config, options.scale)
+    experiment = found.experiment.override(given.get("name"), **changes)
+
+    from grok.training import devices, sweep
+
+    process, n_processes = devices.start_devices(
+        options.distributed,
+        given.get("coordinator"),
+        given.get("num_processes"),
+        given.get("process_id"),
+    )
+    how = sweep.Options(
+        options.results,
+        given.get("slots"),
+        given.get("time_limit"),
+        options.checkpoint_every,
+        options.anew,
+        process,
+        n_processes,
+    )
+    try:
+        folder = sweep.train_experiment(experiment, how)
+    except sweep.Interrupted as stop:
+        again = shlex.join(text for text in sys.argv[1:] if text != "--anew")
+        print(
+            f"grok: stopped by {stop}; all is saved. To go on: {program()} {again}",
+            file=sys.stderr,
+        )
+        return stop.code
+    show(folder, draw=not options.no_figures)
+    return 0
+
+
+def field_changes(given: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a run that parsed options override, and their values."""
+    changes = {
+        name.removeprefix("field_"): value
+        for name, value in given.items()
+        if name.startswith("field_")
+    }
+    if "modulus" in given:
+        changes["structure"] = f"Z{given['modulus']}"
+    return changes
+
+
+def show(folder: Path, draw: bool) -> None:
+    """Print an experiment's closing table, draw its figures, and say where everything is."""
+    from grok import figures
+    from grok.store import results
+
+    loaded = results.load(folder)
+    if not loaded.complete:
+        print(
+            f"this process is done, others still train into {folder}; "
+            "the last one draws the figures"
+        )
+        return
+    print(results.closing_table(loaded.runs))
+    paths = figures.draw(folder) if draw else []
+    print(folder / "runs.parquet", folder / "curves.parquet", folder / "arrays", *paths, sep="\n")
+
+
+@command(
+    "results",
+    "make all results that are not complete: train, and measure what the figures need",
+    argument(
+        "arguments",
+        metavar="-- ARGS",
+        nargs="*",
+        help="options of every training, after two dashes, such as -- --anew",
+    ),
+    SCALE,
+    RESULTS,
+    argument(
+        "--configs",
+        metavar="DIR",
+        type=Path,
+        default=Path("configs"),
+        help="folder of configs",
+    ),
+    argument(
+        "--only",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="only this config; may be given several times, and they are made in that order",
+    ),
+    argument(
+        "--time-limit",
+        metavar="SECONDS",
+        type=positive_float,
+        default=None,
+        help="stop, save and leave with status 75 after this long for all of it (default: none)",
+    ),
+    argument(
+        "--cores",
+        metavar="N",
+        type=positive_int,
+        default=None,
+        help="use so many CPU cores (default: all)",
+    ),
+    argument("--train-only", action="store_true", help="neither measure nor draw figures"),
+)
+def make_results(options) -> int:
+    from grok import campaign
+
+    if options.cores:
+        campaign.use_cores(options.cores)
+    return campaign.make_all(
+        campaign.Options(
+            scale=options.scale,
+            root=options.results,
+            arguments=tuple(options.arguments),
+            configs=options.configs,
+            only=tuple(options.only),
+            time_limit=options.time_limit,
+            train_only=options.train_only,
+        )
+    )
+
+
+@command(
+    "bench",
+    "measure the speed of training on this machine, beside its own matrix rate",
+    argument("--json", action="store_true", help="print one JSON object instead of a table"),
+    argument(
+        "--precision",
+        choices=get_args(Run.__dataclass_fields__["precision"].type),
+        default="float32",
+        help="precision of matrix products",
+    ),
+)
+def bench(options) -> None:
+    from grok.training import bench, devices
+
+    devices.start_devices()
+    bench.main(options.json, options.precision)
