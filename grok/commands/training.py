@@ -221,23 +221,29 @@ def show(folder: Path, draw: bool) -> None:
         help="use so many CPU cores (default: all)",
     ),
     argument("--train-only", action="store_true", help="neither measure nor draw figures"),
+    argument("--list", action="store_true", help="print the names in order, and make nothing"),
+    argument("--status", action="store_true", help="say how far each is, and make nothing"),
 )
 def make_results(options) -> int:
     from grok import campaign
 
+    wanted = campaign.Options(
+        scale=options.scale,
+        root=options.results,
+        arguments=tuple(options.arguments),
+        configs=options.configs,
+        only=tuple(options.only),
+        time_limit=options.time_limit,
+        train_only=options.train_only,
+    )
+    if options.list:
+        print(*campaign.chosen(wanted), sep="\n")
+        return 0
+    if options.status:
+        return campaign.report_all(wanted)
     if options.cores:
         campaign.use_cores(options.cores)
-    return campaign.make_all(
-        campaign.Options(
-            scale=options.scale,
-            root=options.results,
-            arguments=tuple(options.arguments),
-            configs=options.configs,
-            only=tuple(options.only),
-            time_limit=options.time_limit,
-            train_only=options.train_only,
-        )
-    )
+    return campaign.make_all(wanted)
 
 
 @command(

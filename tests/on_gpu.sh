@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# What a borrowed GPU is for, in one command, within a number of seconds:
+#
+#     tests/on_gpu.sh SECONDS [checks] [bench] [campaign] [small|night|paper]
+#
+# checks: the tests marked gpu. bench: speed over slots and precisions. campaign: the results at a scale
+# (default night), by priority; figure1_left, one long sequence of updates, runs beside the others in a
+# process of its own. Without a phase all three share the seconds. What they leave lies in $OUT (default:
+# on_gpu/): logs, a table, and the new results as results.tar.xz.*, which this unpacks at home:
+#
+#     cat on_gpu/results.tar.xz.* | tar xJ
+#
+# It uses the python3 that it finds. CONFIGS and RESULTS name other folders than configs and results.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+[[ ${1:-} =~ ^[0-9]+$ ]] || { sed -n '4p' "$0" | cut -c3- >&2; exit 2; }
+TOTAL=$1; shift
+PHASES=() SCALE=night
+for word in "$@"; do
+  case $word in
+    checks | bench | campaign) PHASES+=("$word") ;;
+    small | night | paper) SCALE=$word ;;
+    *) echo "on_gpu.sh: $word is no phase and no scale" >&2; exit 2 ;;
+  esac
+done
+((${#PHASES[@]})) || PHASES=(checks bench campaign)
+OUT=${OUT:-on_gpu} CONFIGS=${CONFIGS:-configs} RESULTS=${RESULTS:-results}
+LONG=figure1_left
+mkdir -p "$OUT"
+export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/grok}
+
+left() { echo $((TOTAL - SECONDS)); }
+share() { local most=$1; (($(left) < most)) && most=$(left); echo $((most > 1 ? most : 1)); }
+
+checks() {  # seconds
+  local files; files=$(grep -l 'mark\.gpu' tests/test_*.py) || { echo 'no test is marked gpu'; return; }
+  timeout -k 5 "$1" python3 -m pytest -m gpu -n 0 -p no:cacheprovider --tb=short $files \
+    >"$OUT/checks.log" 2>&1
+  echo "checks: exit status $?: $(tail -n 1 "$OUT/checks.log")"
+}
+
+bench() {  # seconds, shared by three precisions
+  local precision
+  : >"$OUT/bench.log"
+  for precision in float32 tf32 bf16; do
+    timeout -k 5 $(($1 / 3)) python3 -m grok bench --precision $precision >>"$OUT/bench.log" 2>&1
+    echo "bench in $precision: exit status $?"
+  done
+  tail -n 30 "$OUT/bench.log"
+}
+
+train() {  # seconds, log, configs: a part of the campaign, stopped cleanly when the seconds are over
+  local seconds=$1 log=$2; shift 2
+  local only=(); for name in "$@"; do only+=(--only "$name"); done
+  export XLA_PYTHON_CLIENT_MEM_FRACTION=0.4
+  exec setsid python3 -m grok results --scale "$SCALE" \
+    --configs "$CONFIGS" --results "$RESULTS" --train-only --time-limit "$seconds" "${only[@]}" \
+    -- --no-figures --checkpoint-every 20 >"$log" 2>&1
+}
+
+campaign() {  # seconds, of which the last are kept for packing
+  local reserve=$(($1 > 240 ? 40 : $1 / 3)) grace=10 pids=() pid
+  local names; names=$(python3 -m grok results --configs "$CONFIGS" --list) || return
+  local others=(); for name in $names; do [[ $name != "$LONG" ]] && others+=("$name"); done
+  local stop=$((SECONDS + $1 - reserve))
+  if ((${#others[@]})); then
+    train $((stop - SECONDS)) "$OUT/campaign.log" "${others[@]}" & pids+=($!)
+  fi
+  if grep -qx "$LONG" <<<"$names"; then
+    train $((stop - SECONDS)) "$OUT/$LONG.log" "$LONG" & pids+=($!)
+  fi
+  trap 'kill -TERM "${pids[@]}" 2>/dev/null' TERM INT
+  while kill -0 "${pids[@]}" 2>/dev/null && ((SECONDS < stop + grace)); do sleep 0.5; done
+  for pid in "${pids[@]}"; do  # with its children
+    kill -KILL -- "-$pid" 2>/dev/null && echo "on_gpu.sh: had to kill a training that did not stop"
+  done
+  wait "${pids[@]}" 2>/dev/null
+  trap - TERM INT
+  tail -n 3 "$OUT"/*.log
+}
+
+python3 tests/bring_home.py missing || exit 2
+touch "$OUT/.begun"
+for phase in "${PHASES[@]}"; do
+  case ${#PHASES[@]}$phase in
+    3checks) seconds=$(share $((TOTAL / 4))) ;;
+    3bench) seconds=$(share $((TOTAL / 8))) ;;
+    *) seconds=$(left) ;;
+  esac
+  echo "== $phase, $seconds s"
+  $phase "$seconds"
+done
+python3 tests/bring_home.py pack "$RESULTS" "$OUT"
+rm -f "$OUT/.begun"
+python3 -m grok results --scale "$SCALE" --configs "$CONFIGS" --results "$RESULTS" --status 2>&1 |
+  tee "$OUT/status.txt"
+ls -l "$OUT"
+echo "$SECONDS of $TOTAL seconds"
