@@ -55,6 +55,7 @@ def experiment(scale):
         for run in grid(task, weight_decay=[0.0, task.weight_decay], seed=range(3))
     ]
     if scale == "night":
+        runs = [run.replace(snapshots=run.snapshots * (run.seed == 0)) for run in runs]
         return Experiment(name="embeddings", scale=scale, runs=runs)
     runs += grid(group, seed=range(3, 8))
     addition = ring.replace(operation="x+y")

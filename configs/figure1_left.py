@@ -31,6 +31,8 @@ def experiment(scale):
     else:
         base, seeds = Run(operation="x/y", num_steps=1_000_000), [0]
     base = base.replace(eval_every=500, stop_after=0)
+    if scale == "night":
+        base = base.replace(snapshots="log")
     decayed = base.replace(label=f"AdamW, decay {base.weight_decay:g}", num_steps=20_000)
     plain = base.replace(label="Adam, no decay", optimizer="adam", weight_decay=0.0)
     return Experiment(
