@@ -33,7 +33,8 @@ MAY_IMPORT = {  # room -> the rooms that it may import, beside itself
         "figures",
     },
     "__main__": {"experiment", "commands"},
-    "__init__": {"experiment"},
+    "trained": {"experiment", "store", "training", "figures"},
+    "__init__": {"experiment", "trained"},
 }
 ONLY_IN = {  # a library with an interface of its own -> the rooms that know it
     "flax": {"model"},

@@ -3,20 +3,27 @@
 import sys
 import time
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 QUIET_SECONDS = 60
 
 
+def in_notebook() -> bool:
+    """Whether this is the kernel of a notebook."""
+    IPython = sys.modules.get("IPython")
+    shell = IPython.get_ipython() if IPython else None
+    return shell is not None and "IPKernelApp" in shell.config
+
+
 class Progress:
-    """A bar on a terminal; elsewhere a line a minute.
+    """A bar on a terminal and in a notebook; elsewhere a line a minute.
 
     total: updates all runs may take together. Runs that stop early give their rest back.
     """
 
     def __init__(self, name: str, n_runs: int, total: int, done_runs: int, done: int):
         self.n_runs, self.done_runs = n_runs, done_runs
-        self.terminal = sys.stderr.isatty()
+        self.has_bar = sys.stderr.isatty() or in_notebook()
         self.last_line = time.monotonic()
         self.bar = tqdm(
             total=total,
@@ -26,7 +33,7 @@ class Progress:
             unit_scale=True,
             dynamic_ncols=True,
             file=sys.stderr,
-            disable=not self.terminal,
+            disable=not self.has_bar,
             smoothing=0.1,
         )
         self.start, self.start_done, self.done, self.total = time.monotonic(), done, done, total
@@ -37,7 +44,7 @@ class Progress:
         self.done = done
         text = f"runs {self.done_runs}/{self.n_runs}, train {accuracies(train_accuracies)}, val {accuracies(val_accuracies)}"
         self.bar.set_postfix_str(text, refresh=False)
-        if not self.terminal and time.monotonic() - self.last_line > QUIET_SECONDS:
+        if not self.has_bar and time.monotonic() - self.last_line > QUIET_SECONDS:
             self.last_line = time.monotonic()
             rate = (self.done - self.start_done) / (self.last_line - self.start)
             left = (self.total - self.done) / max(rate, 1e-9)
