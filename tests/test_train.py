@@ -1,7 +1,13 @@
 """One run's training: the loss, the gradient, the interventions on it, the metrics, and that networks memorise and grok."""
 
+import contextlib
 import dataclasses
 import functools
+import json
+import os
+import re
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +22,16 @@ from grok.experiment import Run
 from grok.model.transformer import Transformer
 from grok.task.dataset import TRAIN, VAL, VAL_MIRRORED, make_dataset
 from grok.training.program import make_program, round_up
-from grok.training.update import batch_loss, evaluate, evaluation_steps, forward, gradient, train
+from grok.training.update import (
+    batch_loss,
+    evaluate,
+    evaluation_steps,
+    forward,
+    gradient,
+    init_state,
+    stream,
+    train,
+)
 
 quick_jit = functools.partial(
     jax.jit, compiler_options={"xla_backend_optimization_level": 0}
@@ -44,6 +59,75 @@ def leaves_with_names(tree):
 
 def assert_bit_identical(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+# --- The environment ---
+
+KINDS = [
+    {},
+    {"dropout": 0.1, "weight_noise": 0.01},
+    {"update_noise": 0.1, "decay_form": "jiggle"},
+    {"optimizer": "muon", "schedule": "cosine", "decay_form": "to_init"},
+    {"optimizer": "sgd", "decay_form": "honest"},
+    {"optimizer": "sam", "token_format": "eos", "norm": "pre", "activation": "gelu"},
+    {"positions": "learned", "values": "fourier", "frequencies": 2},
+    {"positions": "rotary", "values": "random", "tied": True},
+]
+
+
+def trained(here, n_updates):
+    """State and metrics of a run after some updates from its initial weights."""
+    state = init_state(here.program, here.numbers, here.data.features)
+    state = train(here.program, state, here.numbers, here.data, np.int32(n_updates))
+    return state, evaluate(here.program, state, here.data)
+
+
+def other_defaults():
+    """What JAX_ENABLE_X64 and JAX_DEFAULT_PRNG_IMPL may ask for."""
+    stack = contextlib.ExitStack()
+    stack.enter_context(jax.enable_x64(True))
+    stack.enter_context(jax.default_prng_impl("rbg"))
+    return stack
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_types_and_generator_do_not_come_from_the_environment(tiny, on_device, kind):
+    here = on_device(tiny.replace(**kind))
+    with other_defaults():
+        text = str(jax.make_jaxpr(lambda: trained(here, 3))())
+    assert "key<fry>" in text and "key<rbg>" not in text
+    assert not re.findall(r"f64\[\d.*", text)
+
+
+def test_a_run_is_the_same_bits_in_another_environment(tiny, on_device):
+    here = on_device(tiny.replace(dropout=0.1, weight_noise=0.01))
+    expected = quick_jit(lambda: trained(here, 20))()
+    with other_defaults():
+        found = quick_jit(lambda: trained(here, 20))()
+    assert_bit_identical(found, expected)
+
+
+def test_no_setting_of_the_environment_changes_what_a_seed_draws():
+    code = (
+        "import jax; from grok.training.update import stream;"
+        "print(jax.random.bits(stream({'seed': 7}, 'init'), (3,), 'uint32').tolist())"
+    )
+    asked = {
+        "JAX_ENABLE_X64": "1",
+        "JAX_DEFAULT_PRNG_IMPL": "rbg",
+        "JAX_THREEFRY_PARTITIONABLE": "0",
+        "JAX_RANDOM_SEED_OFFSET": "5",
+        "JAX_NUMPY_DTYPE_PROMOTION": "strict",
+    }
+    expected = jax.random.bits(stream({"seed": 7}, "init"), (3,), "uint32").tolist()
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | asked,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(found.stdout) == expected
 
 
 # --- The initial state ---

@@ -165,7 +165,7 @@ def mean_gradient_cosine(logits: Callable, embedding_PD, key, draws: int):
         norms = jnp.linalg.norm(towards_a) * jnp.linalg.norm(towards_b)
         return jnp.where(norms > 0, towards_a @ towards_b / jnp.where(norms > 0, norms, 1), 0)
 
-    triples_R3 = jax.random.randint(key, (draws, 3), 0, len(embedding_PD))
+    triples_R3 = jax.random.randint(key, (draws, 3), 0, len(embedding_PD), jnp.int32)
     return jax.lax.map(cosine, triples_R3, batch_size=256).mean()
 
 

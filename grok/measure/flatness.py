@@ -16,6 +16,7 @@ from grok.analysis.sharpness import hessian_trace, sharpness, top_eigenvalue
 from grok.experiment import Run
 from grok.store import results
 from grok.task.dataset import make_dataset
+from grok.task.randomness import new_key
 from grok.training.program import program_of, traced_data
 from grok.training.update import cross_entropy, forward
 
@@ -45,7 +46,7 @@ def measure(folder: Path) -> Path:
     for record in tqdm(finished.to_dict("records"), desc="flatness", unit="run", disable=None):
         run, params = loaded.experiment_run(record["run"]), loaded.params(record["run"])
         loss = losses.setdefault(run.replace(seed=0, label=""), training_loss(run))
-        key = jax.random.key(record["run"])
+        key = new_key(record["run"])
         eigenvalue, trace = top_eigenvalue(loss, params, key), hessian_trace(loss, params, key)
         rows.append(
             {

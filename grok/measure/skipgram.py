@@ -35,6 +35,7 @@ from grok.experiment import Experiment, GrokError, Run
 from grok.store import results
 from grok.task.dataset import Tokens, batch_rows, effective_batch_size, make_dataset, token_labels
 from grok.task.operations import Table, table
+from grok.task.randomness import new_key
 from grok.training.devices import device_facts
 
 POSITION_PAIRS = np.array(
@@ -141,8 +142,8 @@ def init_vectors(key, vocab_size: int, d_model: int) -> Vectors:
     """As word2vec begins: input vectors uniform in +-1/(2 D), context vectors zero."""
     bound = 0.5 / d_model
     return Vectors(
-        jax.random.uniform(key, (vocab_size, d_model), minval=-bound, maxval=bound),
-        jnp.zeros((vocab_size, d_model)),
+        jax.random.uniform(key, (vocab_size, d_model), jnp.float32, -bound, bound),
+        jnp.zeros((vocab_size, d_model), jnp.float32),
     )
 
 
@@ -159,7 +160,7 @@ def untrained_matrices(run: Run) -> dict[str, np.ndarray]:
 
 def stream_keys(run: Run):
     """The keys of a run's initial vectors, batches and negatives."""
-    return jax.random.split(jax.random.key(run.seed), 3)
+    return jax.random.split(new_key(run.seed), 3)
 
 
 def train_vectors(
@@ -179,7 +180,12 @@ def train_vectors(
     def update(state, step):
         vectors, opt_state = state
         rows_B, valid_B = batch_rows(
-            batch_key, step, jnp.arange(n_sentences), n_sentences, batch_size, batch_size
+            batch_key,
+            step,
+            jnp.arange(n_sentences, dtype=jnp.int32),
+            n_sentences,
+            batch_size,
+            batch_size,
         )
         word_BP, context_BP = jnp.moveaxis(
             jnp.asarray(sentences_N5)[rows_B][:, POSITION_PAIRS], -1, 0
@@ -197,7 +203,7 @@ def train_vectors(
 
     @functools.partial(jax.jit, static_argnums=2)
     def advance(state, start, n_updates):
-        return jax.lax.scan(update, state, start + jnp.arange(n_updates))[0]
+        return jax.lax.scan(update, state, start + jnp.arange(n_updates, dtype=jnp.int32))[0]
 
     vectors = init_vectors(init_key, vocab_size, run.d_model)
     state, step = (vectors, tx.init(vectors)), 0

@@ -18,6 +18,7 @@ from grok.experiment import GrokError, Run
 from grok.store.results import Results
 from grok.task.dataset import make_dataset
 from grok.task.operations import structure, table
+from grok.task.randomness import new_key
 from grok.training.program import Data, Program, program_of, traced_data, traced_numbers
 from grok.training.update import forward, init_state, matrices
 
@@ -68,7 +69,7 @@ def table_logits(run: Run, params) -> np.ndarray:
 def logits_of_table(program: Program, params, data: Data):
     """Logits [n^2, n] at the answer's position for all rows of a table, elements only."""
     n = program.tokens.n_elements
-    return forward(program, params, jnp.arange(n * n), data)[:, 0, :n]
+    return forward(program, params, jnp.arange(n * n, dtype=jnp.int32), data)[:, 0, :n]
 
 
 def equivariance(run: Run, params, moves: int = MOVES) -> dict[str, float]:
@@ -148,9 +149,11 @@ def mean_cosine(program: Program, params, data: Data, draws: int):
     def logits(x_D, y_D):
         """The equation of the first two elements, whose embeddings are replaced."""
         embedding = params["embedding"].at[0].set(x_D).at[1].set(y_D)
-        return forward(program, params | {"embedding": embedding}, jnp.array([1]), data)[0, 0, :n]
+        return forward(program, params | {"embedding": embedding}, jnp.array([1], jnp.int32), data)[
+            0, 0, :n
+        ]
 
-    return progress.mean_gradient_cosine(logits, params["embedding"][:n], jax.random.key(0), draws)
+    return progress.mean_gradient_cosine(logits, params["embedding"][:n], new_key(0), draws)
 
 
 def equivariance_curve(loaded: Results, run: int) -> Iterator[dict]:

@@ -106,8 +106,8 @@ class LayerNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],))
-        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],))
+        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32)
         return (layers.layer_norm if self.tuned else layers.layer_norm.fun)(x, scale, bias)
 
 
@@ -120,7 +120,7 @@ class Positions(nn.Module):
     def __call__(self, n_positions):
         shape = n_positions, self.arch.d_model
         if self.arch.positions == "learned":
-            return self.param("table", nn.initializers.normal(1.0), shape)
+            return self.param("table", nn.initializers.normal(1.0, jnp.float32), shape)
         return (
             sinusoidal_positions(*shape)
             if self.arch.positions == "sinusoidal"
@@ -213,7 +213,9 @@ class Transformer(nn.Module):
 
     def initial_rows(self, key):
         """Trained rows of the input table at the start: N(0, 1), whatever the elements' encoding the same for the other tokens."""
-        rows_VD = nn.initializers.normal(1.0)(key, (self.arch.vocab_size, self.arch.d_model))
+        rows_VD = nn.initializers.normal(1.0, jnp.float32)(
+            key, (self.arch.vocab_size, self.arch.d_model)
+        )
         if self.features is None:
             return rows_VD
         others = rows_VD[len(self.features) :]

@@ -189,7 +189,7 @@ def batch_rows(key, step, train_rows, n_train, batch_size, cap: int):
     """
     batches_per_epoch = -(-n_train // batch_size)
     epoch, batch = step // batches_per_epoch, step % batches_per_epoch
-    within_B = jnp.arange(cap)
+    within_B = jnp.arange(cap, dtype=jnp.int32)
     position_B = batch * batch_size + within_B
     valid_B = (within_B < batch_size) & (position_B < n_train)
     order_B = shuffled(jax.random.fold_in(key, epoch), jnp.where(valid_B, position_B, 0), n_train)

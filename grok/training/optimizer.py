@@ -10,10 +10,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from optax import contrib
 
 from grok.experiment import Run
+
+# Optax's own coefficients. They are part of the state, and would be 64 bits wide where the environment asks for it.
+NEWTON_SCHULZ = np.float32([3.4445, -4.7750, 2.0315])
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def muon(momentum) -> optax.GradientTransformation:
         return jax.tree.map(lambda u: u * math.sqrt(max(1, u.shape[1] / u.shape[0])), updates)
 
     return optax.chain(
-        contrib.scale_by_muon(beta=momentum, weight_dimension_numbers=dimensions),
+        contrib.scale_by_muon(NEWTON_SCHULZ, beta=momentum, weight_dimension_numbers=dimensions),
         optax.stateless(scale_by_width),
     )
 
@@ -168,7 +172,9 @@ def jiggle(rate, weight_decay, key) -> optax.GradientTransformation:
         lr = rate(state.count)
         leaves, treedef = jax.tree.flatten(params)
         z = treedef.unflatten(
-            list(jax.random.normal(jax.random.fold_in(key, state.count), (len(leaves),)))
+            list(
+                jax.random.normal(jax.random.fold_in(key, state.count), (len(leaves),), jnp.float32)
+            )
         )
         # What is added here is later multiplied by -lr, so the relative change is divided by lr (0 at the first update).
         change = jax.tree.map(

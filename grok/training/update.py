@@ -14,6 +14,7 @@ import optax
 from grok.experiment import Run
 from grok.model.transformer import Transformer
 from grok.task.dataset import TRAIN, UNDEFINED, VAL, VAL_MIRRORED, batch_rows
+from grok.task.randomness import new_key
 from grok.training.optimizer import make_optimizer, normal_like
 from grok.training.program import (
     DOT_ALGORITHMS,
@@ -37,7 +38,7 @@ class TrainState(NamedTuple):
 
 def stream(numbers, name: str):
     """A named random stream of a run: independent of every other name, a function of the seed alone."""
-    return jax.random.fold_in(jax.random.key(numbers["seed"]), STREAMS[name])
+    return jax.random.fold_in(new_key(numbers["seed"]), STREAMS[name])
 
 
 def transformation(program: Program, numbers) -> optax.GradientTransformation:
@@ -80,7 +81,7 @@ def forward(program: Program, params, rows_B, data: Data, dropout=None):
     n, answer_B = tokens.n_elements, data.answer_N[rows_B]
     x_B, y_B = rows_B // n, rows_B % n
     if program.shared_prefix:
-        prefix_PT = tokens.prefixes(jnp.arange(n))
+        prefix_PT = tokens.prefixes(jnp.arange(n, dtype=jnp.int32))
         return model.apply(
             {"params": params}, prefix_PT, x_B, tokens.suffix(y_B, answer_B), method="shared"
         )
@@ -115,7 +116,7 @@ def batch_loss(program: Program, params, numbers, data: Data, step):
     )
     logits_BAV = forward(program, params, rows_B, data, dropout)
     losses_BA = cross_entropy(logits_BAV, program.tokens.targets(data.answer_N[rows_B]))
-    return jnp.where(valid_B, losses_BA.mean(-1), 0).sum() / valid_B.sum()
+    return jnp.where(valid_B, losses_BA.mean(-1), 0).sum() / valid_B.sum(dtype=jnp.int32)
 
 
 def gradient(program: Program, params, numbers, data: Data, step):
@@ -151,7 +152,7 @@ def evaluate(program: Program, state: TrainState, data: Data) -> dict[str, Any]:
     kinds = (TRAIN, VAL, VAL_MIRRORED)
     sums, correct_N = table_sums(program, state.params, data, kinds)
     count, loss, right, collapsed = (sums[:, i] for i in range(4))
-    both = jnp.array([0.0, 1.0, 1.0])
+    both = jnp.array([0.0, 1.0, 1.0], jnp.float32)
     embedding_VD, unembedding_DV = matrices(program, state.params, data.features)
     return {
         "train_loss": loss[0] / count[0],
@@ -181,11 +182,12 @@ def table_sums(program: Program, params, data: Data, kinds):
     """
     tokens, n = program.tokens, program.tokens.n_elements
     n_x = max(1, min(n, EVALUATION_ROWS // n))
+    first_P, second_N = jnp.arange(n_x, dtype=jnp.int32), jnp.arange(n, dtype=jnp.int32)
     model = Transformer(program.arch, tuned=True, features=data.features)
 
     def block_sums(first_x):
-        x_P = jnp.minimum(first_x + jnp.arange(n_x), n - 1)
-        index_B, y_B = jnp.repeat(jnp.arange(n_x), n), jnp.tile(jnp.arange(n), n_x)
+        x_P = jnp.minimum(first_x + first_P, n - 1)
+        index_B, y_B = jnp.repeat(first_P, n), jnp.tile(second_N, n_x)
         rows_B = x_P[index_B] * n + y_B
         kind_B = jnp.where(first_x + index_B < n, data.kind_N[rows_B], UNDEFINED)
         answer_B = jnp.maximum(data.answer_N[rows_B], 0)
@@ -200,7 +202,7 @@ def table_sums(program: Program, params, data: Data, kinds):
         exponentials_BAV = jnp.exp(logits_BAV - logits_BAV.max(-1, keepdims=True))
         right_B = (logits_BAV.argmax(-1) == target_BA).all(-1)
         columns = (
-            jnp.ones(len(rows_B)),
+            jnp.ones(len(rows_B), jnp.float32),
             cross_entropy(logits_BAV, target_BA).mean(-1),
             right_B,
             (exponentials_BAV.sum(-1) == 1).all(-1),
@@ -211,7 +213,7 @@ def table_sums(program: Program, params, data: Data, kinds):
         ]
         return jnp.stack(sums), (kind_B != UNDEFINED) & right_B
 
-    sums, correct = jax.lax.map(block_sums, jnp.arange(0, n, n_x))
+    sums, correct = jax.lax.map(block_sums, jnp.arange(0, n, n_x, jnp.int32))
     # The last block may reach past the table.
     return sums.sum(0), correct.reshape(-1)[: n * n]
 
