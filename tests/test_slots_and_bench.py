@@ -1,5 +1,9 @@
 """The benchmark's counts against the program's own matrix products, and the choice of slots."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -103,6 +107,20 @@ def test_neither_training_nor_the_benchmark_tries_slots_that_memory_does_not_hol
     monkeypatch.setattr(bench, "time_updates", timed)
     assert capacity.choose_slots(program, runs) == 2 * 70 and tried == [2 * 64, 2 * 70]
     assert list(bench.time_sweeps(program, runs)) == [2 * count for count in (1, 8, 32, 64, 70)]
+
+
+@pytest.mark.parametrize("platform", ["rocm", "nonsense"])
+def test_a_device_that_is_asked_for_and_not_there_gives_one_line(platform):
+    code = "from grok.training import devices\ntry: devices.start_devices()\n"
+    code += "except Exception as error: print(type(error).__name__, error)"
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"JAX_PLATFORMS": platform},
+        capture_output=True,
+        text=True,
+    )
+    said = f"GrokError JAX finds no device of JAX_PLATFORMS={platform}: unset JAX_PLATFORMS"
+    assert found.stdout.startswith(said)
 
 
 @pytest.mark.parametrize(

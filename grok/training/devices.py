@@ -28,11 +28,28 @@ def start_devices(
     if num_processes is not None and process_id is not None and not 0 <= process_id < num_processes:
         raise GrokError(f"--process-id {process_id} must lie between 0 and {num_processes - 1}")
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-    if not joining:
-        return 0, 1
-    process, count, cuda_devices = join(coordinator, num_processes, process_id)
-    jax.config.update("jax_cuda_visible_devices", cuda_devices)
+    # It would overrule the precision that a run asks for; CUDA reads it when it starts.
+    os.environ.pop("NVIDIA_TF32_OVERRIDE", None)
+    process, count = 0, 1
+    if joining:
+        process, count, cuda_devices = join(coordinator, num_processes, process_id)
+        jax.config.update("jax_cuda_visible_devices", cuda_devices)
+    check_devices()
     return process, count
+
+
+def check_devices() -> None:
+    """Start JAX's devices. Raises GrokError where there are none of the kind that is asked for."""
+    try:
+        jax.local_devices()
+    except (RuntimeError, AssertionError) as error:  # JAX says it either way.
+        asked = jax.config.jax_platforms
+        raise GrokError(
+            f"JAX finds no device of JAX_PLATFORMS={asked}: unset JAX_PLATFORMS, or set it to cpu"
+            if asked
+            else f"JAX cannot start its devices ({' '.join(str(error).split())[:200]}): "
+            "set JAX_PLATFORMS=cpu to go on without them"
+        ) from error
 
 
 def device_facts(processes: int = 1) -> dict:
