@@ -16,7 +16,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from grok.experiment import Experiment, Run
 from grok.store import provenance, results
-from grok.task.dataset import effective_batch_size, make_dataset
+from grok.task.dataset import TRAIN, effective_batch_size, make_dataset
 from grok.training.program import TRACED, Data, make_program
 from grok.training.update import init_state
 
@@ -107,6 +107,40 @@ def write_results(tmp_path, monkeypatch):
             if kept is not None:
                 results.write_arrays(folder, results.arrays_name(number), kept)
         results.write_tables(folder, results.runs_table(rows), pd.concat(curves, ignore_index=True))
+        results.finish(folder, {"seconds": 1.0})
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def write_growth(tmp_path, monkeypatch):
+    """(name, run, moments, with_answers) -> the folder of a run that was kept at several updates.
+
+    moments: {update: (W [n, d], right [n, n])}, the last of them its end. The curves have an
+    evaluation at each, whose accuracies are those of `right`.
+    """
+    monkeypatch.setattr(provenance, "git", lambda *arguments: None)
+
+    def write(name, run, moments, with_answers=True):
+        folder, kind_N = tmp_path / name, make_dataset(run).kind_N
+        results.begin(folder, Experiment(name=name, runs=(run,)), {"processes": 1})
+        metrics_MC = []
+        for step, (W, right) in moments.items():
+            kept = {"embedding": W, "unembedding": W}
+            if with_answers:
+                kept["correct"] = np.packbits(right)
+            at = None if step == max(moments) else step
+            results.write_arrays(folder, results.arrays_name(0, at), kept)
+            shares = {
+                "train_accuracy": right.reshape(-1)[kind_N == TRAIN].mean(),
+                "val_accuracy": right.reshape(-1)[kind_N > TRAIN].mean(),
+            }
+            metrics_MC.append([shares.get(metric, 0.5) for metric in results.METRICS])
+        steps = np.array(list(moments))
+        curves = results.curves_table(np.zeros(len(steps), int), steps, np.array(metrics_MC))
+        row = {"run": 0, **dataclasses.asdict(run), **results.outcome(curves, run, False, True)}
+        results.write_tables(folder, results.runs_table([row]), curves)
         results.finish(folder, {"seconds": 1.0})
         return folder
 

@@ -334,6 +334,17 @@ def axis_scores(W, draws: int = 200, seed: int = 0) -> dict:
     }
 
 
+def element_order(W) -> np.ndarray:
+    """The elements of Z/p along the axis that the rows show: by discrete logarithm or as they are.
+
+    A discrete logarithm leaves out 0.
+    """
+    n = len(W)
+    prime = n > 2 and is_prime(n)
+    multiplicative = prime and axis_scores(W)["axis"] == "multiplicative"
+    return discrete_log_order(n) if multiplicative else np.arange(n)
+
+
 def better_axis(found: dict[str, tuple[float, float]]) -> str:
     """The axis with the largest Gini coefficient among those with p-value < 0.01, or 'neither'; found: axis -> (Gini, p-value)."""
     significant = [axis for axis, (_, p) in found.items() if p < 0.01]

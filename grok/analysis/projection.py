@@ -29,6 +29,22 @@ def coordinates(W, neighbours: float | None = None, seed: int | None = None) -> 
     ).fit_transform(centred(W))
 
 
+def coordinates_from(W, start) -> np.ndarray:
+    """t-SNE of rows [n, d] that goes on from a picture [n, 2] of rows like them, float [n, 2].
+
+    As many steps as the library allows at least, and none of the early exaggeration that would
+    scatter the picture: points stay where they can.
+    """
+    return TSNE(
+        perplexity=perplexity(len(W)),
+        init=np.asarray(start),
+        random_state=0,
+        method="exact",
+        early_exaggeration=1,
+        max_iter=250,
+    ).fit_transform(centred(W))
+
+
 def plane_points(W, n_planes: int = 2) -> list[np.ndarray]:
     """The rows in the planes of their principal components (1, 2), (3, 4), ..., at most `n_planes` arrays [n, 2]."""
     return [np.stack([z_T.real, z_T.imag], axis=1) for z_T in principal_planes(W)[:, :n_planes].T]

@@ -1,6 +1,8 @@
-"""Commands that draw: figures."""
+"""Commands that draw: figures, animate."""
 
-from grok.commands.parser import RESULTS, argument, command
+from pathlib import Path
+
+from grok.commands.parser import FOLDER, RESULTS, argument, command, positive_float
 
 
 @command(
@@ -13,3 +15,30 @@ def figures(options) -> int:
     from grok import figures
 
     return figures.draw_all(options.results, options.names)
+
+
+@command(
+    "animate",
+    "draw a run that kept snapshots as a picture that moves, GIF or MP4",
+    FOLDER,
+    argument("--run", metavar="N", type=int, default=0, help="which run"),
+    argument(
+        "--views",
+        metavar="NAMES",
+        type=lambda text: text.split(","),
+        default=[],
+        help="curve, table, circle, pca, tsne, spectrum, cosines; several with commas between "
+        "(default: curve,table,circle, and curve,table,pca where there are no circles)",
+    ),
+    argument(
+        "--per-second", metavar="X", type=positive_float, default=5.0, help="moments a second"
+    ),
+    argument("--out", metavar="FILE", type=Path, required=True, help="a .gif or an .mp4"),
+)
+def animate(options) -> None:
+    from grok.figures import animation
+
+    made = animation.animate(
+        options.folder, options.run, options.views, options.out, options.per_second
+    )
+    print(made)

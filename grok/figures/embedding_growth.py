@@ -63,7 +63,7 @@ def first_and_last(found: list, most: int) -> list:
 
 def ring_drawers(W_best, group):
     """Two drawers, (axes, W) -> None: the plane of `W_best`'s strongest frequency, the spectrum."""
-    order = tsne.axis_order(W_best, group)
+    order = fourier.element_order(W_best)
     log = None if len(order) == group.order else order
     k = matrix.strongest(W_best, log) or 1
     axes_2D = fourier.frequency_axes(W_best[order], k)

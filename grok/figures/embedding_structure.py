@@ -47,7 +47,7 @@ def page(drawn: list[tuple[str, np.ndarray, Structure]]):
 
 def ring_row(row, W, group: Structure) -> list[str]:
     """Spectrum, cosines in natural order and round the strongest frequency's circle, its plane."""
-    order = tsne.axis_order(W, group)
+    order = fourier.element_order(W)
     log = None if len(order) == group.order else order
     k = matrix.strongest(W, log)
     round_circle = matrix.frequency_order(len(order), k or 1)

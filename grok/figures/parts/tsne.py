@@ -4,12 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grok.analysis import fourier, groups
+from grok.analysis import fourier
 from grok.analysis.projection import coordinates, perplexity
 from grok.figures.parts import data, style
 from grok.figures.parts.gallery import figure
+from grok.measure import growth
 from grok.store.matrices import element_rows
-from grok.task.operations import Structure, is_prime, structure
+from grok.task.operations import Structure, structure
 
 MOST_PANELS = 4
 CAPTION = "t-SNE of the output layer's rows (PCA init, seed 0)."
@@ -32,21 +33,11 @@ def structure_of(results, run: int) -> Structure:
     return structure(results.experiment_run(run).structure)
 
 
-def axis_order(W, group: Structure) -> np.ndarray:
-    """The elements of a ring along the axis its rows show: by discrete logarithm or as they are.
-
-    A discrete logarithm leaves out 0.
-    """
-    prime = group.order > 2 and is_prime(group.order)
-    multiplicative = prime and fourier.axis_scores(W)["axis"] == "multiplicative"
-    return fourier.discrete_log_order(group.order) if multiplicative else np.arange(group.order)
-
-
 def colouring(W, group: Structure) -> Colouring:
     """Colours by residue or discrete logarithm, times the strongest key frequency, or by coset."""
     if not group.is_ring:
         return coset_colouring(W, group)
-    order = axis_order(W, group)
+    order = fourier.element_order(W)
     place_T = np.full(group.order, np.nan)
     place_T[order] = np.arange(len(order))
     return cyclic_colouring(
@@ -67,18 +58,8 @@ def cyclic_colouring(rows, place_T: np.ndarray, words: str) -> Colouring:
 
 def coset_colouring(W, group: Structure) -> Colouring:
     """Colours by the cosets of the subgroup that fits best, and which that is."""
-    best = groups.best_subgroup(groups.coset_scores(W, group))
-    members = groups.subgroups(group)[int(best.subgroup)]
-    side = "gH" if best.side == "left" else "Hg"
-    paper = (
-        ", the paper's"
-        if group.name == "S5" and groups.is_figure_3_subgroup(group, members)
-        else ""
-    )
-    words = f"cosets {side} of H, order {int(best.order)}{paper} (z = {best.z:.1f})".replace(
-        "-", "−"
-    )
-    return Colouring(groups.cosets(group, members, best.side).astype(float), None, words)
+    best = growth.best_cosets(W, group)
+    return Colouring(best.label_n.astype(float), None, best.words)
 
 
 def scatter(axes, points, colouring: Colouring, size: float = 14) -> None:
