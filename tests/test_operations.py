@@ -110,15 +110,6 @@ def test_quotient_times_divisor_is_the_dividend():
     assert (quotients.answers[:, 0] == -1).all() and (quotients.answers[:, 1:] >= 0).all()
 
 
-def test_commutative_tables_are_told_apart():
-    commutative = {
-        (operation, name) for operation, name, _ in NAMED if table(operation, name).is_commutative
-    }
-    expected = {"x+y", "x*y", "x^2+y^2", "x^2+xy+y^2"}
-    assert commutative == {(operation, "Z97") for operation in expected}
-    assert table("xy", "Z3xZ3").is_commutative and not table("xy", "S3").is_commutative
-
-
 def test_the_domain_in_words():
     assert table("x+y", "Z97").domain == "x, y in Z97"
     assert table("x/y", "Z97").domain == "x, y in Z97, y != 0"

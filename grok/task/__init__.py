@@ -1,1 +1,1 @@
-"""What a network learns: groups, expressions, operation tables, encodings of the elements, datasets."""
+"""What a network learns: groups, expressions, operation tables, element encodings, datasets."""

@@ -1,7 +1,7 @@
-"""From a run to its data: tokens, the nested split, corrupted labels, and the rows each update sees.
+"""From a run to its data: tokens, the nested split, corrupted labels, and the batch of each update.
 
-A *row* is an equation x o y = c, numbered x n + y over a structure of n elements. The vocabulary is the n
-elements, then the operator, '=' and, in the released code's format, '<eos>'.
+A *row* is an equation x o y = c, numbered x n + y over a structure of n elements. The vocabulary
+is the n elements, then the operator, '=' and, in the format of the released code, '<eos>'.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ import numpy as np
 
 from grok.experiment import GrokError, Run
 from grok.task.encodings import element_features
-from grok.task.operations import structure, table
+from grok.task.groups import structure
+from grok.task.operations import table
 
 UNDEFINED, TRAIN, VAL_MIRRORED, VAL = 0, 1, 2, 3
 SHUFFLE_ROUNDS = 48
@@ -43,11 +44,11 @@ class Tokens:
 
     @property
     def n_answers(self) -> int:
-        """Positions whose prediction counts: the answer, and in the released code's format the closing <eos>."""
+        """Positions whose prediction counts: the answer, and in the 'eos' format the last <eos>."""
         return 2 if self.token_format == "eos" else 1
 
     def labels(self, element_labels) -> list[str]:
-        """One label a token, in the order of the embedding's rows."""
+        """One label a token, in the order of the rows of the embedding."""
         return [*element_labels, "o", "=", "<eos>"][: self.vocab_size]
 
     def prefixes(self, x_P):
@@ -58,32 +59,39 @@ class Tokens:
         return jnp.stack(columns, -1)
 
     def suffix(self, y_B, answer_B) -> list:
-        """Tokens after the operator, a position each: an array [B], or an int where all equations agree."""
-        return [y_B, self.equals] + ([answer_B] if self.token_format == "eos" else [])
+        """Tokens after the operator, one entry a position.
+
+        An entry is an array [B], or an int where all equations have the same token.
+        """
+        tokens = [y_B, self.equals]
+        if self.token_format == "eos":
+            tokens.append(answer_B)
+        return tokens
 
     def targets(self, answer_B):
         """What the answer positions must predict, [B, A]."""
-        columns = [answer_B] + (
-            [jnp.full_like(answer_B, self.eos)] if self.token_format == "eos" else []
-        )
+        columns = [answer_B]
+        if self.token_format == "eos":
+            columns.append(jnp.full_like(answer_B, self.eos))
         return jnp.stack(columns, -1)
 
     def sequences(self, x_B, y_B, answer_B):
         """The whole input sequences [B, T], as the plain forward pass reads them."""
-        suffix = [
-            jnp.broadcast_to(jnp.asarray(token), x_B.shape) for token in self.suffix(y_B, answer_B)
-        ]
+        tokens = map(jnp.asarray, self.suffix(y_B, answer_B))
+        suffix = [jnp.broadcast_to(token, x_B.shape) for token in tokens]
         return jnp.concatenate([self.prefixes(x_B), jnp.stack(suffix, -1)], -1)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A run's equations. N = n^2 rows, of which those where the operation is undefined take no part.
+    """The equations of a run: N = n^2 rows. Where the operation is undefined, a row takes no part.
 
-    answer_N: the answer each row is trained and scored on (corrupted where asked; -1 where undefined).
-    kind_N: UNDEFINED, TRAIN, VAL_MIRRORED (a validation row whose mirror image y o x is trained on) or VAL.
+    answer_N: the answer on which each row is trained and scored, corrupted where the run asks for
+        it; -1 where undefined.
+    kind_N: UNDEFINED, TRAIN, VAL, or VAL_MIRRORED: a validation row whose mirror image y o x is a
+        training row.
     train_rows: the training rows, [n_train].
-    features: what is fixed about how each element is written, [n, F], or None (see grok.task.encodings).
+    features: the fixed features of each element, [n, F], or None (see grok.task.encodings).
     """
 
     answer_N: np.ndarray
@@ -97,7 +105,11 @@ class Dataset:
 
 
 def make_dataset(run: Run) -> Dataset:
-    """The dataset of a run. Raises GrokError if the split leaves no training or no validation row, or the elements cannot be written as asked."""
+    """The dataset of a run.
+
+    Raises GrokError if the split leaves no training row or no validation row, or if the elements
+    cannot be encoded as the run asks.
+    """
     operation = table(run.operation, run.structure)
     n = operation.structure.order
     answer_N = operation.answers.reshape(-1).copy()
@@ -107,24 +119,27 @@ def make_dataset(run: Run) -> Dataset:
     mirrored_N = (kind_N.reshape(n, n).T == TRAIN).reshape(-1)
     kind_N[(kind_N == VAL) & mirrored_N] = VAL_MIRRORED
     corrupt(answer_N, train_rows, run)
-    return Dataset(
-        answer_N.astype(np.int32), kind_N, train_rows.astype(np.int32), element_features(run)
-    )
+    answer_N, train_rows = answer_N.astype(np.int32), train_rows.astype(np.int32)
+    return Dataset(answer_N, kind_N, train_rows, element_features(run))
 
 
 def split(rows, train_fraction: float, split_seed: int) -> np.ndarray:
-    """The training rows: a prefix of one shuffle, so that smaller training sets nest in larger ones."""
+    """The training rows: a prefix of one shuffle, so smaller training sets nest in larger ones."""
     n_train = round(len(rows) * train_fraction)
     if not 0 < n_train < len(rows):
         kind = "training" if n_train == 0 else "validation"
         raise GrokError(
-            f"train_fraction={train_fraction:g} leaves no {kind} row of {len(rows)}: choose one that leaves between 1 and {len(rows) - 1} for training"
+            f"train_fraction={train_fraction:g} leaves no {kind} row of {len(rows)}: "
+            f"choose one that leaves between 1 and {len(rows) - 1} for training"
         )
     return np.random.default_rng([split_seed, 0]).permutation(rows)[:n_train]
 
 
 def corrupt(answer_N, train_rows, run: Run) -> None:
-    """Give `corrupted_labels` training rows the (different) answer of another training row, in place (paper, Fig 6)."""
+    """Replace the answer of `corrupted_labels` training rows, in place (paper, Fig 6).
+
+    The new answer is that of another training row, and differs from the old one.
+    """
     k = run.corrupted_labels
     if k > len(train_rows):
         raise GrokError(f"corrupted_labels={k} exceeds the {len(train_rows)} training rows")
@@ -142,14 +157,17 @@ def corrupt(answer_N, train_rows, run: Run) -> None:
 
 
 def effective_batch_size(run: Run, n_train: int) -> int:
-    """Rows an update sees: min(512, ceil(n_train / 2)) by default (paper, A.1.2), all for 0, or a number."""
+    """Rows that an update sees.
+
+    By default min(512, ceil(n_train / 2)) (paper, A.1.2); all for batch_size 0.
+    """
     if run.batch_size is None:
         return min(512, -(-n_train // 2))
     return min(run.batch_size or n_train, n_train)
 
 
 def last_batch_size(run: Run, n_train: int) -> int:
-    """Rows in the last batch of every epoch: what the full batches leave over, as in the paper."""
+    """Rows in the last batch of every epoch: what the full batches leave over (paper, A.1.2)."""
     size = effective_batch_size(run, n_train)
     return (n_train - 1) % size + 1
 
@@ -183,9 +201,9 @@ def mix(bits):
 
 
 def batch_rows(key, step, train_rows, n_train, batch_size, cap: int):
-    """Rows of update `step` and a mask of those that count, each [cap].
+    """The rows of update `step`, and a mask of those that count, each [cap].
 
-    Every epoch goes once through all training rows in a fresh order; its last batch may be ragged.
+    Every epoch goes once through all training rows in a fresh order. Its last batch may be smaller.
     """
     batches_per_epoch = -(-n_train // batch_size)
     epoch, batch = step // batches_per_epoch, step % batches_per_epoch
@@ -197,11 +215,11 @@ def batch_rows(key, step, train_rows, n_train, batch_size, cap: int):
 
 
 def element_labels(run: Run) -> tuple[str, ...]:
-    """Labels of the elements of a run's structure, in token order."""
+    """The labels of the elements of a run, in token order."""
     return structure(run.structure).labels
 
 
 def token_labels(run: Run) -> list[str]:
-    """Labels of all tokens of a run, in the order of the embedding's rows."""
+    """The labels of all tokens of a run, in the order of the rows of the embedding."""
     elements = element_labels(run)
     return Tokens(len(elements), run.token_format).labels(elements)

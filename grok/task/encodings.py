@@ -1,23 +1,26 @@
-"""How the elements of a structure are written for the network: what is fixed about their rows of the input table.
+"""How the elements of a structure are encoded: what is fixed in their rows of the embedding matrix.
 
-`values` of a `Run` chooses it, for the n elements alone: operator, '=' and <eos> keep trained rows throughout.
+The field `values` of a `Run` chooses an encoding. It concerns the n elements alone: the operator,
+'=' and <eos> have trained rows under every encoding.
 
-learned    nothing is fixed: a trained row an element, from N(0, 1) (paper)
-random     fixed N(0, 1) vectors of width d_model, drawn from the run's seed
-file       the rows of a table from a file, matched by their labels: fixed, or with train_table initial weights
+learned    nothing is fixed: a trained row for each element, from N(0, 1) (paper)
+random     fixed N(0, 1) vectors of width d_model, drawn from the seed of the run
+file       rows of a matrix in a file, matched by label: fixed, or the initial weights (train_table)
 
-The other encodings are fixed features, and a trained bias-free linear map, which begins as U(+-1/sqrt(F)) over F
-features, takes them to d_model.
+The other encodings are fixed features. A trained linear map without bias takes F features to
+d_model. Its initial weights are U(+-1/sqrt(F)).
 
-onehot     a feature an element. The same family of tables as `learned`, but it begins sqrt(3 n) times smaller:
-           U(+-1/sqrt(n)) instead of N(0, 1)
-scalar     the residue as one number, from -1 for 0 to 1 for n - 1. Without a bias all rows lie on one line through 0
-bins       one-hot over `bins` contiguous bins of residues, as even as can be: residues of one bin look the same
+onehot     one feature for each element. It can express the same matrices as `learned`, but its
+           rows begin sqrt(3 n) times smaller: U(+-1/sqrt(n)) instead of N(0, 1)
+scalar     the residue as one number, from -1 for 0 to 1 for n - 1. There is no bias, so all rows
+           lie on one line through 0
+bins       one-hot over `bins` contiguous bins of residues, as even as can be: the residues of a
+           bin look the same
 digits     the digits in base `base`, the most significant first, each one-hot
 fourier    cos(2 pi k r / n) and sin(2 pi k r / n) of the residue r for k = 1 ... `frequencies`
 
-The last four speak of residues, so they need a structure Z<n>. What is fixed is no weight: neither init_scale, nor
-decay, nor noise on weights touches it; the linear map is one.
+The last four need a structure Z<n>, for they speak of residues. Fixed vectors and features are no
+weights: init_scale, weight decay and weight noise leave them alone. The linear map is a weight.
 """
 
 import re
@@ -31,32 +34,35 @@ from grok.task.groups import Structure, structure
 
 AS_WIDE_AS_THE_MODEL = ("random", "file")  # no linear map between these and the residual stream
 OTHER_TOKENS = ("o", "=", "<eos>")
-MATRICES = ("embedding", "unembedding")
+FILE_AND_ARRAY = re.compile(r"(.*?)(?::(embedding|unembedding))?")
 
 
 def element_features(run: Run) -> np.ndarray | None:
-    """What is fixed about the elements of a run, float32 [n, F] in token order; None where nothing is.
+    """What is fixed about the elements of a run, float32 [n, F] in token order; None if nothing is.
 
-    Raises GrokError where the elements cannot be written as the run asks.
+    Raises GrokError where the elements cannot be encoded as the run asks.
     """
     if run.values == "learned":
         return None
-    elements = structure(run.structure)
-    if run.values in RESIDUE_FEATURES:
-        if not elements.is_ring:
-            raise GrokError(
-                f"values={run.values} writes residues, but {elements.name} is no Z<n>: choose values=learned, onehot, random or file"
-            )
-        return RESIDUE_FEATURES[run.values](
-            run, np.arange(elements.modulus), elements.modulus
-        ).astype(np.float32)
-    if run.values == "file":
-        return read_table(run.table, elements, run.d_model)
+    group = structure(run.structure)
+    if run.values == "onehot":
+        return np.eye(group.order, dtype=np.float32)
     if run.values == "random":
-        return np.random.default_rng([run.seed, 2]).standard_normal(
-            (elements.order, run.d_model), np.float32
+        rng = np.random.default_rng([run.seed, 2])
+        return rng.standard_normal((group.order, run.d_model), np.float32)
+    if run.values == "file":
+        return read_rows(run.table, group, run.d_model)
+    return residue_features(run, group).astype(np.float32)
+
+
+def residue_features(run: Run, group: Structure) -> np.ndarray:
+    """The features [n, F] of every residue of Z<n>."""
+    if not group.is_ring:
+        raise GrokError(
+            f"values={run.values} writes residues, but {group.name} is no Z<n>: "
+            "choose values=learned, onehot, random or file"
         )
-    return np.eye(elements.order, dtype=np.float32)
+    return RESIDUE_FEATURES[run.values](run, np.arange(group.order), group.order)
 
 
 def scalar(run: Run, residue_N: np.ndarray, n: int) -> np.ndarray:
@@ -80,7 +86,8 @@ def digits(run: Run, residue_N: np.ndarray, n: int) -> np.ndarray:
 def fourier(run: Run, residue_N: np.ndarray, n: int) -> np.ndarray:
     if run.frequencies > n // 2:
         raise GrokError(
-            f"frequencies={run.frequencies} are too many for Z{n}: above {n // 2} they repeat, so choose 1 to {n // 2}"
+            f"frequencies={run.frequencies} are too many for Z{n}: "
+            f"above {n // 2} they repeat, so choose 1 to {n // 2}"
         )
     angle_NK = 2 * np.pi * residue_N[:, None] * np.arange(1, run.frequencies + 1) / n
     return np.concatenate([np.cos(angle_NK), np.sin(angle_NK)], axis=1)
@@ -90,61 +97,73 @@ RESIDUE_FEATURES = {"scalar": scalar, "bins": bins, "digits": digits, "fourier":
 
 
 def must_fit(name: str, value: int, n: int) -> None:
-    """Raise GrokError for more bins, or a larger base, than there are residues; Run has seen to at least 2."""
+    """Raise GrokError for more bins than residues, or a larger base (`Run` refuses less than 2)."""
     if value > n:
         raise GrokError(f"{name}={value} does not fit Z{n}: choose 2 to {n}")
 
 
-def read_table(path_and_matrix: str, elements: Structure, d_model: int) -> np.ndarray:
-    """The elements' rows [n, d_model] of a table in an .npz file with `labels` [V] and matrices [V, D].
+def read_rows(file_and_array: str, group: Structure, d_model: int) -> np.ndarray:
+    """The rows of the elements, float32 [n, d_model], from a matrix in an .npz file.
 
-    Such are the arrays that training leaves of every run. The matrix is `embedding` unless the path ends in
-    ':unembedding'. Rows of other tokens are left out. Raises GrokError for a file that does not fit.
+    The file holds `labels` [V], a matrix `embedding` [V, d_model], and perhaps `unembedding`; such
+    a file is what training leaves of every run. A path that ends in ':unembedding' takes that
+    matrix. The rows of operator, '=' and <eos> are left out. Raises GrokError for a file that does
+    not fit.
     """
-    path, matrix = re.fullmatch(rf"(.*?)(?::({'|'.join(MATRICES)}))?", path_and_matrix).groups()
-    labels_V, table_VD = read_arrays(Path(path), "labels", matrix or MATRICES[0])
-    if (
-        labels_V.ndim != 1
-        or table_VD.ndim != 2
-        or len(table_VD) != len(labels_V)
-        or table_VD.dtype.kind not in "fiu"
-    ):
-        raise GrokError(
-            f"table {path} has a matrix of shape {list(table_VD.shape)} for labels of shape {list(labels_V.shape)}: it must hold a row of numbers a label"
-        )
-    if table_VD.shape[1] != d_model:
-        raise GrokError(
-            f"table {path} is {table_VD.shape[1]} wide, but d_model={d_model}: set d_model={table_VD.shape[1]}, or choose another table"
-        )
+    path, name = FILE_AND_ARRAY.fullmatch(file_and_array).groups()
+    labels_V, matrix_VD = read_arrays(Path(path), "labels", name or "embedding")
+    refuse_other_shapes(path, labels_V, matrix_VD, d_model)
     rows = {str(label): i for i, label in enumerate(labels_V)}
-    missing = [label for label in elements.labels if label not in rows]
+    missing = [label for label in group.labels if label not in rows]
     if missing:
         raise GrokError(
-            f"table {path} lacks {len(missing)} of the {elements.order} elements of {elements.name}, such as {missing[0]}"
+            f"table {path} lacks {len(missing)} of the {group.order} elements of {group.name}, "
+            f"such as {missing[0]}"
         )
-    n_rows = sum(str(label) not in OTHER_TOKENS for label in labels_V)
-    if n_rows != elements.order:
+    n_elements = sum(str(label) not in OTHER_TOKENS for label in labels_V)
+    if n_elements != group.order:
         raise GrokError(
-            f"table {path} has rows of {n_rows} elements, but {elements.name} has {elements.order}: choose a table of {elements.name}"
+            f"table {path} has rows of {n_elements} elements, but {group.name} has {group.order}: "
+            f"choose a table of {group.name}"
         )
-    found_ND = table_VD[[rows[label] for label in elements.labels]].astype(np.float32)
+    found_ND = matrix_VD[[rows[label] for label in group.labels]].astype(np.float32)
     if not np.isfinite(found_ND).all():
         raise GrokError(
-            f"table {path} has entries that are not finite: choose a table of a run that did not diverge"
+            f"table {path} has entries that are not finite: "
+            "choose a table of a run that did not diverge"
         )
     return found_ND
 
 
+def refuse_other_shapes(
+    path: str, labels_V: np.ndarray, matrix_VD: np.ndarray, d_model: int
+) -> None:
+    """Raise GrokError unless the matrix holds a row of d_model numbers for each label."""
+    is_matrix = labels_V.ndim == 1 and matrix_VD.ndim == 2 and matrix_VD.dtype.kind in "fiu"
+    if not is_matrix or len(matrix_VD) != len(labels_V):
+        raise GrokError(
+            f"table {path} has a matrix of shape {list(matrix_VD.shape)} for labels of shape "
+            f"{list(labels_V.shape)}: it must hold a row of numbers a label"
+        )
+    width = matrix_VD.shape[1]
+    if width != d_model:
+        raise GrokError(
+            f"table {path} is {width} wide, but d_model={d_model}: "
+            f"set d_model={width}, or choose another table"
+        )
+
+
 def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
-    """Arrays of an .npz file, by name. Raises GrokError where they cannot be had."""
+    """Arrays of an .npz file, by name. Raises GrokError for a file that cannot give them."""
     if not path.is_file():
         raise GrokError(f"there is no table {path}")
     try:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             return [file[name] for name in names]
     except KeyError as error:
+        missing = str(error.args[0]).split()[0]
         raise GrokError(
-            f"table {path} holds no array {str(error.args[0]).split()[0]}: it must hold {' and '.join(names)}"
+            f"table {path} holds no array {missing}: it must hold {' and '.join(names)}"
         ) from error
     except NOT_ARRAYS as error:
         raise GrokError(

@@ -9,8 +9,8 @@ Grammar (blanks are free; · × ÷ − and superscripts such as ² or ⁻¹ are 
     power      = atom [ "^" exponent ]        exponent = ["-"] integer, in parentheses or not
     atom       = "x" | "y" | integer | "(" expression ")"
 
-Products written with and without "*" bind alike and, with "/", run from left to right: x/yx is (x/y)x.
--x^2 is -(x^2). A number multiplies from the left only: x2 is an error, for it may mean 2x or x^2.
+Products with and without "*" bind alike. With "/" they run from left to right: x/yx is (x/y)x.
+-x^2 is -(x^2). A number multiplies from the left only: x2 could mean 2x or x^2, so it is an error.
 """
 
 import re
@@ -22,7 +22,8 @@ MAX_LENGTH = 500  # of an expression, in characters
 MAX_DEPTH = 50  # of parentheses and else branches, far from the interpreter's recursion limit
 MAX_EXPONENT = 10_000
 
-# Columns count from 1 and point into the text as the user wrote it.
+
+# Nodes of the tree. A `column` counts from 1 and points into the text as the user wrote it.
 
 
 class Number(NamedTuple):
@@ -54,7 +55,7 @@ class Sum(NamedTuple):
 
 
 class Conditional(NamedTuple):
-    """`then` where `operand` has the parity (0 even, 1 odd), `otherwise` elsewhere."""
+    """`then` where `operand` has the parity (0: even, 1: odd), `otherwise` elsewhere."""
 
     then: "Node"
     operand: str
@@ -82,6 +83,7 @@ ATOM = "x, y, a number or '('"
 
 
 def mistake(expression: str, column: int, what: str) -> GrokError:
+    """The error that tells what is wrong at a position of an expression."""
     return GrokError(f"operation {expression!r}, position {column}: {what}")
 
 
@@ -91,11 +93,9 @@ def tokenize(expression: str) -> list[Token]:
     for match in TOKENS.finditer(expression.translate(ASCII_SYMBOLS)):
         kind, text, column = match.lastgroup, match[0], match.start() + 1
         if kind == "unknown":
-            raise mistake(
-                expression,
-                column,
-                f"expected x, y, a number, '(' or an operator, found {expression[column - 1]!r}",
-            )
+            found = expression[column - 1]
+            what = f"expected x, y, a number, '(' or an operator, found {found!r}"
+            raise mistake(expression, column, what)
         if kind == "superscript":
             minus = [Token("-", text, column)] if text[0] == "⁻" else []
             digits = text.lstrip("⁻").translate(ASCII_DIGITS)
@@ -106,7 +106,10 @@ def tokenize(expression: str) -> list[Token]:
 
 
 def parse(expression: str) -> Node:
-    """The syntax tree of an expression. Raises GrokError with the position and what was expected there."""
+    """The syntax tree of an expression.
+
+    Raises GrokError that names the position and what was expected there.
+    """
     if len(expression) > MAX_LENGTH:
         raise GrokError(
             f"operation of {len(expression)} characters is too long: at most {MAX_LENGTH} are read"
@@ -145,31 +148,24 @@ class Parser:
     def parse(self) -> Node:
         node = self.conditional()
         if self.token.kind == "number":
-            raise mistake(
-                self.expression,
-                self.token.column,
-                f"expected an operator before {self.token.text!r}: write 2x or x^2, not x2",
-            )
+            found = self.token.text
+            what = f"expected an operator before {found!r}: write 2x or x^2, not x2"
+            raise mistake(self.expression, self.token.column, what)
         self.expect("an operator, another factor, 'if' or the end", "end")
         return node
 
     def conditional(self) -> Node:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise mistake(
-                self.expression,
-                self.token.column,
-                f"nested too deeply: at most {MAX_DEPTH} levels are read",
-            )
+            what = f"nested too deeply: at most {MAX_DEPTH} levels are read"
+            raise mistake(self.expression, self.token.column, what)
         node = self.sum()
         if token := self.accept("if"):
             operand = self.expect("x or y after 'if'", "operand").text
             self.accept("is")
-            parity = self.expect("'odd' or 'even'", "odd", "even")
+            parity = int(self.expect("'odd' or 'even'", "odd", "even").kind == "odd")
             self.expect("'else'", "else")
-            node = Conditional(
-                node, operand, int(parity.kind == "odd"), self.conditional(), token.column
-            )
+            node = Conditional(node, operand, parity, self.conditional(), token.column)
         self.depth -= 1
         return node
 
@@ -212,11 +208,8 @@ class Parser:
         if parenthesis:
             self.expect("')'", ")")
         if int(number.text) > MAX_EXPONENT:
-            raise mistake(
-                self.expression,
-                number.column,
-                f"exponent is too large: at most {MAX_EXPONENT} is read",
-            )
+            what = f"exponent is too large: at most {MAX_EXPONENT} is read"
+            raise mistake(self.expression, number.column, what)
         return sign * int(number.text)
 
     def atom(self) -> Node:

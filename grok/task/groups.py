@@ -1,4 +1,4 @@
-"""The finite groups behind the tables: Z<n>, S<n>, A<n>, D<n> and their direct products, exact and deterministic."""
+"""The finite groups under the operation tables: Z<n>, S<n>, A<n>, D<n> and direct products."""
 
 import functools
 import itertools
@@ -17,16 +17,16 @@ MAX_ORDER = 5040  # of a structure: its Cayley table in int32 then takes 100 MB
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """A finite group, and for Z<n> the ring on the same elements; an element is its index 0..order-1.
+    """A finite group; for Z<n> also the ring on the same elements. An element is its index.
 
-    labels: the elements' names. Z<n>: '0', '1', ...; S<n>, A<n>: one-line notation such as '01234';
-        D<n>: 'r0', 'r1', ... for the rotations r^k and 's0', 's1', ... for the reflections r^k s;
-        direct products: the factors' labels joined by '|', the last factor running fastest.
-    product: int32 [order, order], the Cayley table (for Z<n> the addition). S<n> and A<n> hold their permutations
-        in lexicographic order and apply x first, (xy)[i] = y[x[i]], as the released code does.
-    inverse: int32 [order], the inverses in the group.
-    modulus: n for Z<n>, otherwise None.
-    permutations: int32 [order, degree], the one-line notations of S<n> and A<n>, otherwise None.
+    labels: the names of the elements. Z<n>: '0', '1', ... S<n> and A<n>: one-line notation such as
+        '01234'. D<n>: 'r0', 'r1', ... for the rotations r^k, 's0', 's1', ... for the reflections
+        r^k s. Direct products: the labels of the factors joined by '|', the last factor fastest.
+    product: int32 [order, order], the Cayley table (of Z<n>: addition). S<n> and A<n> list their
+        permutations in lexicographic order and apply x first, (xy)[i] = y[x[i]] (released code).
+    inverse: int32 [order].
+    modulus: n of Z<n>, else None.
+    permutations: int32 [order, degree], one-line notation of S<n> and A<n>, else None.
     """
 
     name: str
@@ -43,18 +43,18 @@ class Structure:
 
     @property
     def identity(self) -> int:
-        """Index of the group's neutral element (for Z<n> this is 0, the neutral element of addition)."""
+        """Index of the neutral element of the group (for Z<n>: of addition)."""
         return 0
 
     @property
     def is_ring(self) -> bool:
-        """Whether + - * / have their meaning of the integers mod n (Z<n>), instead of words in a group."""
+        """Whether an expression is read as a polynomial mod n (Z<n>), not as a word in a group."""
         return self.modulus is not None
 
 
 @functools.lru_cache(maxsize=16)
 def structure(name: str) -> Structure:
-    """The structure called Z<n>, S<n>, A<n>, D<n> (2n elements) or a direct product such as Z2xS3.
+    """The structure called Z<n>, S<n>, A<n>, D<n> (2n elements), or a product such as Z2xS3.
 
     Raises GrokError for an unknown name and for an order above MAX_ORDER.
     """
@@ -62,7 +62,8 @@ def structure(name: str) -> Structure:
     order = math.prod(FAMILIES[family].order(n) for family, n in factors)
     if order > MAX_ORDER:
         raise GrokError(
-            f"structure {name!r} is too large: at most {MAX_ORDER} elements fit (S7 is the largest S<n>)"
+            f"structure {name!r} is too large: at most {MAX_ORDER} elements fit "
+            "(S7 is the largest S<n>)"
         )
     built = [FAMILIES[family].build(n) for family, n in factors]
     return functools.reduce(direct_product, built)
@@ -76,17 +77,19 @@ def parse_factor(name: str, part: str) -> tuple[str, int]:
             f"unknown structure {name!r}: choose Z<n>, S<n>, A<n>, D<n> or a product such as Z2xS3"
         )
     family, n = match[1], int(match[2])
-    if n < FAMILIES[family].smallest:
+    smallest = FAMILIES[family].smallest
+    if n < smallest:
         raise GrokError(
-            f"structure {name!r}: {part} is too small, {family}<n> starts at {family}{FAMILIES[family].smallest}"
+            f"structure {name!r}: {part} is too small, {family}<n> starts at {family}{smallest}"
         )
     return family, n
 
 
 def make_group(name: str, labels: list[str], product: np.ndarray, **extra) -> Structure:
-    """A structure from its Cayley table, whose element 0 is neutral; the arrays are shared, so read-only."""
+    """A structure from its Cayley table, whose element 0 is neutral. Its arrays are read-only."""
     product = frozen(product)
-    return Structure(name, tuple(labels), product, frozen((product == 0).argmax(axis=1)), **extra)
+    inverse = frozen((product == 0).argmax(axis=1))
+    return Structure(name, tuple(labels), product, inverse, **extra)
 
 
 def frozen(array: np.ndarray) -> np.ndarray:
@@ -107,7 +110,8 @@ def dihedral(n: int) -> Structure:
     rotation, flip = np.arange(2 * n) % n, np.arange(2 * n) // n
     sign = 1 - 2 * flip[:, None]
     product = (rotation[:, None] + sign * rotation) % n + n * (flip[:, None] ^ flip)
-    return make_group(f"D{n}", [f"{'rs'[e]}{k}" for k, e in zip(rotation, flip)], product)
+    labels = [f"{'rs'[e]}{k}" for k, e in zip(rotation, flip)]
+    return make_group(f"D{n}", labels, product)
 
 
 def symmetric(n: int) -> Structure:
@@ -122,15 +126,16 @@ def alternating(n: int) -> Structure:
 
 
 def all_permutations(n: int) -> np.ndarray:
-    """[n!, n], lexicographic."""
+    """The permutations of 0..n-1 in lexicographic order, int32 [n!, n]."""
     return np.array(list(itertools.permutations(range(n))), dtype=np.int32)
 
 
 def permutation_group(name: str, permutations_ND: np.ndarray) -> Structure:
-    """The group of the given permutations, which are closed under composition and in lexicographic order."""
+    """The group of some permutations, closed under composition and in lexicographic order."""
     n_elements, degree = permutations_ND.shape
     weights_D = degree ** np.arange(degree)[::-1]
-    codes_N = permutations_ND @ weights_D  # read as numbers in base `degree`, they are sorted
+    # Read as numbers in base `degree`, the permutations ascend: a binary search finds a product.
+    codes_N = permutations_ND @ weights_D
     product = np.empty((n_elements, n_elements), np.int32)
     for x, permutation_D in enumerate(permutations_ND):
         product[x] = np.searchsorted(codes_N, permutations_ND[:, permutation_D] @ weights_D)
@@ -146,16 +151,17 @@ def direct_product(a: Structure, b: Structure) -> Structure:
 
 
 class Family(NamedTuple):
+    """A family of groups by its number n: how to build one, its order, and the smallest n."""
+
     build: Callable[[int], Structure]
     order: Callable[[int], int]
     smallest: int
 
 
 FAMILIES = {
-    "Z": Family(cyclic, lambda n: n, 2),
-    "S": Family(
-        symmetric, lambda n: math.factorial(min(n, 20)), 2
-    ),  # min: 20! is too large already
-    "A": Family(alternating, lambda n: math.factorial(min(n, 20)) // 2, 3),
-    "D": Family(dihedral, lambda n: 2 * n, 2),
+    "Z": Family(cyclic, lambda n: n, smallest=2),
+    # The order of S999999 would take minutes to compute, and 20! is too large already.
+    "S": Family(symmetric, lambda n: math.factorial(min(n, 20)), smallest=2),
+    "A": Family(alternating, lambda n: math.factorial(min(n, 20)) // 2, smallest=3),
+    "D": Family(dihedral, lambda n: 2 * n, smallest=2),
 }

@@ -1,11 +1,13 @@
-"""Binary-operation tables: an expression in x and y over the integers mod n, or a word in a finite group.
+"""Operation tables: an expression in x and y over the integers mod n, or a word in a finite group.
 
     table("x^2+xy+y^2", "Z97")    table("xyx^-1", "S5")    table("x/y if y odd else x-y", "Z97")
 
-Over Z<n> the expression (grammar: grok.task.expression) is a polynomial: xy is the product of the ring, not the
-addition of the cyclic group; a/b and a^-k use the inverse mod n, which must be prime; 0^0 is 1; odd and even
-speak of 0..n-1. A row is left out of the table where a division that it uses has a zero denominator. Over
-every other structure (grok.task.groups) the expression is a word in the group: products, powers, and a/b for ab^-1.
+Over Z<n> an expression (grammar: grok.task.expression) is a polynomial. xy is the product of the
+ring, not the addition of the cyclic group. a/b and a^-k use the inverse mod n, and n must be prime
+for it. 0^0 is 1. Odd and even speak of 0..n-1. An equation that divides by zero is left out.
+
+Over every other structure (grok.task.groups) an expression is a word in the group: products,
+powers, and a/b for ab^-1.
 """
 
 import functools
@@ -32,7 +34,8 @@ from grok.task.expression import (
 from grok.task.groups import Structure, frozen, structure
 
 PAPER, RELEASED_CODE = "paper", "released code"
-NAMED = (  # (operation, structure, origin): the paper's twelve (appendix A.1.1), then what its code has besides
+# (operation, structure, origin): the paper's twelve (appendix A.1.1), then five more of its code.
+NAMED = (
     ("x+y", "Z97", PAPER),
     ("x-y", "Z97", PAPER),
     ("x/y", "Z97", PAPER),
@@ -62,7 +65,10 @@ class Partial(NamedTuple):
 
 @dataclass(frozen=True)
 class RingEvaluator:
-    """Values of trees at int64 operands in 0..modulus-1; exact, for everything is reduced at every step."""
+    """Values of trees at int64 operands in 0..modulus-1.
+
+    Exact: every step reduces its result mod n, so no number outgrows 64 bits.
+    """
 
     expression: str
     operands: dict[str, np.ndarray]
@@ -83,15 +89,13 @@ class RingEvaluator:
             case Sum(signed_terms):
                 signs, terms = zip(*signed_terms)
                 values, defined = self.evaluate_all(terms)
-                return Partial(
-                    sum(sign * value for sign, value in zip(signs, values)) % self.modulus, defined
-                )
+                total = sum(sign * value for sign, value in zip(signs, values))
+                return Partial(total % self.modulus, defined)
             case Conditional(then, operand, parity, otherwise):
                 chosen = self.operands[operand] % 2 == parity
                 a, b = self.evaluate(then), self.evaluate(otherwise)
-                return Partial(
-                    np.where(chosen, a.value, b.value), np.where(chosen, a.defined, b.defined)
-                )
+                value = np.where(chosen, a.value, b.value)
+                return Partial(value, np.where(chosen, a.defined, b.defined))
 
     def evaluate_all(self, nodes: tuple[Node, ...]) -> tuple[list[np.ndarray], np.ndarray]:
         """The values, and where all of them are defined."""
@@ -102,25 +106,22 @@ class RingEvaluator:
         return a * b % self.modulus
 
     def power(self, base: Partial, exponent: int, column: int) -> Partial:
-        """A negative exponent inverts by Fermat: base^(modulus-2)."""
+        """base^exponent; a negative exponent inverts by Fermat: base^-1 = base^(modulus-2)."""
         value, defined = base
         one = np.ones_like(value)
         if exponent < 0:
             self.require_prime(column)
-            value, defined = (
-                power_by_squaring(value, self.modulus - 2, one, self.multiply),
-                defined & (value != 0),
-            )
+            defined = defined & (value != 0)
+            value = power_by_squaring(value, self.modulus - 2, one, self.multiply)
         return Partial(power_by_squaring(value, abs(exponent), one, self.multiply), defined)
 
     def require_prime(self, column: int) -> None:
-        if not is_prime(self.modulus):
-            prime = next(filter(is_prime, itertools.count(self.modulus)))
-            raise mistake(
-                self.expression,
-                column,
-                f"division needs a prime modulus and {self.modulus} is composite: choose Z{prime}, say",
-            )
+        """Raise GrokError at a division by a composite modulus."""
+        if is_prime(self.modulus):
+            return
+        prime = next(filter(is_prime, itertools.count(self.modulus)))
+        what = f"division needs a prime modulus and {self.modulus} is composite"
+        raise mistake(self.expression, column, f"{what}: choose Z{prime}, say")
 
 
 @dataclass(frozen=True)
@@ -138,19 +139,19 @@ class GroupEvaluator:
                 return self.operands[name]
             case Power(base, exponent):
                 value = self.evaluate(base)
-                value = self.group.inverse[value] if exponent < 0 else value
-                return power_by_squaring(
-                    value, abs(exponent), np.full_like(value, self.group.identity), self.multiply
-                )
+                if exponent < 0:
+                    value = self.group.inverse[value]
+                one = np.full_like(value, self.group.identity)
+                return power_by_squaring(value, abs(exponent), one, self.multiply)
             case Product(factors):
                 return functools.reduce(self.multiply, map(self.evaluate, factors))
-        what = {
+        part = {
             Number: "a number",
             Sum: "a sum, difference or sign",
             Conditional: "'odd' or 'even'",
         }[type(node)]
-        advice = f"has no meaning in the group {self.group.name}: write a word such as xyx^-1"
-        raise mistake(self.expression, node.column, f"{what} {advice}")
+        what = f"{part} has no meaning in the group {self.group.name}: write a word such as xyx^-1"
+        raise mistake(self.expression, node.column, what)
 
     def multiply(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return self.group.product[a, b]
@@ -159,6 +160,7 @@ class GroupEvaluator:
 def power_by_squaring(
     base: np.ndarray, exponent: int, one: np.ndarray, multiply: Callable
 ) -> np.ndarray:
+    """base^exponent by repeated squaring, for exponent >= 0; `one` [like base] is neutral."""
     result = one
     while exponent:
         if exponent & 1:
@@ -176,10 +178,10 @@ def is_prime(n: int) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The table of a binary operation z = x ∘ y; elements are their indices in `structure`.
+    """The table of a binary operation z = x ∘ y. An element is its index in `structure`.
 
     answers: int32 [order, order], z at row x and column y, -1 where the operation is undefined.
-    x_N, y_N, z_N: int32, the defined rows in the order of a nested loop, x outside and y inside.
+    x_N, y_N, z_N: int32, the defined equations; x is the outer loop and y the inner one.
     """
 
     operation: str
@@ -191,17 +193,12 @@ class Table:
 
     @property
     def rows(self) -> int:
-        """Number of pairs (x, y) at which the operation is defined."""
+        """Number of equations: pairs (x, y) at which the operation is defined."""
         return len(self.z_N)
 
     @property
-    def is_commutative(self) -> bool:
-        """Whether x ∘ y and y ∘ x agree on the whole table, in being undefined too."""
-        return bool((self.answers == self.answers.T).all())
-
-    @property
     def domain(self) -> str:
-        """In words, where the operation is defined: 'x, y in Z97, y != 0'."""
+        """Where the operation is defined, in words such as 'x, y in Z97, y != 0'."""
         everywhere = f"x, y in {self.structure.name}"
         undefined = self.answers < 0
         if not undefined.any():
@@ -215,22 +212,22 @@ class Table:
 def table(operation: str, structure_name: str) -> Table:
     """The table of an expression over a structure, from exact integer arithmetic.
 
-    Raises GrokError for an expression that cannot be parsed or has no meaning in the structure (with the
-    position), for an unknown structure, and for an expression that is defined nowhere.
+    Raises GrokError, with the position, for an expression that cannot be parsed or has no meaning
+    in the structure. Raises it also for an unknown structure, and for an expression that is
+    defined nowhere.
     """
-    domain, node = structure(structure_name), parse(operation)
-    element = np.arange(domain.order)
+    group, node = structure(structure_name), parse(operation)
+    element = np.arange(group.order)
     operands = {"x": element[:, None], "y": element[None, :]}
-    if domain.is_ring:
-        values, defined = RingEvaluator(operation, operands, domain.modulus).evaluate(node)
+    if group.is_ring:
+        values, defined = RingEvaluator(operation, operands, group.modulus).evaluate(node)
     else:
-        values, defined = GroupEvaluator(operation, operands, domain).evaluate(node), True
-    answers = np.broadcast_to(np.where(defined, values, -1), (domain.order, domain.order))
+        values, defined = GroupEvaluator(operation, operands, group).evaluate(node), True
+    answers = np.broadcast_to(np.where(defined, values, -1), (group.order, group.order))
     x_N, y_N = np.nonzero(answers >= 0)
     if not x_N.size:
         raise GrokError(
-            f"operation {operation!r} divides by zero for every x and y in {domain.name}"
+            f"operation {operation!r} divides by zero for every x and y in {group.name}"
         )
-    return Table(
-        operation, domain, frozen(answers), frozen(x_N), frozen(y_N), frozen(answers[x_N, y_N])
-    )
+    z_N = answers[x_N, y_N]
+    return Table(operation, group, frozen(answers), frozen(x_N), frozen(y_N), frozen(z_N))
