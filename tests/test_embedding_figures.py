@@ -78,7 +78,7 @@ def test_a_frequency_out_of_range_is_one_line():
 
 def test_the_axes_of_a_plane_are_orthonormal_and_give_its_coordinates():
     W = circle(31, 5)
-    axes_2D = fourier.frequency_axes(W, 5)
+    axes_2D = fourier.frequency_basis(W, 5)
     assert np.allclose(axes_2D @ axes_2D.T, np.eye(2))
     angle = np.angle(fourier.frequency_plane(W, 5) @ [1, 1j])
     assert np.abs(np.exp(1j * angle) - np.exp(2j * np.pi * 5 * np.arange(31) / 31)).max() < 0.3

@@ -2,17 +2,19 @@
 
 Everywhere `W` [p, d] holds one row a token, token t = 0..p-1 in row t. The rows are centred before
 they are scored: an offset that all tokens share says nothing about their order. Every structure
-here is a relation between a token's number and its row, so permuting the rows is its null model.
+here relates the number of a token to its row, so a permutation of the rows is its null model.
 """
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
 from grok.experiment import GrokError
-from grok.task.operations import Structure, is_prime
+from grok.task.groups import Structure
+from grok.task.operations import is_prime
 
 SINGULAR_CUTOFF = 1e-6
 
@@ -29,11 +31,13 @@ def token_matrix(W, n_tokens: int | None = None) -> np.ndarray:
         )
     if n_tokens is not None and len(W) != n_tokens:
         raise GrokError(
-            f"the matrix has {len(W)} rows but the structure has {n_tokens} elements: give its elements' rows only, without operators and '='"
+            f"the matrix has {len(W)} rows but the structure has {n_tokens} elements: "
+            "give its elements' rows only, without operators and '='"
         )
     if not np.isfinite(W).all():
         raise GrokError(
-            f"the matrix has {np.count_nonzero(~np.isfinite(W))} non-finite entries: this run diverged, score an earlier snapshot"
+            f"the matrix has {np.count_nonzero(~np.isfinite(W))} non-finite entries: "
+            "this run diverged, score an earlier snapshot"
         )
     return W
 
@@ -47,14 +51,15 @@ def centred(W, n_tokens: int | None = None) -> np.ndarray:
     return W_centred
 
 
-def require_cyclic(structure: Structure) -> int:
-    """The order p of a structure that is Z/p with elements in natural order; GrokError for any other."""
-    if structure.modulus is None:
+def require_cyclic(group: Structure) -> int:
+    """The order p of a structure Z<p>; GrokError for any other."""
+    if group.modulus is None:
         raise GrokError(
-            f"{structure.name} is not a cyclic group Z<n>, so circles and Fourier spectra have no meaning for it: "
-            "use the coset scores (groups.coset_scores) and, for S2..S5, the irreducible representations (groups.explained_by_irrep)"
+            f"{group.name} is not a cyclic group Z<n>, so circles and Fourier spectra have no "
+            "meaning for it: use the coset scores (groups.coset_scores) and, for S2..S5, the "
+            "irreducible representations (irreps.explained_by_irrep)"
         )
-    return structure.modulus
+    return group.modulus
 
 
 # --- Null model ---
@@ -70,28 +75,40 @@ def null_distribution(
 
 
 def p_value(observed: float, null: np.ndarray) -> float:
-    """Chance of a null score at least as large as `observed`, counting the observation itself (never 0)."""
+    """Share of null scores at least as large as `observed`; the observation counts as one of them.
+
+    So it is never 0.
+    """
     return float((1 + np.count_nonzero(np.asarray(null) >= observed)) / (1 + len(null)))
 
 
-def null_summary(observed: float, null: np.ndarray) -> tuple[float, float, float, float]:
-    """Mean and central 95% of a null distribution, and the p-value of an `observed` score; NaN where there is no null."""
+class NullSummary(NamedTuple):
+    """Mean and central 95% of a null distribution, and the p-value of the observed score."""
+
+    mean: float
+    low: float
+    high: float
+    p_value: float
+
+
+def null_summary(observed: float, null: np.ndarray) -> NullSummary:
+    """An `observed` score beside its null [R], NaN draws left out; all NaN where there is no null."""
     null = np.asarray(null, float)
     null = null[~np.isnan(null)]
     if not len(null) or np.isnan(observed):
-        return (np.nan,) * 4
-    return (
-        float(null.mean()),
-        *map(float, np.quantile(null, [0.025, 0.975])),
-        p_value(observed, null),
-    )
+        return NullSummary(np.nan, np.nan, np.nan, np.nan)
+    low, high = map(float, np.quantile(null, [0.025, 0.975]))
+    return NullSummary(float(null.mean()), low, high, p_value(observed, null))
 
 
 # --- Spectrum ---
 
 
 def fourier_basis(p: int) -> np.ndarray:
-    """Orthonormal rows [p, p]: constant, cos 1, sin 1, cos 2, sin 2, ...; for even p the alternating row last."""
+    """Orthonormal rows [p, p]: constant, cos 1, sin 1, cos 2, sin 2, ...
+
+    For even p the last row alternates between +1/sqrt(p) and -1/sqrt(p).
+    """
     angle_KT = 2 * np.pi * np.outer(np.arange(1, (p - 1) // 2 + 1), np.arange(p)) / p
     basis = np.empty((p, p))
     basis[0] = 1 / np.sqrt(p)
@@ -103,7 +120,7 @@ def fourier_basis(p: int) -> np.ndarray:
 
 
 def frequency_norms(W) -> np.ndarray:
-    """Norm of the rows' component at frequency k = 1..p//2: n_k = sqrt(|cos_k W|^2 + |sin_k W|^2), [p//2]."""
+    """n_k = sqrt(|cos_k W|^2 + |sin_k W|^2), the norm of frequency k in the rows, [p//2]."""
     W = centred(W)
     p = len(W)
     norms = np.linalg.norm(np.fft.rfft(W, axis=0)[1:], axis=1) * np.sqrt(2 / p)
@@ -113,18 +130,18 @@ def frequency_norms(W) -> np.ndarray:
 
 
 def frequency_power_share(W) -> np.ndarray:
-    """Share of the rows' variance at frequency k = 1..p//2, [p//2]; sums to 1."""
+    """Share of the variance of the rows at frequency k = 1..p//2, [p//2]; sums to 1."""
     power = frequency_norms(W) ** 2
     return power / power.sum()
 
 
 def key_frequencies(W, draws: int = 200, seed: int = 0) -> np.ndarray:
-    """Frequencies the matrix uses, strongest first.
+    """The key frequencies: those that the matrix uses, strongest first.
 
-    A frequency is key if its power share (a) exceeds the 99% quantile, over random row
-    permutations, of the *largest* share, so that a matrix without structure has any key frequency
-    one time in a hundred, and (b) is at least twice the uniform share 1/(p//2), so that traces too
-    weak to matter are not called key however significant. The draws depend on `seed` alone.
+    The power share of a key frequency exceeds the 99% quantile, over random permutations of the
+    rows, of the *largest* share: a matrix without structure has a key frequency one time in a
+    hundred. It is also at least twice the uniform share 1/(p//2): a trace too weak to matter is
+    not key, however significant. The draws depend on `seed` alone.
     """
     return frequencies_above(W, key_threshold(W, draws, seed))
 
@@ -143,13 +160,19 @@ def key_threshold(W, draws: int = 200, seed: int = 0) -> float:
 
 
 def gini(values) -> float:
-    """Gini coefficient of non-negative values [K]: sum_ij |n_i - n_j| / (2 K^2 mean n); 0 if all equal, 1 - 1/K if one holds all."""
+    """Gini coefficient sum_ij |n_i - n_j| / (2 K^2 mean n) of values [K] >= 0.
+
+    0 if all are equal, 1 - 1/K if one holds all.
+    """
     values = np.asarray(values, dtype=np.float64)
     return float(np.abs(values[:, None] - values).sum() / (2 * len(values) ** 2 * values.mean()))
 
 
 def ipr(values) -> float:
-    """Inverse participation ratio sum (|u| / ||u||)^4 of a spectrum [K]: 1/K if flat, 1 if one entry holds all."""
+    """Inverse participation ratio sum (|u| / ||u||)^4 of a spectrum [K].
+
+    1/K if it is flat, 1 if one entry holds all.
+    """
     values = np.asarray(values, dtype=np.float64)
     return float(((values / np.linalg.norm(values)) ** 4).sum())
 
@@ -158,16 +181,17 @@ def ipr(values) -> float:
 
 
 def circularity(W) -> float:
-    """Mean over the first four principal components v of max_k 2|sum_j v_j e^(2 pi i jk/p)|^2 / (p |v|^2), in [0, 1].
+    """Mean of max_k 2 |sum_j v_j e^(2 pi i jk/p)|^2 / (p |v|^2), in [0, 1], over components v.
 
-    At least 0.995 is called circular (Zhong et al., The Clock and the Pizza). A component without
-    variance has no direction: it is left out, so that a single circle scores 1.
+    The components are the first four principal ones. At least 0.995 is called circular (Zhong et
+    al., The Clock and the Pizza). A component without variance has no direction and is left out,
+    so that a single circle scores 1.
     """
     return circularity_of(leading_components(W))
 
 
 def leading_components(W) -> np.ndarray:
-    """The first four principal components of the rows that have variance, unit vectors [p, at most 4]."""
+    """The first four principal components that have variance, unit vectors [p, at most 4]."""
     U, S, _ = np.linalg.svd(centred(W), full_matrices=False)
     return U[:, :4][:, S[:4] > SINGULAR_CUTOFF * S[0]]
 
@@ -179,18 +203,19 @@ def circularity_of(v_TC: np.ndarray) -> float:
 
 
 def frequency_plane(W, k: int) -> np.ndarray:
-    """Coordinates [p, 2] of the rows in the plane of frequency k, where a clean circle has token t at angle 2 pi k t/p.
+    """Coordinates [p, 2] of the rows in the plane of frequency k; a circle has t at 2 pi k t/p.
 
-    A row is itself part of the sums that span the plane and leans towards its place on the circle
-    even in a random matrix, the more so the wider the matrix: compare with permuted rows.
+    Even in a random matrix a row leans towards its place on the circle, because it is part of the
+    sums that span the plane. The wider the matrix, the more it does: compare with permuted rows.
     """
-    return centred(W) @ frequency_axes(W, k).T
+    return centred(W) @ frequency_basis(W, k).T
 
 
-def frequency_axes(W, k: int) -> np.ndarray:
-    """The orthonormal axes [2, d] of the plane of frequency k.
+def frequency_basis(W, k: int) -> np.ndarray:
+    """An orthonormal basis [2, d] of the plane of frequency k.
 
-    They are the pair nearest to the directions cos_k W and sin_k W (polar decomposition), so that an ellipse stays one.
+    It is the pair nearest to the directions cos_k W and sin_k W (polar decomposition), so that an
+    ellipse stays an ellipse.
     """
     W = centred(W)
     p = len(W)
@@ -202,16 +227,18 @@ def frequency_axes(W, k: int) -> np.ndarray:
     U, S, Vt = np.linalg.svd(direction_2D, full_matrices=False)
     if len(S) < 2 or S[1] <= SINGULAR_CUTOFF * np.linalg.norm(W):
         raise GrokError(
-            f"the matrix has no plane at frequency {k}: its rows span fewer than two dimensions there"
+            f"the matrix has no plane at frequency {k}: "
+            "its rows span fewer than two dimensions there"
         )
     return U @ Vt
 
 
 def turn_step(p: int, k: int) -> int:
-    """The step m = 1..p//2 by which a token moves least, but moves, on the circle of frequency k = 1..p//2.
+    """The step m = 1..p//2 that moves a token least, but not 0, on the circle of frequency k.
 
-    Joining n to n + m draws the circle in order: m = ±k^-1 mod p where k has an inverse (the paper's 8
-    belongs to k = 12 mod 97); where k and p share a divisor, so do the tokens share their places on the circle.
+    Lines from n to n + m draw the circle in order. m = ±k^-1 mod p where k has an inverse (the
+    paper's 8 belongs to k = 12 mod 97). Where k and p share a divisor, several tokens share a
+    place on the circle.
     """
     if not 1 <= k <= p // 2:
         raise GrokError(f"frequency {k} is no frequency of {p} tokens: choose 1..{p // 2}")
@@ -223,9 +250,9 @@ def turn_step(p: int, k: int) -> int:
 def circle_statistics(points, k: int) -> dict[str, float]:
     """How round the points [p, 2] of frequency k's plane are.
 
-    radius_cv: standard deviation of the radius over its mean; angle_error: root mean square
-    difference, in degrees, between token t's angle and 2 pi k t/p, after the best common rotation
-    (about 104 for angles at random).
+    radius_cv: standard deviation of the radius over its mean. angle_error: root mean square
+    difference, in degrees, between the angle of token t and 2 pi k t/p, after the best common
+    rotation (about 104 for random angles).
     """
     points = token_matrix(points)
     z_T = points @ np.array([1, 1j])
@@ -249,7 +276,10 @@ def dot_similarity(W) -> np.ndarray:
 
 
 def cosine_similarity(W) -> np.ndarray:
-    """Cosines between the centred rows, [p, p]; a row equal to the mean row has cosine 0 with all others."""
+    """Cosines between the centred rows, [p, p].
+
+    A row equal to the mean row has cosine 0 with all others.
+    """
     W = centred(W)
     norm = np.linalg.norm(W, axis=1, keepdims=True)
     W = W / np.where(norm > 1e-12 * norm.max(), norm, np.inf)
@@ -257,7 +287,10 @@ def cosine_similarity(W) -> np.ndarray:
 
 
 def circulant_score(S) -> float:
-    """Share of the off-diagonal variance of a similarity matrix S [p, p] that i - j mod p explains; 1 if S is circulant."""
+    """Share of the variance of similarities S [p, p] that i - j mod p explains; 1 if circulant.
+
+    The diagonal is left out.
+    """
     S = token_matrix(S)
     p = len(S)
     if S.shape != (p, p):
@@ -272,66 +305,100 @@ def circulant_score(S) -> float:
     return float(1 - S_DT.var(axis=1).mean() / total)
 
 
-def number_line_step(W) -> tuple[int, np.ndarray]:
-    """The step m that makes joining n to n + m the shortest closed tour, and the score of every m = 1..p//2.
+class NumberLine(NamedTuple):
+    """The step of the shortest closed tour over all tokens, and the length of every tour, [p//2].
 
-    A score is the mean length of the tour's joints over the mean distance of two tokens (1: no
-    better than chance). Steps m and p - m draw the same tour. The best step is sought among those
-    that visit every token, gcd(m, p) = 1. Also fits a drawing's coordinates [p, 2].
+    lengths: of step m at index m - 1, the mean distance from n to n + m over the mean distance of
+    two tokens (1: no better than chance).
+    """
+
+    step: int
+    lengths: np.ndarray
+
+    @property
+    def length(self) -> float:
+        """The length of the shortest tour."""
+        return float(self.lengths[self.step - 1])
+
+
+def number_line(W) -> NumberLine:
+    """The number line that lies in rows [p, d], or in the points [p, 2] of a picture.
+
+    Steps m and p - m draw the same tour. The shortest one is sought among the steps that visit
+    every token, gcd(m, p) = 1.
     """
     return number_line_of(squareform(pdist(token_matrix(W))))
 
 
-def number_line_of(distance_TT: np.ndarray) -> tuple[int, np.ndarray]:
-    """`number_line_step` of tokens with the given distances [p, p]."""
+def number_line_of(distance_TT: np.ndarray) -> NumberLine:
+    """`number_line` of tokens with the given distances [p, p]."""
     p = len(distance_TT)
     if distance_TT.max() == 0:
         raise GrokError("all rows of the matrix are equal: there is no structure to score")
     steps, token = np.arange(1, p // 2 + 1), np.arange(p)
-    scores = (
-        distance_TT[token, (token + steps[:, None]) % p].mean(axis=1)
-        * (p - 1)
-        * p
-        / distance_TT.sum()
-    )
-    best = np.argmin(np.where(np.gcd(steps, p) == 1, scores, np.inf))
-    return int(steps[best]), scores
+    joint_M = distance_TT[token, (token + steps[:, None]) % p].mean(axis=1)
+    length_M = joint_M * (p - 1) * p / distance_TT.sum()
+    best = np.argmin(np.where(np.gcd(steps, p) == 1, length_M, np.inf))
+    return NumberLine(int(steps[best]), length_M)
 
 
 # --- Discrete logarithm ---
 
 
 def primitive_root(p: int) -> int:
-    """The smallest g whose powers are all non-zero residues mod the prime p; GrokError where p is not a prime."""
+    """The smallest g whose powers are all non-zero residues mod p.
+
+    GrokError unless p is an odd prime.
+    """
     if p < 3 or not is_prime(p):
         raise GrokError(
-            f"the discrete logarithm is defined here for odd primes, and {p} is none: use the additive scores alone"
+            f"the discrete logarithm is defined here for odd primes, and {p} is none: "
+            "use the additive scores alone"
         )
     prime_factors = [q for q in range(2, p) if (p - 1) % q == 0 and is_prime(q)]
     return next(g for g in range(2, p) if all(pow(g, (p - 1) // q, p) != 1 for q in prime_factors))
 
 
 def discrete_log_order(p: int) -> np.ndarray:
-    """Tokens g^0, g^1, ..., g^(p-2) mod p for the smallest primitive root g, [p-1]: rows in this order live on Z/(p-1)."""
+    """Tokens g^0, g^1, ..., g^(p-2) mod p for the smallest primitive root g, [p-1].
+
+    Rows in this order lie along Z/(p-1).
+    """
     g = primitive_root(p)
     return np.array([pow(g, e, p) for e in range(p - 1)])
 
 
-def axis_scores(W, draws: int = 200, seed: int = 0) -> dict:
-    """Which axis orders the tokens: 'additive' (Z/p) or 'multiplicative' (Z/(p-1), non-zero tokens by discrete logarithm).
+class AxisGini(NamedTuple):
+    """Gini coefficient of the spectrum on an axis, and its p-value beside permuted rows."""
 
-    For each axis the Gini coefficient of the spectrum, its null (mean, p-value), IPR, circularity,
-    circulant score of the cosines and key frequencies; 'axis' is the one with the larger Gini
-    among those with p-value < 0.01, or 'neither'.
+    gini: float
+    p_value: float
+
+
+def axis_ginis(W, draws: int = 200, seed: int = 0) -> dict[str, AxisGini]:
+    """How sparse the spectrum of `W` [p, d] is on each axis.
+
+    'additive': tokens in natural order, on Z/p. 'multiplicative': non-zero tokens by discrete
+    logarithm, on Z/(p-1). GrokError unless p is an odd prime.
     """
     W = token_matrix(W)
     rows = {"additive": W, "multiplicative": W[discrete_log_order(len(W))]}
-    scores = {axis: spectrum_scores(rows_TD, draws, seed) for axis, rows_TD in rows.items()}
-    return scores | {
-        "axis": better_axis(
-            {axis: (found["gini"], found["p_value"]) for axis, found in scores.items()}
-        )
-    }
+    return {axis: spectrum_gini(rows_TD, draws, seed) for axis, rows_TD in rows.items()}
+
+
+def spectrum_gini(W, draws: int, seed: int) -> AxisGini:
+    """The Gini coefficient of the frequency norms of rows [n, d], with its p-value."""
+
+    def score(rows) -> float:
+        return gini(frequency_norms(rows))
+
+    return AxisGini(score(W), p_value(score(W), null_distribution(score, W, draws, seed)))
+
+
+def better_axis(found: dict[str, AxisGini]) -> str:
+    """The axis with the largest Gini coefficient among those with p < 0.01, or 'neither'."""
+    significant = [axis for axis, score in found.items() if score.p_value < 0.01]
+    return max(significant, key=lambda axis: found[axis].gini, default="neither")
 
 
 def element_order(W) -> np.ndarray:
@@ -341,26 +408,5 @@ def element_order(W) -> np.ndarray:
     """
     n = len(W)
     prime = n > 2 and is_prime(n)
-    multiplicative = prime and axis_scores(W)["axis"] == "multiplicative"
+    multiplicative = prime and better_axis(axis_ginis(W)) == "multiplicative"
     return discrete_log_order(n) if multiplicative else np.arange(n)
-
-
-def better_axis(found: dict[str, tuple[float, float]]) -> str:
-    """The axis with the largest Gini coefficient among those with p-value < 0.01, or 'neither'; found: axis -> (Gini, p-value)."""
-    significant = [axis for axis, (_, p) in found.items() if p < 0.01]
-    return max(significant, key=lambda axis: found[axis][0], default="neither")
-
-
-def spectrum_scores(W, draws: int, seed: int) -> dict:
-    """Scores of `W` [n, d] on the cyclic axis its rows are ordered by."""
-    norms = frequency_norms(W)
-    null = null_distribution(lambda rows: gini(frequency_norms(rows)), W, draws, seed)
-    return {
-        "gini": gini(norms),
-        "gini_null": float(null.mean()),
-        "p_value": p_value(gini(norms), null),
-        "ipr": ipr(norms),
-        "circularity": circularity(W),
-        "circulant_cosine": circulant_score(cosine_similarity(W)),
-        "key_frequencies": key_frequencies(W, draws, seed).tolist(),
-    }

@@ -1,10 +1,10 @@
-"""What the network's *function* looks like: progress measures, clock or pizza, and symmetry of the logits.
+"""What the *function* of a network looks like: progress measures, and clock or pizza.
 
-Logits come as arrays [x, y, output] over the whole table of an operation, elements in their natural order.
-Sources: Nanda et al. 2023 (restricted and excluded loss, neuron frequencies), Zhong et al. 2023 (distance
-irrelevance, gradient symmetricity), Prieto et al. 2025 (softmax collapse).
+Logits come as arrays [x, y, output] over the whole table of an operation, elements in their natural
+order. Sources: Nanda et al. 2023 (restricted and excluded loss, neuron frequencies), Zhong et al.
+2023 (distance irrelevance, gradient symmetricity).
 
-Shape letters: P elements of Z/p, K frequencies 1..p//2, N neurons or elements of a structure, C outputs, D d_model.
+Shape letters: P elements of Z/p, K frequencies 1..p//2, N neurons, C outputs, D d_model.
 """
 
 from collections.abc import Callable
@@ -109,22 +109,7 @@ def neuron_frequencies(hidden) -> NeuronFrequencies:
     return NeuronFrequencies(np.where(share_N > 0, shares_KN.argmax(axis=0) + 1, 0), share_N)
 
 
-# --- Numerics, and clock against pizza ---
-
-
-def softmax_collapse(logits) -> float:
-    """Share of rows whose float32 softmax is exactly one-hot, so that a correct row's gradient vanishes (Prieto et al.).
-
-    logits [..., C]. Rows with NaN (undefined entries of the table) are left out.
-    """
-    logits_RC = np.asarray(logits, np.float32).reshape(-1, np.shape(logits)[-1])
-    logits_RC = logits_RC[~np.isnan(logits_RC).any(axis=1)]
-    exponentials_RC = np.exp(logits_RC - logits_RC.max(axis=1, keepdims=True))
-    return (
-        float(np.mean(exponentials_RC.sum(axis=1, dtype=np.float32) == 1))
-        if len(logits_RC)
-        else np.nan
-    )
+# --- Clock against pizza ---
 
 
 def distance_irrelevance(logits) -> float:
@@ -167,6 +152,3 @@ def mean_gradient_cosine(logits: Callable, embedding_PD, key, draws: int):
 
     triples_R3 = jax.random.randint(key, (draws, 3), 0, len(embedding_PD), jnp.int32)
     return jax.lax.map(cosine, triples_R3, batch_size=256).mean()
-
-
-# --- Symmetry of the function ---

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.manifold import TSNE
 
-from grok.analysis.fourier import centred, number_line_step
+from grok.analysis.fourier import centred, number_line
 from grok.analysis.geometry import principal_planes
 
 PERPLEXITY = 30  # the paper gives no t-SNE setting; this one is the library's default
@@ -53,7 +53,7 @@ def plane_points(W, n_planes: int = 2) -> list[np.ndarray]:
 class PictureCircle(NamedTuple):
     """How far a picture shows the tokens in order on a circle.
 
-    step, length: the best number line and its score (`fourier.number_line_step`); turns k and order: the k whose
+    step, length: the best number line and its score (`fourier.number_line`); turns k and order: the k whose
     angle 2 pi k t/n is nearest to token t's angle about the picture's centre, and how near,
     |mean exp(i (angle - 2 pi k t/n))| in [0, 1].
     """
@@ -68,7 +68,7 @@ def picture_circle(points) -> PictureCircle:
     """The best number line and the best angular order of points [n, 2], token t in row t."""
     points = centred(points)
     n = len(points)
-    step, lengths = number_line_step(points)
+    step, lengths = number_line(points)
     z_T = points @ np.array([1, 1j])
     order_K = np.abs(np.fft.fft(z_T / np.maximum(np.abs(z_T), np.finfo(float).tiny))) / n
     turns = 1 + int(order_K[1:].argmax())

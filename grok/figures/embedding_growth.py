@@ -66,7 +66,7 @@ def ring_drawers(W_best, group):
     order = fourier.element_order(W_best)
     log = None if len(order) == group.order else order
     k = matrix.strongest(W_best, log) or 1
-    axes_2D = fourier.frequency_axes(W_best[order], k)
+    axes_2D = fourier.frequency_basis(W_best[order], k)
     step, place_T = fourier.turn_step(len(order), k), k * np.arange(len(order)) % len(order)
 
     def plane(ax, W):

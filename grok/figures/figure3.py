@@ -147,7 +147,7 @@ def kinds(group: Structure, network: Network) -> list[int | None]:
     """What to draw of a network: number lines by their steps, or (None) cosets."""
     if not group.is_ring:
         return [None]
-    shortest, _ = fourier.number_line_step(network.points)
+    shortest, _ = fourier.number_line(network.points)
     paper = PAPER_STEP % group.order
     return [PAPER_STEP] if shortest in (paper, group.order - paper) else [PAPER_STEP, shortest]
 
@@ -183,7 +183,7 @@ def number_line(axes, network: Network, n: int, step: int) -> str:
     tsne.scatter(
         axes, network.points, tsne.Colouring((np.arange(n) % PAPER_STEP).astype(float), None, "")
     )
-    _, scores = fourier.number_line_step(network.points)
+    _, scores = fourier.number_line(network.points)
     shorter = min(step % n, -step % n)
     score = f", length {scores[shorter - 1]:.2f} of chance" if shorter else ""
     return f"n joined to n + {step}{score}\ncolour: n mod {PAPER_STEP}"

@@ -135,7 +135,7 @@ def planes(growth: Growth, order: np.ndarray) -> Planes:
     highest = (len(order) - 1) // 2
     found = [int(k) for k in fourier.key_frequencies(at_best) if k <= highest][:MOST_KEYS]
     keys = found or [1 + int(fourier.frequency_power_share(at_best)[:highest].argmax())]
-    axes_PD2 = [fourier.frequency_axes(at_best, k).T for k in keys]
+    axes_PD2 = [fourier.frequency_basis(at_best, k).T for k in keys]
     points = np.array([[rows @ axes for axes in axes_PD2] for rows in rows_MTD])
     power_M = np.array([(rows**2).sum() for rows in rows_MTD])
     return Planes(keys, bool(found), points, (points**2).sum((2, 3)) / power_M[:, None])

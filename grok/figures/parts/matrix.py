@@ -207,7 +207,7 @@ def order_words(points, colouring: tsne.Colouring) -> str:
     points, value_N = np.asarray(points)[coloured], colouring.value_T[coloured]
     if colouring.period:
         ordered = points[np.argsort(value_N, kind="stable")]
-        return f"colour neighbours {fourier.number_line_step(ordered)[1][0]:.2f} of chance"
+        return f"colour neighbours {fourier.number_line(ordered)[1][0]:.2f} of chance"
     labels = np.unique(value_N, return_inverse=True)[1]
     rng = np.random.default_rng(0)
     null = np.mean(
@@ -251,9 +251,7 @@ def step_sheet(W, steps=None, own_planes: bool = False) -> Figure:
         if own_planes
         else {m: (f"n + {m}", geometry.principal_planes(W)[:, 0]) for m in checked(steps, len(W))}
     )
-    lengths = {
-        m: fourier.number_line_step(as_points(z_T))[1][m - 1] for m, (_, z_T) in planes.items()
-    }
+    lengths = {m: fourier.number_line(as_points(z_T))[1][m - 1] for m, (_, z_T) in planes.items()}
     columns = min(7, max(len(planes), 1))
     picture, panels = style.panels(
         -(-len(planes) // columns), columns, width=style.DOUBLE, height=1.2
