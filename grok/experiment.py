@@ -120,6 +120,11 @@ class Run:
     )
     tied: bool = field(False, "use the transpose of the input table as the output layer")
     seed: int = amount(0, "seed of the initial weights, the batches and all noise")
+    init: Literal["uniform", "normal"] = field(
+        "uniform",
+        "initial weights: 'uniform': embeddings N(0, 1), maps U(+-1/sqrt(fan_in)) (released code); "
+        "'normal': N(0, 1/d_model), output layer N(0, 1/vocabulary) (code of Nanda et al.)",
+    )
     init_scale: float = number(1.0, "factor on every initial weight matrix and embedding")
     dropout: float = share(0.0, "dropout rate on the FFN output")
     weight_noise: float = amount(
@@ -312,6 +317,7 @@ def relabelled(before: Run, after: Run, given: bool) -> Run:
         "table",
         "train_table",
         "tied",
+        "init",
     )
     changed = any(getattr(before, name) != getattr(after, name) for name in told)
     return after.replace(label="") if changed and not given else after

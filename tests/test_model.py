@@ -103,6 +103,18 @@ def test_initial_scales(paper_params):
             np.testing.assert_array_equal(paper_params[b][ln]["bias"], 0)
 
 
+def test_initial_scales_of_nanda():
+    """Every matrix N(0, 1/d_model), the output layer N(0, 1/vocabulary), the hidden layer's too."""
+    run = Run(init="normal", positions="learned", norm="none", n_layers=1)
+    params = dict(initial_params(architecture(run, 115, 1), 4))
+    unembedding = np.asarray(params.pop("unembedding"))
+    assert unembedding.var() == pytest.approx(1 / 115, rel=0.05)
+    assert abs(unembedding).max() > 3 / 115**0.5  # a uniform one would end before
+    for leaf in jax.tree.leaves(params):
+        tolerance = 4 * (2 / leaf.size) ** 0.5
+        assert np.var(leaf) == pytest.approx(1 / 128, rel=tolerance)
+
+
 @pytest.mark.parametrize("norm", ["post", "pre", "none"])
 def test_no_position_sees_a_later_one(norm):
     """d logits_t / d embedding of a token that stands at s only is exactly 0 for s > t and not 0 for s <= t."""

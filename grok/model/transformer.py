@@ -10,6 +10,7 @@ computed once per distinct operand, and only the answer positions are carried th
 """
 
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,7 @@ class Architecture:
     train_table: bool = False
     tied: bool = False
     n_features: int = 0
+    init: str = "uniform"
 
     @property
     def d_head(self) -> int:
@@ -87,15 +89,34 @@ def uniform_fan_in(key, shape, dtype=jnp.float32):
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
+def kernel_init(arch: Architecture) -> Any:
+    """How linear maps begin: as PyTorch's do, or N(0, 1/d_model) as in the code of Nanda et al."""
+    normal = nn.initializers.normal(1 / math.sqrt(arch.d_model), jnp.float32)
+    return uniform_fan_in if arch.init == "uniform" else normal
+
+
+def unembedding_init(arch: Architecture) -> Any:
+    """How the output layer begins: as linear maps do, or N(0, 1/vocab_size)."""
+    normal = nn.initializers.normal(1 / math.sqrt(arch.vocab_size), jnp.float32)
+    return uniform_fan_in if arch.init == "uniform" else normal
+
+
+def table_init(arch: Architecture) -> Any:
+    """How the tables of tokens and positions begin: N(0, 1), or N(0, 1/d_model)."""
+    scale = 1.0 if arch.init == "uniform" else 1 / math.sqrt(arch.d_model)
+    return nn.initializers.normal(scale, jnp.float32)
+
+
 class Linear(nn.Module):
     """A bias-free linear map. tuned: with the hand-written gradient of grok.model.layers."""
 
     features: int
     tuned: bool
+    init: Any
 
     @nn.compact
     def __call__(self, x):
-        kernel = self.param("kernel", uniform_fan_in, (x.shape[-1], self.features))
+        kernel = self.param("kernel", self.init, (x.shape[-1], self.features))
         return layers.linear(x, kernel) if self.tuned else x @ kernel
 
 
@@ -120,7 +141,7 @@ class Positions(nn.Module):
     def __call__(self, n_positions):
         shape = n_positions, self.arch.d_model
         if self.arch.positions == "learned":
-            return self.param("table", nn.initializers.normal(1.0, jnp.float32), shape)
+            return self.param("table", table_init(self.arch), shape)
         return (
             sinusoidal_positions(*shape)
             if self.arch.positions == "sinusoidal"
@@ -136,8 +157,9 @@ class Block(nn.Module):
 
     def setup(self):
         arch = self.arch
-        self.wq, self.wk, self.wv, self.wo = (Linear(arch.d_model, self.tuned) for _ in range(4))
-        self.w_in, self.w_out = Linear(arch.d_ff, self.tuned), Linear(arch.d_model, self.tuned)
+        linear = functools.partial(Linear, tuned=self.tuned, init=kernel_init(arch))
+        self.wq, self.wk, self.wv, self.wo = (linear(arch.d_model) for _ in range(4))
+        self.w_in, self.w_out = linear(arch.d_ff), linear(arch.d_model)
         if arch.norm != "none":
             self.ln1, self.ln2 = (LayerNorm(self.tuned) for _ in range(2))
 
@@ -202,7 +224,7 @@ class Transformer(nn.Module):
         unembedding = (
             None
             if arch.tied
-            else self.param("unembedding", uniform_fan_in, (arch.d_model, arch.vocab_size))
+            else self.param("unembedding", unembedding_init(arch), (arch.d_model, arch.vocab_size))
         )
         self.embedding = self.input_table(trained)
         self.unembedding = self.embedding.T if arch.tied else unembedding
@@ -213,9 +235,7 @@ class Transformer(nn.Module):
 
     def initial_rows(self, key):
         """Trained rows of the input table at the start: N(0, 1), whatever the elements' encoding the same for the other tokens."""
-        rows_VD = nn.initializers.normal(1.0, jnp.float32)(
-            key, (self.arch.vocab_size, self.arch.d_model)
-        )
+        rows_VD = table_init(self.arch)(key, (self.arch.vocab_size, self.arch.d_model))
         if self.features is None:
             return rows_VD
         others = rows_VD[len(self.features) :]
@@ -227,9 +247,8 @@ class Transformer(nn.Module):
             return trained
         if self.arch.values in AS_WIDE_AS_THE_MODEL:
             return jnp.concatenate([self.features, trained])
-        kernel = self.param(
-            "value_map", uniform_fan_in, (self.features.shape[1], self.arch.d_model)
-        )
+        shape = self.features.shape[1], self.arch.d_model
+        kernel = self.param("value_map", kernel_init(self.arch), shape)
         return jnp.concatenate([self.features @ kernel, trained])
 
     def matrices(self):
