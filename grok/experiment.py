@@ -37,7 +37,7 @@ def fraction(value: float) -> bool:
 
 
 def field(default: Any, help: str, check=None, rule: str = "") -> Any:
-    """A field of `Run`: its default, a line of help with the unit, and the rule its value must obey."""
+    """A field of `Run`: its default, a line of help with the unit, and the rule of its values."""
     return dataclasses.field(default=default, metadata={"help": help, "check": check, "rule": rule})
 
 
@@ -75,7 +75,8 @@ class Run:
     )
     token_format: Literal["answer", "eos"] = field(
         "answer",
-        "'answer': x o y = -> c (paper); 'eos': <eos> x o y = c <eos>, loss on c and <eos> (released code)",
+        "'answer': x o y = -> c (paper); "
+        "'eos': <eos> x o y = c <eos>, loss on c and <eos> (released code)",
     )
     # The network.
     n_layers: int = number(2, "Transformer blocks")
@@ -91,13 +92,15 @@ class Run:
     activation: Literal["relu", "gelu"] = field("relu", "FFN non-linearity")
     positions: Literal["sinusoidal", "learned", "rotary", "none"] = field(
         "sinusoidal",
-        "how positions are written: fixed sinusoids (paper), a trained table, rotated queries and keys, or not at all",
+        "how positions are written: fixed sinusoids (paper), a trained table, rotated queries and "
+        "keys, or not at all",
     )
     values: Literal[
         "learned", "onehot", "random", "scalar", "bins", "digits", "fourier", "file"
     ] = field(
         "learned",
-        "how elements are written: a trained table (paper), or fixed vectors or features (see grok/task/encodings.py)",
+        "how elements are written: a trained table (paper), or fixed vectors or features "
+        "(see grok/task/encodings.py)",
     )
     bins: int = field(
         8,
@@ -113,7 +116,8 @@ class Run:
     )
     table: str = field(
         "",
-        "file of values=file: an .npz such as results/figure3/arrays/run_0000.npz; ':unembedding' at its end takes that matrix",
+        "file of values=file: an .npz such as results/figure3/arrays/run_0000.npz; "
+        "':unembedding' at its end takes that matrix",
     )
     train_table: bool = field(
         False, "train on from the table of values=file, instead of keeping it as it is"
@@ -141,7 +145,8 @@ class Run:
     )
     decay_form: Literal["to_zero", "to_init", "honest", "jiggle"] = field(
         "to_zero",
-        "what weight decay does: shrink to zero, to the initial weights, L2 in the gradient, or multiply by random factors",
+        "what weight decay does: shrink to zero, to the initial weights, L2 in the gradient, "
+        "or multiply by random factors",
     )
     b1: float = share(0.9, "decay rate of the first moment (momentum for sgd)")
     b2: float = share(0.98, "decay rate of the second moment")
@@ -170,8 +175,8 @@ class Run:
     )
     snapshots: str = field(
         "",
-        "evaluations at which the matrices are kept too: 'log', those of updates spaced evenly on a "
-        "logarithmic axis, or every so many updates, such as 100",
+        "evaluations at which the matrices are kept too: 'log', those of updates spaced evenly on "
+        "a logarithmic axis, or every so many updates, such as 100",
         lambda v: v in ("", "log") or (v.isdecimal() and int(v) > 0),
         "must be 'log', a spacing in updates such as '100', or '' for none",
     )
@@ -185,27 +190,35 @@ class Run:
     def __post_init__(self):
         for spec in dataclasses.fields(self):
             object.__setattr__(self, spec.name, typed(spec, getattr(self, spec.name)))
+        contradiction = self.contradiction()
+        if contradiction:
+            raise GrokError(contradiction)
+
+    def contradiction(self) -> str | None:
+        """What is wrong with fields that do not go together, in a line, or None."""
         if self.d_model % self.n_heads:
-            raise GrokError(f"n_heads={self.n_heads} does not divide d_model={self.d_model}")
-        if self.positions == "rotary" and self.d_model // self.n_heads % 2:
-            raise GrokError(
-                f"positions=rotary turns pairs of coordinates, but a head is d_model / n_heads = {self.d_model // self.n_heads} wide: choose an even width"
+            return f"n_heads={self.n_heads} does not divide d_model={self.d_model}"
+        d_head = self.d_model // self.n_heads
+        if self.positions == "rotary" and d_head % 2:
+            return (
+                "positions=rotary turns pairs of coordinates, but a head is d_model / n_heads = "
+                f"{d_head} wide: choose an even width"
             )
-        if (self.values == "file") != bool(self.table):
-            raise GrokError(
-                "values=file needs its file: give table=PATH.npz"
-                if self.values == "file"
-                else f"table={self.table!r} is read by values=file alone, but values={self.values}"
-            )
+        if self.values == "file" and not self.table:
+            return "values=file needs its file: give table=PATH.npz"
+        if self.table and self.values != "file":
+            return f"table={self.table!r} is read by values=file alone, but values={self.values}"
         if self.snapshots.isdecimal() and int(self.snapshots) % self.eval_every:
-            raise GrokError(
+            return (
                 f"snapshots={self.snapshots} would fall between evaluations: "
                 f"choose a multiple of eval_every={self.eval_every}"
             )
         if self.optimizer == "adam" and self.weight_decay:
-            raise GrokError(
-                f"optimizer=adam has no weight decay, but weight_decay={self.weight_decay:g}: choose adamw, or weight_decay=0"
+            return (
+                f"optimizer=adam has no weight decay, but weight_decay={self.weight_decay:g}: "
+                "choose adamw, or weight_decay=0"
             )
+        return None
 
     @property
     def ff_width(self) -> int:
@@ -229,7 +242,10 @@ def results_name(name: str, scale: str) -> str:
 
 
 def typed(spec: dataclasses.Field, value: Any) -> Any:
-    """`value` checked against the type and the rule of a field of `Run`; whole floats become ints where ints are due."""
+    """`value` checked against the type and the rule of a field of `Run`.
+
+    A whole float becomes an int where ints are due. Raises GrokError.
+    """
 
     def wrong(what):
         return GrokError(f"{spec.name}={value!r} {what}")
@@ -269,11 +285,13 @@ class Experiment:
         object.__setattr__(self, "runs", tuple(self.runs))
         if not re.fullmatch(r"(?!\.)[\w.=+^-]+", self.name):
             raise GrokError(
-                f"experiment name '{self.name[:LONGEST_NAME]}' must be letters, digits and . _ = + ^ - and not begin with a dot"
+                f"experiment name '{self.name[:LONGEST_NAME]}' must be letters, digits and "
+                ". _ = + ^ - and not begin with a dot"
             )
         if len(self.name.encode()) > LONGEST_NAME:
             raise GrokError(
-                f"experiment name '{self.name[:40]}...' is longer than {LONGEST_NAME} bytes: choose a shorter one with --name"
+                f"experiment name '{self.name[:40]}...' is longer than {LONGEST_NAME} bytes: "
+                "choose a shorter one with --name"
             )
         if not self.runs:
             raise GrokError(f"experiment '{self.name}' has no runs")
@@ -324,7 +342,7 @@ def relabelled(before: Run, after: Run, given: bool) -> Run:
 
 
 def grid(base: Run, **values: Iterable[Any]) -> list[Run]:
-    """Every combination of the listed field values, in the order of a nested loop (last field fastest)."""
+    """Every combination of the listed field values, in the order of a nested loop, last fastest."""
     return [
         base.replace(**dict(zip(values, combination)))
         for combination in itertools.product(*values.values())

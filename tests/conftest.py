@@ -35,7 +35,7 @@ def tiny():
 
 @pytest.fixture(scope="session")
 def on_device():
-    """run -> its dataset, program, numbers, data and initial state, as the sweep would set them up."""
+    """run -> its dataset, program, numbers, data and initial state, as the sweep sets them up."""
 
     def build(run: Run) -> SimpleNamespace:
         dataset = make_dataset(run)
@@ -149,7 +149,7 @@ def write_growth(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def quick_compilation(tmp_path_factory):
-    """JAX's settings, by name, with which the same tiny program is compiled once, and fast rather than well."""
+    """JAX's settings, by name, that compile a tiny program once, and fast rather than well."""
     return {
         "jax_disable_most_optimizations": True,
         "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
@@ -172,7 +172,10 @@ def quick_sweeps(quick_compilation):
 
 @pytest.fixture
 def start_grok(quick_compilation):
-    """(arguments of python -m grok) -> a running process with its output in pipes; whatever still runs is killed at the end."""
+    """(arguments of python -m grok) -> a running process with its output in pipes.
+
+    Whatever still runs is killed at the end.
+    """
     started = []
     environment = os.environ | {
         name.upper(): str(value) for name, value in quick_compilation.items()
@@ -202,7 +205,7 @@ def start_grok(quick_compilation):
 
 @pytest.fixture(scope="session")
 def numpy_logits():
-    """(params, tokens [B, T], Architecture) -> logits [B, A, V], an equation and a position at a time."""
+    """(params, tokens [B, T], Architecture) -> logits [B, A, V], position by position."""
     return reference_logits
 
 

@@ -1,4 +1,6 @@
-"""Write requirements.lock: the exact packages each tested Python gets, with markers where they differ (`make lock`).
+"""Write requirements.lock: the exact packages that each tested Python gets (`make lock`).
+
+Where they differ between Pythons, a marker says for which a line is.
 
 python tests/lock.py python3.11 python3.12 python3.13
 """
@@ -12,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def resolved(python: str) -> tuple[str, set[str]]:
-    """The version of a Python, and the pins to which a fresh environment of it resolves grok[dev]."""
+    """The version of a Python, and the pins of a fresh environment of it with grok[dev]."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([python, "-m", "venv", folder], check=True)
         inside = f"{folder}/bin/python"

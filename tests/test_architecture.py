@@ -1,4 +1,4 @@
-"""Data flows one way: what each module may import, read from the sources themselves, also from inside functions."""
+"""Data flows one way: what each module may import, read from the sources, also inside functions."""
 
 import ast
 from pathlib import Path
@@ -54,7 +54,7 @@ def name_of(path):
 
 
 def imported(source, package="grok"):
-    """Dotted names of everything a source imports. `from a import b` gives a and a.b, for b may be a module."""
+    """Dotted names of what a source imports; `from a import b` gives a, and a.b as a module."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

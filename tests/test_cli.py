@@ -1,4 +1,4 @@
-"""The command line: what it prints, how overrides reach the runs, and one line for every mistake."""
+"""The command line: what it prints, how overrides reach the runs, one line for each mistake."""
 
 import csv
 import dataclasses
@@ -22,7 +22,8 @@ ROOT = Path(__file__).parent.parent
 CONFIG = """
 from grok.experiment import Experiment, Run
 
-base = Run(operation="x+y", structure="Z7", n_layers=1, n_heads=2, d_model=8, num_steps=30, eval_every=10)
+net = dict(n_layers=1, n_heads=2, d_model=8)
+base = Run(operation="x+y", structure="Z7", **net, num_steps=30, eval_every=10)
 
 
 def experiment(scale):
@@ -33,7 +34,7 @@ def experiment(scale):
 
 @pytest.fixture
 def config(tmp_path, monkeypatch):
-    """The path of a config of two tiny runs; the command line's own set-up of devices is left out."""
+    """The path of a config of two tiny runs; the command's set-up of devices is left out."""
     monkeypatch.setattr(devices, "start_devices", lambda *_: (0, 1))
     path = tmp_path / "tiny.py"
     path.write_text(CONFIG)
@@ -42,7 +43,7 @@ def config(tmp_path, monkeypatch):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """What the command line asks the sweep for, (experiment, options) a call; nothing is trained."""
+    """What a command asks the sweep for, (experiment, options) a call; nothing is trained."""
     calls = []
 
     def record(experiment, options):

@@ -1,4 +1,4 @@
-"""Runs refuse what cannot be trained, in one line that says what to do; grids and overrides list the right runs."""
+"""Runs refuse what cannot be trained, in one line; grids and overrides list the right runs."""
 
 import dataclasses
 
