@@ -236,6 +236,21 @@ def test_arrays_are_those_of_the_last_update_and_of_the_snapshots(mixed):
             )
 
 
+def test_tables_can_be_read_from_the_first_evaluation_on(tmp_path):
+    seen = []
+
+    def look(folder):
+        loaded = results.load(folder)
+        assert loaded.runs["status"].notna().all() and not loaded.complete
+        seen.append(loaded.curves.groupby("run")["step"].max().to_dict())
+
+    sweep(tmp_path, SHORT, SHORTEST, slots=1, on_tables=look)
+    assert seen == [{0: 1}, {0: 47, 1: 3}], "the first evaluation, and at the end"
+    seen.clear()
+    sweep(tmp_path, SHORT, slots=1, name="again", on_tables=look, checkpoint_every=0.0)
+    assert seen[0] == {0: 1} and seen[1:] == [{0: 20}, {0: 40}, {0: 47}, {0: 47}]
+
+
 def test_the_bits_kept_with_the_matrices_are_the_accuracies_of_the_curves(mixed):
     loaded = mixed[0]
     for number in range(7):

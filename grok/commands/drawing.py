@@ -1,4 +1,4 @@
-"""Commands that draw: figures, animate."""
+"""Commands that draw: figures, animate, watch."""
 
 from pathlib import Path
 
@@ -42,3 +42,15 @@ def animate(options) -> None:
         options.folder, options.run, options.views, options.out, options.per_second
     )
     print(made)
+
+
+@command(
+    "watch",
+    "redraw the curves of a running experiment until it is complete",
+    FOLDER,
+    argument("--every", metavar="SECONDS", type=positive_float, default=5.0, help="between them"),
+)
+def watch(options) -> None:
+    from grok.figures.watch import watch
+
+    watch(options.folder, options.every)

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -19,7 +20,7 @@ from grok.commands.parser import (
     positive_int,
     program,
 )
-from grok.experiment import SCALES, Run
+from grok.experiment import SCALES, GrokError, Run
 
 SCALE = argument(
     "--scale",
@@ -61,6 +62,16 @@ HOW_TO_TRAIN = group(
         help="train again what is complete, and start unfinished runs over",
     ),
     argument("--no-figures", action="store_true", help="do not draw figures at the end"),
+    argument(
+        "--watch",
+        action="store_true",
+        help="redraw the curves every few seconds, in the terminal or as watch.png",
+    ),
+    argument(
+        "--tensorboard",
+        action="store_true",
+        help="write the curves as TensorBoard event files too, into the results folder",
+    ),
 )
 SEVERAL_PROCESSES = group(
     "several processes or machines",
@@ -138,6 +149,7 @@ def train(options) -> int:
         options.anew,
         process,
         n_processes,
+        observer(options, experiment.name, process),
     )
     try:
         folder = sweep.train_experiment(experiment, how)
@@ -150,6 +162,31 @@ def train(options) -> int:
         return stop.code
     show(folder, draw=not options.no_figures)
     return 0
+
+
+def observer(options, name: str, process: int) -> Callable[[Path], None] | None:
+    """What to do whenever a process has written its tables; None for nothing.
+
+    A mistake in it is said, and training goes on.
+    """
+    from grok.figures.watch import Watcher
+    from grok.store.event_files import EventFiles
+
+    watcher = Watcher(options.results / name) if options.watch and process == 0 else None
+    event_files = EventFiles() if options.tensorboard else None
+    if watcher is None and event_files is None:
+        return None
+
+    def observe(folder: Path) -> None:
+        try:
+            if event_files:
+                event_files.update(folder)
+            if watcher:
+                watcher.show()
+        except GrokError as error:
+            print(f"grok: {error}", file=sys.stderr, flush=True)
+
+    return observe
 
 
 def field_changes(given: dict[str, Any]) -> dict[str, Any]:

@@ -55,6 +55,7 @@ OUTCOMES = (
     "best_val_accuracy",
 )
 ENDED = ("grokked", "budget", "diverged")  # status of a run that came to an end of its own
+ENDED = ("grokked", "budget", "diverged")  # of a run's status
 THRESHOLD = 0.99
 SUSTAINED = 10
 LOCAL = ("checkpoints", "previous")

@@ -5,10 +5,11 @@ slots and puts the next ones in. A sweep of 3 or 3,000 runs is the same compiled
 signature. Several processes share an experiment's runs and never wait for each other.
 """
 
+import math
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from grok.training.slots import Slots
 from grok.training.update import evaluation_steps
 
 EMPTY = -1
+TABLES_EVERY = 5.0  # seconds, while runs are in training
 # Of the number of an update kept on a logarithmic axis, zeros at its end left out.
 SNAPSHOT_DIGITS = ("1", "15", "2", "3", "4", "5", "7")
 VAL_ACCURACY = results.METRICS.index("val_accuracy")
@@ -49,6 +51,7 @@ class Options:
     slots: runs in training at once over all local devices (None: chosen). time_limit: seconds after which to
     stop, checkpoint and leave. checkpoint_every: seconds between checkpoints. anew: train complete results again.
     process, n_processes: which of several processes this is, each of which trains its share of the runs.
+    on_tables: called with this process's folder whenever its tables have been written.
     """
 
     root: Path = Path("results")
@@ -58,6 +61,7 @@ class Options:
     anew: bool = False
     process: int = 0
     n_processes: int = 1
+    on_tables: Callable[[Path], None] | None = None
 
 
 @dataclass
@@ -135,6 +139,8 @@ class Sweep:
             0.0,
         )
         self.stop_signal, self.last_checkpoint = None, time.monotonic()
+        # The tables are written first of all, so that the first evaluation can be looked at.
+        self.last_tables, self.table_seconds = -math.inf, 0.0
         self.checkpoints = Checkpoints(folder / "checkpoints")
 
     # -- the loop -------------------------------------------------------------------------------------------
@@ -214,6 +220,7 @@ class Sweep:
         self.progress.advance(
             self.run_updates, accuracies_S[:, TRAIN_ACCURACY], accuracies_S[:, VAL_ACCURACY]
         )
+        self.tables_if_due()
 
     def last_step(self, run: int) -> int:
         return self.history.curves[run][-1][0] if run in self.history.curves else 0
@@ -338,8 +345,14 @@ class Sweep:
         self.last_checkpoint = time.monotonic()
         self.checkpoint_seconds = self.last_checkpoint - begun
 
+    def tables_if_due(self) -> None:
+        """Write the tables at the first evaluation, then by the clock, in a fiftieth of the time."""
+        pause = max(TABLES_EVERY, 50 * self.table_seconds)
+        if time.monotonic() - self.last_tables >= pause:
+            self.write_tables()
+
     def write_tables(self) -> None:
-        rows = []
+        begun, rows = time.monotonic(), []
         for run in sorted(i for group in self.groups for i in group.members):
             spec = self.experiment.runs[run]
             derived = {
@@ -358,6 +371,10 @@ class Sweep:
             results.runs_table(rows),
             results.curves_table(*self.history.arrays().values()),
         )
+        if self.options.on_tables:
+            self.options.on_tables(self.folder)
+        self.last_tables = time.monotonic()
+        self.table_seconds = self.last_tables - begun
 
 
 def due(step: int, run: Run) -> bool:

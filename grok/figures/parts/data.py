@@ -8,10 +8,9 @@ import pandas as pd
 from grok.analysis import survival
 from grok.experiment import GrokError, Run
 from grok.figures.parts import style
-from grok.store.results import Results, read_table
+from grok.store.results import ENDED, Results, read_table
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
-ENDED = ("grokked", "budget", "diverged")
 TRAINED = ("grokked", "budget")
 NOT_A_DIFFERENCE = (
     "label",
