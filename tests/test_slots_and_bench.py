@@ -1,5 +1,6 @@
 """The benchmark's counts against the program's own matrix products, and the choice of slots."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from grok.experiment import GrokError, Run, grid
 from grok.task.dataset import make_dataset
-from grok.training import bench, capacity, devices, slots
+from grok.training import bench, capacity, devices
 from grok.training.program import program_of, traced_data, traced_numbers
 from grok.training.update import batch_loss, init_state
 
@@ -65,48 +66,65 @@ def test_on_a_cpu_there_is_a_slot_a_device_but_none_without_a_run(tiny):
     assert capacity.choose_slots(program, [tiny]) == 1
 
 
-def test_elsewhere_memory_bounds_the_slots_and_the_fastest_number_is_taken(tiny, monkeypatch):
-    program, runs = program_of(tiny), grid(tiny, seed=range(500))
+class Gpu:
+    """A device that is no CPU, with memory for a number of slots of a program."""
 
-    class Device:
-        platform = "gpu"
+    platform = "gpu"
 
-    monkeypatch.setattr(slots.jax, "local_devices", lambda: [Device()])
-    monkeypatch.setattr(
-        slots,
-        "time_updates",
-        lambda program, runs, count: {"ms_per_run": {64: 3.0, 256: 1.0, 500: 2.0}[count]},
-    )
-    monkeypatch.setattr(slots, "device_memory", lambda device: 1 << 40)
-    assert capacity.choose_slots(program, runs) == 256
-    monkeypatch.setattr(slots, "device_memory", lambda device: 30 * capacity.bytes_a_slot(program))
-    assert capacity.choose_slots(program, runs) == int(30 * capacity.MEMORY_SHARE)
+    def __init__(self, program, slots):
+        self.bytes = slots * capacity.bytes_a_slot(program)
+
+    def memory_stats(self):
+        return {"bytes_limit": self.bytes}
+
+
+def test_elsewhere_runs_memory_and_a_busy_device_bound_the_slots(tiny, monkeypatch):
+    program, paper = program_of(tiny), program_of(Run())
+    runs = grid(tiny, seed=range(4000))
+    monkeypatch.setattr(jax, "local_devices", lambda: [Gpu(program, 10**6)])
+    assert capacity.choose_slots(program, runs) == 1024
     assert capacity.choose_slots(program, runs[:5]) == 5
+    assert 200 < capacity.choose_slots(paper, runs) < 400
+    monkeypatch.setattr(jax, "local_devices", lambda: [Gpu(program, 40)])
+    assert capacity.choose_slots(program, runs) == int(40 * capacity.MEMORY_SHARE)
 
 
 def test_neither_training_nor_the_benchmark_tries_slots_that_memory_does_not_hold(
     tiny, monkeypatch
 ):
     program, runs = program_of(tiny), grid(tiny, seed=range(4000))
-    tried = []
-
-    class Device:
-        platform = "gpu"
-
-        @staticmethod
-        def memory_stats():
-            return {"bytes_limit": 100 * capacity.bytes_a_slot(program)}
-
-    def timed(program, runs, count):
-        tried.append(count)
-        return {"ms_per_run": 1 / count}
-
-    monkeypatch.setattr(jax, "local_devices", lambda: [Device(), Device()])
+    monkeypatch.setattr(jax, "local_devices", lambda: [Gpu(program, 100), Gpu(program, 100)])
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    monkeypatch.setattr(slots, "time_updates", timed)
-    monkeypatch.setattr(bench, "time_updates", timed)
-    assert capacity.choose_slots(program, runs) == 2 * 70 and tried == [2 * 64, 2 * 70]
-    assert list(bench.time_sweeps(program, runs)) == [2 * count for count in (1, 8, 32, 64, 70)]
+    monkeypatch.setattr(bench, "time_updates", lambda *_: {"ms_per_run": 1.0, "compile_s": 1.0})
+    assert capacity.choose_slots(program, runs) == 2 * 70
+    assert list(bench.time_sweeps(program, runs)) == [2 * count for count in (1, 64, 70)]
+
+
+def test_a_gpu_that_is_there_and_not_used_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(devices, "NVIDIA_DEVICE", tmp_path)
+    with jax_platforms(None), pytest.raises(GrokError, match="JAX does not use it: install"):
+        devices.check_devices()
+    with jax_platforms("cpu"):
+        devices.check_devices()
+
+
+@contextlib.contextmanager
+def jax_platforms(names):
+    before = jax.config.jax_platforms
+    jax.config.update("jax_platforms", names)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_platforms", before)
+
+
+def test_a_gpus_compiler_options_are_known_here_and_yield_to_the_users_flags(monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    options = devices.compiler_options("gpu")
+    assert options and devices.compiler_options("cpu") is None
+    assert jax.jit(lambda x: x + 1, compiler_options=options)(1) == 2
+    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_enable_triton_gemm=true")
+    assert devices.compiler_options("gpu") is None
 
 
 @pytest.mark.parametrize("platform", ["rocm", "nonsense"])

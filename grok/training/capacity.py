@@ -1,4 +1,4 @@
-"""How many runs train side by side: what memory holds, and what measures fastest."""
+"""How many runs train side by side: a rule, and what memory holds. How fast they are: timing."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -11,42 +11,34 @@ from grok.training.program import Program
 from grok.training.slots import Slots
 from grok.training.update import state_shapes
 
-SLOT_CANDIDATES = (64, 256, 1024)  # a device that is no CPU
-
 MEMORY_SHARE = 0.7
-
+# A device that is no CPU is busy once its slots hold this much together: 256 of the paper's network.
+BUSY_BYTES = 6 << 30
+MOST_SLOTS = 1024
 BYTES_A_PARAMETER = 4 * 5  # parameter, two moments, gradient and update in float32
-
-BYTES_A_VALUE = (
-    4 * 12
-)  # what a forward and backward pass keep of each value of the residual stream and FFN
+# What a forward and backward pass keep of each value of the residual stream and FFN: XLA computes
+# most of it anew, so that it is two numbers.
+BYTES_A_VALUE = 4 * 2
 
 
 def choose_slots(program: Program, runs: list[Run]) -> int:
-    """How many of `runs` train at once, over all local devices: a multiple of the devices that are used.
+    """How many of `runs` train at once, over all local devices: a multiple of the devices used.
 
-    On a CPU one a core: wider batches gain nothing there (see the benchmark). Elsewhere as many as memory holds,
-    and where there are enough runs to choose, the number a device that measures fastest.
+    On a CPU one a core: wider batches gain nothing there (see the benchmark). Elsewhere as many as
+    there are runs, until the device is busy. It is a rule and no timing, since the number of slots
+    decides in which order sums are taken, and so the last bits of every result.
     """
     devices = jax.local_devices()
     if devices[0].platform == "cpu":
         return min(len(runs), len(devices))
     enough = -(-len(runs) // len(devices))
-    candidates = within_memory(program, [min(enough, count) for count in SLOT_CANDIDATES])
-    per_device = candidates[0] if len(candidates) == 1 else fastest(program, runs, candidates)
+    busy = min(MOST_SLOTS, -(-BUSY_BYTES // bytes_a_slot(program)))
+    [per_device] = within_memory(program, [min(enough, busy)])
     return per_device * min(len(devices), len(runs))
 
 
-def fastest(program: Program, runs: list[Run], candidates: list[int]) -> int:
-    """The number of slots a device with the shortest measured time a run-update, all devices busy."""
-    n_devices = len(jax.local_devices())
-    return min(
-        candidates, key=lambda count: time_updates(program, runs, count * n_devices)["ms_per_run"]
-    )
-
-
 def median_seconds(function: Callable, repeats: int) -> float:
-    """The median time a function takes, its device work included; it returns what must be waited for."""
+    """The median time a function takes; it returns the device work that must be waited for."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -58,7 +50,7 @@ def median_seconds(function: Callable, repeats: int) -> float:
 def time_updates(
     program: Program, runs: list[Run], count: int, repeats: int = 5, seconds: float = 0.4
 ) -> dict[str, float]:
-    """Milliseconds a run-update and a run's evaluation, and seconds of compilation, with `count` slots in training.
+    """Milliseconds a run-update and a run's evaluation, seconds of compilation, with `count` slots.
 
     Medians over `repeats` stretches of about `seconds` each.
     """
@@ -78,7 +70,7 @@ def time_updates(
 
 
 def within_memory(program: Program, counts: Iterable[int]) -> list[int]:
-    """Numbers of slots a device, ascending, with those that its memory does not hold lowered to the most that it does."""
+    """Numbers of slots a device, ascending; none is higher than what its memory holds."""
     most = max(1, int(MEMORY_SHARE * device_memory(jax.local_devices()[0]) / bytes_a_slot(program)))
     return sorted({min(count, most) for count in counts})
 

@@ -14,6 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from grok.experiment import Run
 from grok.task.dataset import make_dataset
+from grok.training.devices import compiler_options
 from grok.training.program import (
     Program,
     matmul_precision,
@@ -34,7 +35,7 @@ def make_mesh(slots: int) -> Mesh:
 def make_chunk(program: Program, mesh: Mesh) -> Callable:
     """The one compiled function of a static signature: (re)initialise fresh slots, train, evaluate.
 
-    The last one is kept, so that the slots that were timed are not compiled anew to train, and no others outlive their sweep.
+    The last one is kept: another one that trains takes its place, so that none outlives its sweep.
 
     chunk(state, fresh [slots], numbers, data, n_updates) -> state, metrics {name: [slots]}. Every leaf of state,
     numbers and data has a leading axis of slots, sharded over the mesh.
@@ -72,7 +73,8 @@ def make_chunk(program: Program, mesh: Mesh) -> Callable:
         with matmul_precision(program.precision, mesh.devices.flat[0].platform):
             return sharded(*arguments)
 
-    return jax.jit(chunk, donate_argnums=0)
+    options = compiler_options(mesh.devices.flat[0].platform)
+    return jax.jit(chunk, donate_argnums=0, compiler_options=options)
 
 
 class Slots:
