@@ -1,11 +1,11 @@
-"""Classical models on token vectors: circles that make the task linear, controls that do not, and an untouched validation side."""
+"""Classical models on token vectors: circles make the task linear, and controls do not."""
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from grok.analysis import classical
-from grok.analysis.classical import accuracies, bilinear, compare, moment_matched, with_products
+from grok.analysis.classical import bilinear, compare, fit_and_score, moment_matched, with_products
 from grok.experiment import GrokError
 from grok.task.operations import table
 
@@ -38,19 +38,16 @@ def test_circles_generalise_through_products_and_nothing_else_does(rows):
     assert accuracy["circles", "logistic, bilinear"] > 2 * found["elimination"].iloc[0]
     assert accuracy["circles", "logistic, products"] > 0.2
     assert accuracy[["random", "one_hot"]].max() < 0.1
-    assert (
-        accuracy.xs("logistic", level="model").max() < 0.1
-    )  # a sum of a term of x and one of y cannot say x + y
+    # A sum of a term of x and one of y cannot say x + y.
+    assert accuracy.xs("logistic", level="model").max() < 0.1
 
 
 def test_every_model_learns_its_training_rows():
     found = table("x^2+y^2", "Z13")
     train_N = np.arange(169) % 5 > 0
     frame = compare({"circles": circles(13)}, found.x_N, found.y_N, found.z_N, train_N)
-    assert (
-        frame["model"].tolist() == list(classical.MODELS)
-        and (frame["train_accuracy"] > frame["chance"] + 0.1).all()
-    )
+    assert frame["model"].tolist() == list(classical.MODELS)
+    assert (frame["train_accuracy"] > frame["chance"] + 0.1).all()
 
 
 def test_elimination_guesses_among_the_answers_seen_beside_neither_operand(rows):
@@ -65,11 +62,8 @@ def test_elimination_guesses_among_the_answers_seen_beside_neither_operand(rows)
 
 def test_what_is_linear_in_products_does_not_depend_on_the_basis(rows, monkeypatch):
     """At the optimum: where a solver stops short of it hangs on the machine's arithmetic."""
-    monkeypatch.setitem(
-        classical.MODELS,
-        "logistic, bilinear",
-        (bilinear, lambda seed: LogisticRegression(tol=1e-8, max_iter=10_000)),
-    )
+    to_the_optimum = lambda seed: LogisticRegression(tol=1e-8, max_iter=10_000)
+    monkeypatch.setitem(classical.MODELS, "logistic, bilinear", (bilinear, to_the_optimum))
     rotation, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(6, 6)))
     plain, turned = (
         compare({"c": W}, *rows, models=["logistic, bilinear"])["val_accuracy"].item()
@@ -78,9 +72,9 @@ def test_what_is_linear_in_products_does_not_depend_on_the_basis(rows, monkeypat
     assert abs(plain - turned) <= 2 / 212  # two of the 212 validation rows
     x, y = rows[:2]
     products = with_products(circles(P), x, y)[:, 12:]
-    np.testing.assert_allclose(
-        products[:, :3] - products[:, 3:], circles(P)[(x + y) % P, :3], atol=1e-12
-    )  # cos x cos y - sin x sin y
+    # cos x cos y - sin x sin y = cos(x + y)
+    cosine = products[:, :3] - products[:, 3:]
+    np.testing.assert_allclose(cosine, circles(P)[(x + y) % P, :3], atol=1e-12)
     outer = bilinear(circles(P), x, y)[:, 12:]
     sine, *_ = np.linalg.lstsq(outer, circles(P)[(x + y) % P], rcond=None)
     np.testing.assert_allclose(outer @ sine, circles(P)[(x + y) % P], atol=1e-10)  # the sines too
@@ -88,11 +82,8 @@ def test_what_is_linear_in_products_does_not_depend_on_the_basis(rows, monkeypat
 
 @pytest.mark.parametrize("shape", [(30, 6), (13, 20)])
 def test_random_vectors_have_the_moments_of_the_originals(shape):
-    W = (
-        np.random.default_rng(3).normal(size=shape)
-        @ np.random.default_rng(4).normal(size=(shape[1],) * 2)
-        + 2
-    )
+    mixing = np.random.default_rng(4).normal(size=(shape[1], shape[1]))
+    W = np.random.default_rng(3).normal(size=shape) @ mixing + 2
     first, other = moment_matched(W, 0), moment_matched(W, 1)
     np.testing.assert_allclose(first.mean(axis=0), W.mean(axis=0), atol=1e-10)
     np.testing.assert_allclose(np.cov(first.T), np.cov(W.T), atol=1e-9)
@@ -110,12 +101,10 @@ def test_validation_rows_are_never_fitted(rows):
         def predict(self, features_NF):
             return np.full(len(features_NF), 3)
 
-    found = accuracies(Spy(), np.arange(len(z), dtype=float)[:, None], z, train)
+    found = fit_and_score(Spy(), np.arange(len(z), dtype=float)[:, None], z, train)
     assert seen == {"rows": np.flatnonzero(train).tolist(), "answers": z[train].tolist()}
-    assert (found["train_accuracy"], found["val_accuracy"]) == (
-        (z[train] == 3).mean(),
-        (z[~train] == 3).mean(),
-    )
+    assert found["train_accuracy"] == (z[train] == 3).mean()
+    assert found["val_accuracy"] == (z[~train] == 3).mean()
 
 
 def test_a_fit_that_stops_short_says_so(rows, monkeypatch):

@@ -31,7 +31,7 @@ def gaussian(n=P, d=128, seed=0):
 def accuracies(W, frequencies):
     return (
         geometry.analogies(W, frequencies, count=500)
-        .set_index(["space", "rule", "measure"])
+        .set_index(["space", "rule", "similarity"])
         .accuracy.sort_index()
     )
 
@@ -49,21 +49,21 @@ def test_quadruples_are_analogies_of_four_different_tokens(p):
     assert set(abcd.ravel().tolist()) == set(range(p))
 
 
-@pytest.mark.parametrize("measure", geometry.MEASURES)
-def test_analogy_accuracy_is_the_argmin_over_the_other_tokens(measure):
+@pytest.mark.parametrize("similarity", geometry.SIMILARITIES)
+def test_analogy_accuracy_is_the_argmin_over_the_other_tokens(similarity):
     x, abcd = gaussian(13, 3), geometry.analogy_quadruples(13, 60)
     distance = {
         "cosine": lambda u, v: -u @ v / np.linalg.norm(u) / np.linalg.norm(v),
         "dot": lambda u, v: -u @ v,
         "l2": lambda u, v: np.linalg.norm(u - v),
-    }[measure]
+    }[similarity]
     hits = []
     for a, b, c, d in abcd.tolist():
         guess = x[c] + x[b] - x[a]
         hits.append(min(set(range(13)) - {a, b, c}, key=lambda t: distance(guess, x[t])) == d)
     assert 0 < np.mean(hits) < 1
     assert geometry.analogy_accuracy(
-        geometry.additive_guess(x, abcd), x, abcd, measure
+        geometry.additive_guess(x, abcd), x, abcd, similarity
     ) == pytest.approx(np.mean(hits))
 
 

@@ -58,15 +58,6 @@ def test_signs_are_determinants():
     assert groups.signs(permutations).tolist() == determinants
 
 
-def test_element_orders_count_powers_in_the_cayley_table():
-    group = structure("S5")
-    for x, order in enumerate(groups.element_orders(group.permutations)):
-        power, exponent = x, 1
-        while power != group.identity:
-            power, exponent = group.product[power, x], exponent + 1
-        assert order == exponent
-
-
 # --- Irreducible representations ---
 
 

@@ -1,15 +1,18 @@
-"""Do a network's token vectors help a classical model on the same task? Fits outside the Transformer.
+"""Do the token vectors of a network help a classical model on the same task?
 
-A model sees the pair (x, y) through a table of vectors [n, d] and predicts z; it is fitted on the training rows
-alone. Learned vectors stand beside `controls` and, for the caller to add, an untrained network's embedding.
+A model sees the pair (x, y) through vectors [n, d] and predicts z. It is fitted on the training
+rows alone. Learned vectors stand beside `controls`; the caller adds those of an untrained network.
 
-What to expect of a group table: a model that adds a term of x and a term of y (logistic regression on [e(x), e(y)])
-cannot express x + y mod n, and does worse than chance on held-out rows, for in a Latin square the answers it saw beside
-x and beside y are the wrong ones. A model may also learn that rule, and guess among the answers seen beside neither:
-where tables are small or mostly known this alone goes far, so `elimination` stands beside chance. cos(w(x + y)) is bilinear in the circles of x and y: products of their coordinates
-make the task linear. Elementwise products depend on the basis of the vectors, outer products of principal components
-do not. Trees cut along axes and must learn each product in pieces; 97 classes make boosting slow (97 trees a round),
-so it runs for a few rounds on few features, and its numbers are those of such a short run.
+What to expect of the table of a group: logistic regression on [e(x), e(y)] adds a term of x and a
+term of y, so it cannot express x + y mod n. It does worse than chance on validation rows, because
+in a Latin square the answers seen beside x and beside y are wrong there. A model may learn that
+rule and guess among the answers seen beside neither. In small or mostly known tables this goes
+far, so `elimination` stands beside chance.
+
+cos(w(x + y)) is bilinear in the circles of x and y, so products of their coordinates make the task
+linear. Products entry by entry depend on the basis of the vectors; outer products of principal
+components do not. Trees split one feature at a time and must learn each product in pieces. Boosting
+grows a tree for each class in each round, which is slow: it runs for few rounds on few features.
 """
 
 import warnings
@@ -33,20 +36,25 @@ BOOSTING_ROUNDS = 5
 
 
 def moment_matched(W, seed: int = 0) -> np.ndarray:
-    """Random vectors [n, d] whose sample mean and covariance are exactly those of the rows of `W` [n, d]: a Gaussian draw, made orthonormal and given W's spectrum."""
+    """Random vectors [n, d] with exactly the sample mean and covariance of the rows of `W` [n, d].
+
+    A Gaussian draw is made orthonormal and given the spectrum of W.
+    """
     W = np.asarray(W, dtype=np.float64)
     W_centred = centred(W)
     _, S, Vt = np.linalg.svd(W_centred, full_matrices=False)
     draw = np.random.default_rng(seed).normal(size=(len(W), len(S)))
-    orthonormal, _ = np.linalg.qr(
-        np.column_stack([np.ones(len(W)), draw])
-    )  # the first column holds the mean; the rest sum to 0
+    # The first column holds the mean, so all others sum to 0.
+    orthonormal, _ = np.linalg.qr(np.column_stack([np.ones(len(W)), draw]))
     rank = min(len(S), len(W) - 1)
     return W.mean(axis=0) + orthonormal[:, 1 : rank + 1] * S[:rank] @ Vt[:rank]
 
 
 def controls(W, seed: int = 0) -> dict[str, np.ndarray]:
-    """Vectors that carry nothing learned, to compare `W` [n, d] with: 'random' of the same moments, and 'one_hot' [n, n]."""
+    """Vectors without anything learned, beside which `W` [n, d] stands.
+
+    'random' [n, d] has the same mean and covariance; 'one_hot' is [n, n].
+    """
     return {"random": moment_matched(W, seed), "one_hot": np.eye(len(W))}
 
 
@@ -64,7 +72,7 @@ def with_products(W, x_N, y_N) -> np.ndarray:
 
 
 def principal(W) -> np.ndarray:
-    """The leading principal components of the rows, scaled together to unit variance, [n, at most 16]."""
+    """The leading principal components of the rows, at most 16, together of unit variance."""
     components_NC = PCA(min(COMPONENTS, *W.shape), svd_solver="full").fit_transform(W)
     return components_NC / components_NC.std()
 
@@ -75,7 +83,10 @@ def concatenated_components(W, x_N, y_N) -> np.ndarray:
 
 
 def bilinear(W, x_N, y_N) -> np.ndarray:
-    """[c(x), c(y), c(x) c(y)^T] of the principal components, [N, 2 C + C^2]; a linear model on it does not depend on the basis of `W`."""
+    """[c(x), c(y), c(x) c(y)^T] of the principal components, [N, 2 C + C^2].
+
+    A linear model on these features does not depend on the basis of `W`.
+    """
     components = principal(W)
     outer = components[x_N][:, :, None] * components[y_N][:, None, :]
     return np.hstack([concatenated(components, x_N, y_N), outer.reshape(len(x_N), -1)])
@@ -116,11 +127,12 @@ def compare(
     seed: int = 0,
     models: Iterable[str] = tuple(MODELS),
 ) -> pd.DataFrame:
-    """Accuracy of classical models that see the rows x o y = z of a table through vectors [n, d], a row per (features, model).
+    """Accuracy of classical models that see equations x o y = z through vectors [n, d].
 
-    train_N: bool [N], the rows that are fitted; the others are scored only. Columns: features (the name of the
-    vectors), model, train_accuracy, val_accuracy, chance and elimination (the functions of these names), converged
-    (whether the fit reached its tolerance). GrokError where a side of the split is empty.
+    vectors: by name. train_N: bool [N], the equations that are fitted; the others are only scored.
+    A row for each vectors and model. Columns: features (the name of the vectors), model,
+    train_accuracy, val_accuracy, chance and elimination (see the functions of these names) and
+    converged (whether the fit reached its tolerance). GrokError where a side of the split is empty.
     """
     x_N, y_N, z_N, train_N = map(np.asarray, (x_N, y_N, z_N, train_N))
     if train_N.dtype != bool or train_N.all() or not train_N.any():
@@ -131,46 +143,40 @@ def compare(
     rows = []
     for name, W in vectors.items():
         W = centred(W)
-        W = (
-            W / W.std()
-        )  # one scale for all kinds of vectors, so that the penalty weighs the same on each
+        W = W / W.std()  # one scale for all vectors, so that the penalty weighs the same on each
         for model in models:
             features, make = MODELS[model]
-            rows.append(
-                {"features": name, "model": model}
-                | accuracies(make(seed), features(W, x_N, y_N), z_N, train_N)
-                | blind
-            )
-    return pd.DataFrame(
-        rows, columns=["features", "model", "train_accuracy", "val_accuracy", *blind, "converged"]
-    )
+            found = fit_and_score(make(seed), features(W, x_N, y_N), z_N, train_N)
+            rows.append({"features": name, "model": model} | found | blind)
+    columns = ["features", "model", "train_accuracy", "val_accuracy", *blind, "converged"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def chance(z_N: np.ndarray, train_N: np.ndarray) -> float:
     """Validation accuracy of guessing each answer as often as it occurs in training."""
-    train_share_C, val_share_C = (
-        np.bincount(z_N[side_N], minlength=z_N.max() + 1) / side_N.sum()
-        for side_N in (train_N, ~train_N)
-    )
+    n_answers = z_N.max() + 1
+    train_share_C = np.bincount(z_N[train_N], minlength=n_answers) / train_N.sum()
+    val_share_C = np.bincount(z_N[~train_N], minlength=n_answers) / (~train_N).sum()
     return float(train_share_C @ val_share_C)
 
 
 def elimination(x_N: np.ndarray, y_N: np.ndarray, z_N: np.ndarray, train_N: np.ndarray) -> float:
-    """Validation accuracy of guessing among the answers that training rows show neither beside x nor beside y; 0 where none is left."""
-    seen_beside_x, seen_beside_y = (
-        np.zeros((operand_N.max() + 1, z_N.max() + 1), bool) for operand_N in (x_N, y_N)
-    )
-    seen_beside_x[x_N[train_N], z_N[train_N]] = seen_beside_y[y_N[train_N], z_N[train_N]] = True
+    """Validation accuracy of guessing among the answers not seen beside x or beside y in training.
+
+    A row for which none is left counts as wrong.
+    """
+    n_answers = z_N.max() + 1
+    seen_beside_x = np.zeros((x_N.max() + 1, n_answers), bool)
+    seen_beside_y = np.zeros((y_N.max() + 1, n_answers), bool)
+    seen_beside_x[x_N[train_N], z_N[train_N]] = True
+    seen_beside_y[y_N[train_N], z_N[train_N]] = True
     left_NC = ~(seen_beside_x[x_N] | seen_beside_y[y_N])[~train_N]
-    return float(
-        (
-            left_NC[np.arange(len(left_NC)), z_N[~train_N]] / np.maximum(left_NC.sum(axis=1), 1)
-        ).mean()
-    )
+    right_is_left_N = left_NC[np.arange(len(left_NC)), z_N[~train_N]]
+    return float((right_is_left_N / np.maximum(left_NC.sum(axis=1), 1)).mean())
 
 
-def accuracies(model, features_NF: np.ndarray, z_N: np.ndarray, train_N: np.ndarray) -> dict:
-    """Fit on the training rows; accuracy on both sides of the split."""
+def fit_and_score(model, features_NF: np.ndarray, z_N: np.ndarray, train_N: np.ndarray) -> dict:
+    """Fit a model on the training rows; its accuracy on both sides of the split."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         model.fit(features_NF[train_N], z_N[train_N])

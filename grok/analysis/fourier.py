@@ -92,7 +92,7 @@ class NullSummary(NamedTuple):
 
 
 def null_summary(observed: float, null: np.ndarray) -> NullSummary:
-    """An `observed` score beside its null [R], NaN draws left out; all NaN where there is no null."""
+    """An `observed` score beside its null [R], NaN draws left out; all NaN without a null."""
     null = np.asarray(null, float)
     null = null[~np.isnan(null)]
     if not len(null) or np.isnan(observed):

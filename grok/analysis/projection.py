@@ -1,4 +1,4 @@
-"""Pictures of rows as points in the plane: t-SNE in the one setting of every figure and score, and principal planes."""
+"""Pictures of rows as points in the plane: t-SNE, in one setting for all, and principal planes."""
 
 from typing import NamedTuple
 
@@ -13,12 +13,15 @@ EXACT_UP_TO = 1000  # rows: the exact gradient is quick and does not depend on t
 
 
 def perplexity(n_rows: int) -> int:
-    """The default, or a third of the rows: more would exceed the number of neighbours that a small structure has."""
+    """The default, or a third of the rows: a small structure has no more neighbours than that."""
     return max(min(PERPLEXITY, (n_rows - 1) // 3), 1)
 
 
 def coordinates(W, neighbours: float | None = None, seed: int | None = None) -> np.ndarray:
-    """t-SNE of rows [n, d], float [n, 2], in the one setting of all figures and scores, or with another perplexity or from a random start."""
+    """t-SNE of rows [n, d], float [n, 2], in the one setting of all figures and scores.
+
+    neighbours: another perplexity. seed: a random start in place of the principal components.
+    """
     method = "exact" if len(W) <= EXACT_UP_TO else "barnes_hut"
     start = "pca" if seed is None else "random"
     return TSNE(
@@ -46,15 +49,15 @@ def coordinates_from(W, start) -> np.ndarray:
 
 
 def plane_points(W, n_planes: int = 2) -> list[np.ndarray]:
-    """The rows in the planes of their principal components (1, 2), (3, 4), ..., at most `n_planes` arrays [n, 2]."""
+    """The rows in their first principal planes, at most `n_planes` arrays [n, 2]."""
     return [np.stack([z_T.real, z_T.imag], axis=1) for z_T in principal_planes(W)[:, :n_planes].T]
 
 
 class PictureCircle(NamedTuple):
     """How far a picture shows the tokens in order on a circle.
 
-    step, length: the best number line and its score (`fourier.number_line`); turns k and order: the k whose
-    angle 2 pi k t/n is nearest to token t's angle about the picture's centre, and how near,
+    step, length: the best number line (`fourier.NumberLine`). turns: the k whose angles 2 pi k t/n
+    are nearest to the angles of the tokens t about the centre of the picture. order: how near,
     |mean exp(i (angle - 2 pi k t/n))| in [0, 1].
     """
 
@@ -68,19 +71,20 @@ def picture_circle(points) -> PictureCircle:
     """The best number line and the best angular order of points [n, 2], token t in row t."""
     points = centred(points)
     n = len(points)
-    step, lengths = number_line(points)
+    line = number_line(points)
     z_T = points @ np.array([1, 1j])
     order_K = np.abs(np.fft.fft(z_T / np.maximum(np.abs(z_T), np.finfo(float).tiny))) / n
     turns = 1 + int(order_K[1:].argmax())
-    return PictureCircle(step, float(lengths[step - 1]), turns, float(order_K[turns]))
+    return PictureCircle(line.step, line.length, turns, float(order_K[turns]))
 
 
 def shows_circle(observed: PictureCircle, null: list[PictureCircle], n: int) -> bool:
-    """Does the circle of the n tokens appear in a picture? `null`: the same picture with its tokens permuted.
+    """Whether the circle of the n tokens appears in a picture.
 
-    The criterion: (a) the best number line is shorter than the 1% quantile of the permuted ones, (b) the angular
-    order is above their 99% quantile, and (c) the two agree: following the number line goes once round the
-    centre, in either direction, k step = +-1 mod n. None of the three has a number to tune.
+    null: the same picture with its tokens permuted. It appears if (a) the best number line is
+    shorter than the 1% quantile of the null, (b) the angular order is above its 99% quantile, and
+    (c) the two agree: the number line goes once round the centre, in either direction,
+    k step = +-1 mod n. None of the three has a number to tune.
     """
     short = observed.length < np.quantile([circle.length for circle in null], 0.01)
     ordered = observed.order > np.quantile([circle.order for circle in null], 0.99)

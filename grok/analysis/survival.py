@@ -1,8 +1,9 @@
-"""Times to 99% when some runs never get there: medians, growth laws and the intervals of every table.
+"""Times to 99% when some runs never get there: medians, growth laws and all intervals.
 
-A time is a number of updates, NaN where a run never crossed; `censored_at` is the last update at which that
-run was still followed (a number for all runs, or one a run). A budget is never taken for a time: medians
-come from the Kaplan-Meier estimate and slopes from a censored normal likelihood. All intervals are 95%.
+A time is a number of updates, NaN where a run never crossed. `censored_at` is the last update at
+which a run was still followed: one number for all runs, or one for each. A budget is never taken
+for a time: medians come from the Kaplan-Meier estimate, slopes from a censored normal likelihood.
+All intervals are 95%.
 """
 
 import warnings
@@ -16,17 +17,15 @@ from grok.experiment import GrokError
 
 LEVEL = 0.95
 DRAWS = 500
-PAIR_DRAWS = 5000  # of rank correlations, which cost next to nothing: the ends of an interval no longer hang on the seed
+PAIR_DRAWS = 5000  # of rank correlations: so many cost little, and the seed no longer matters
 LEAST_FOR_INTERVAL = 7  # runs; fewer show their range
 SWAPS = 9999
 ROUNDING = 1e-9
-LEAST_SCATTER = (
-    1e-3  # in log time: evaluations are spaced more coarsely than 0.1%, so no fit can be sharper
-)
+LEAST_SCATTER = 1e-3  # of log time: evaluations are further apart than 0.1%, no fit is sharper
 
 
 class Estimate(NamedTuple):
-    """A number with its 95% interval; NaN where the data do not say, infinite where an end is open."""
+    """A number with its 95% interval: NaN where the data do not say, infinite where it is open."""
 
     value: float
     low: float
@@ -34,7 +33,10 @@ class Estimate(NamedTuple):
 
 
 class SurvivalCurve(NamedTuple):
-    """A step function: the share of runs that have not crossed from each of `times` on, with its 95% band; all [n_times]."""
+    """Share of runs that have not crossed from each of `times` on, with its 95% band, [n_times].
+
+    A step function.
+    """
 
     times: np.ndarray
     share: np.ndarray
@@ -43,9 +45,9 @@ class SurvivalCurve(NamedTuple):
 
 
 class TimeLaw(NamedTuple):
-    """A fitted law of the time, log(time) = intercept + slope x + N(0, scatter^2), with its headline number.
+    """A fitted law log(time) = intercept + slope x + N(0, scatter^2), with its headline number.
 
-    value, low, high: the number and its 95% interval, in the unit the fitting function names.
+    value, low, high: that number and its 95% interval, in the unit that the fitting function names.
     """
 
     value: float
@@ -56,11 +58,18 @@ class TimeLaw(NamedTuple):
     scatter: float
 
 
+class Durations(NamedTuple):
+    """When each run [n] crossed or was last followed, and whether it crossed (`observed`)."""
+
+    updates: np.ndarray
+    observed: np.ndarray
+
+
 UNKNOWN = Estimate(np.nan, np.nan, np.nan)
 
 
-def followed(times, censored_at) -> tuple[np.ndarray, np.ndarray]:
-    """Times [n] with NaN for "never" as (time of the event or of censoring [n], whether it was the event [n])."""
+def durations(times, censored_at) -> Durations:
+    """The durations of runs from their times [n], NaN for "never"."""
     times = np.asarray(times, float)
     last = np.broadcast_to(np.asarray(censored_at, float), times.shape)
     observed = np.isfinite(times)
@@ -72,20 +81,18 @@ def followed(times, censored_at) -> tuple[np.ndarray, np.ndarray]:
         raise GrokError(
             "a run crosses after censored_at: give the last update at which it was followed"
         )
-    return np.where(observed, times, last), observed
+    return Durations(np.where(observed, times, last), observed)
 
 
 def kaplan_meier(times, observed) -> SurvivalCurve:
     """Product-limit estimate of the share of runs that have not crossed (Kaplan and Meier 1958).
 
-    times [n]: update of the crossing, or of censoring where `observed` [n] is false. The band is the log-log
-    transform of Greenwood's variance. Where the estimate is 1 or 0 that variance is undefined and the band
-    is the estimate itself.
+    times, observed [n]: those of `Durations`. The band is the log-log transform of Greenwood's
+    variance. Where the estimate is 1 or 0 that variance is undefined, and the band is the estimate
+    itself.
     """
-    sample = stats.CensoredData.right_censored(
-        np.asarray(times, float), ~np.asarray(observed, bool)
-    )
-    curve = stats.ecdf(sample).sf
+    censored = ~np.asarray(observed, bool)
+    curve = stats.ecdf(stats.CensoredData.right_censored(np.asarray(times, float), censored)).sf
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The confidence interval is undefined", RuntimeWarning)
         band = curve.confidence_interval(LEVEL, method="log-log")
@@ -96,18 +103,19 @@ def kaplan_meier(times, observed) -> SurvivalCurve:
 
 
 def median_time(times, censored_at) -> Estimate:
-    """Median time of runs [n], some censored, with the interval of Brookmeyer and Crowley (1982), log-log form.
+    """Median time of runs [n], some censored, with the interval of Brookmeyer and Crowley (1982).
 
-    Without censoring the median is the ordinary one; NaN when half of the runs never cross. The interval is
-    where the band of the survival curve holds one half: `low` is the last time followed when the band stays
-    above it, `high` is infinite when the band never falls below it. With n < LEAST_FOR_INTERVAL uncensored runs it
-    is the range of the runs, which covers the median with probability 1 - 2^(1-n): 75% for 3, 94% for 5.
+    Without censoring the median is the ordinary one. It is NaN when half of the runs never cross.
+    The interval is where the (log-log) band of the survival curve holds one half: `low` is the last
+    update followed if the band stays above it, `high` is infinite if the band never falls below it.
+    With n < LEAST_FOR_INTERVAL uncensored runs it is the range of the runs, which covers the median
+    with probability 1 - 2^(1-n): 75% for 3, 94% for 5.
     """
     if np.size(times) == 0:
         return UNKNOWN
-    moments, observed = followed(times, censored_at)
-    curve = kaplan_meier(moments, observed)
-    low = first(curve.times, curve.low <= 0.5 + ROUNDING, otherwise=moments.max())
+    updates, observed = durations(times, censored_at)
+    curve = kaplan_meier(updates, observed)
+    low = first(curve.times, curve.low <= 0.5 + ROUNDING, otherwise=updates.max())
     high = first(curve.times, curve.high < 0.5 - ROUNDING, otherwise=np.inf)
     reached = first(curve.times, curve.share <= 0.5 + ROUNDING, otherwise=np.nan)
     passed = first(curve.times, curve.share < 0.5 - ROUNDING, otherwise=np.nan)
@@ -115,39 +123,37 @@ def median_time(times, censored_at) -> Estimate:
 
 
 def first(times: np.ndarray, holds: np.ndarray, otherwise: float) -> float:
-    """The first of `times` at which a condition holds."""
+    """The first of `times` at which a condition holds, or `otherwise` if it never does."""
     return float(times[np.argmax(holds)]) if holds.any() else otherwise
 
 
 def crossing_fraction(fractions, successes, seeds) -> Estimate:
     """Data fraction at which a run first succeeds (passes 99%): median and interval over seeds.
 
-    One entry a run: its data fraction, whether it succeeded, its seed. A seed's crossing is the smallest
-    fraction tried at which it succeeded, so the grid limits the resolution; a seed that never succeeds is
-    censored at the largest fraction it tried. Then as in `median_time`.
+    One entry a run: its data fraction, whether it succeeded, its seed. The crossing of a seed is
+    the smallest fraction at which it succeeded, so the grid limits the resolution. A seed that
+    never succeeds is censored at the largest fraction it tried. Then as in `median_time`.
     """
-    fractions, successes, seeds = (
-        np.asarray(fractions, float),
-        np.asarray(successes, bool),
-        np.asarray(seeds),
-    )
-    distinct = np.unique(seeds)
-    crossings = [fractions[successes & (seeds == seed)].min(initial=np.inf) for seed in distinct]
-    largest = [fractions[seeds == seed].max() for seed in distinct]
+    fractions, seeds = np.asarray(fractions, float), np.asarray(seeds)
+    successes = np.asarray(successes, bool)
+    crossings, largest = [], []
+    for seed in np.unique(seeds):
+        crossings.append(fractions[successes & (seeds == seed)].min(initial=np.inf))
+        largest.append(fractions[seeds == seed].max())
     return median_time(np.where(np.isinf(crossings), np.nan, crossings), largest)
 
 
 def censored_line(x: np.ndarray, log_times: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Maximum-likelihood (intercept, slope, scatter) of log_times = intercept + slope x + N(0, scatter^2).
+    """Maximum likelihood [intercept, slope, scatter] of intercept + slope x + N(0, scatter^2).
 
-    A censored entry says only that its log time is larger (Tobit). In the parameters (intercept, slope, 1) /
-    scatter the log-likelihood is concave (Olsen 1978), so the optimum is the only one. NaN when fewer than
-    three runs crossed, or all that crossed share one x.
+    A censored entry says only that its log time is larger (Tobit). In the parameters (intercept,
+    slope, 1) / scatter the log-likelihood is concave (Olsen 1978), so there is one optimum. NaN
+    when fewer than three runs crossed, or all that crossed share one x.
     """
     if observed.sum() < 3 or np.ptp(x[observed]) == 0:
         return np.full(3, np.nan)
-    centre, spread, level = x.mean(), x.std(), log_times.mean()
-    design = np.stack([np.ones_like(x), (x - centre) / spread], axis=1)
+    centre, deviation, level = x.mean(), x.std(), log_times.mean()
+    design = np.stack([np.ones_like(x), (x - centre) / deviation], axis=1)
     heights = log_times - level
     start, *_ = np.linalg.lstsq(design, heights, rcond=None)
     scatter = max(np.std(heights - design @ start), LEAST_SCATTER)
@@ -160,12 +166,15 @@ def censored_line(x: np.ndarray, log_times: np.ndarray, observed: np.ndarray) ->
         bounds=[(None, None), (None, None), (1e-6, 1 / LEAST_SCATTER)],
     )
     a, b, precision = fit.x
-    slope = b / precision / spread
+    slope = b / precision / deviation
     return np.array([a / precision + level - slope * centre, slope, 1 / precision])
 
 
 def olsen_likelihood(theta, design, heights, observed) -> tuple[float, np.ndarray]:
-    """Mean negative log-likelihood of a censored normal line, and its gradient; theta = (intercept, slope, 1) / scatter."""
+    """Mean negative log-likelihood of a censored normal line, and its gradient [3].
+
+    theta: (intercept, slope, 1) / scatter.
+    """
     residual = theta[2] * heights - design @ theta[:2]
     log_tail = log_ndtr(-residual)
     hazard = np.exp(-0.5 * residual**2 - 0.5 * np.log(2 * np.pi) - log_tail)
@@ -176,26 +185,26 @@ def olsen_likelihood(theta, design, heights, observed) -> tuple[float, np.ndarra
 
 
 def bootstrap(statistic, arrays, seed: int, clusters=None, draws: int = DRAWS) -> np.ndarray:
-    """`statistic(*arrays)` on resamples of the entries of `arrays` with replacement; [draws, ...].
+    """`statistic(*arrays)` on resamples of the entries of `arrays` with replacement, [draws, ...].
 
-    clusters [n]: which entries are not independent of each other; whole clusters are drawn then, as many as there are.
+    clusters [n]: entries with the same label depend on each other. Then whole clusters are drawn,
+    as many as there are.
     """
     rng = np.random.default_rng(seed)
-    labels = (
-        np.arange(len(arrays[0]))
-        if clusters is None
-        else np.unique(clusters, return_inverse=True)[1]
-    )
+    labels = np.arange(len(arrays[0]))
+    if clusters is not None:
+        labels = np.unique(clusters, return_inverse=True)[1]
     members = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
-    drawn = (
-        np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
-        for _ in range(draws)
-    )
-    return np.array([statistic(*(array[entries] for array in arrays)) for entries in drawn])
+    values = []
+    for _ in range(draws):
+        drawn = rng.integers(len(members), size=len(members))
+        entries = np.concatenate([members[i] for i in drawn])
+        values.append(statistic(*(array[entries] for array in arrays)))
+    return np.array(values)
 
 
 def interval(sample: np.ndarray) -> tuple[float, float]:
-    """Central 95% of a sample, leaving out NaN; (NaN, NaN) when nothing else is there."""
+    """Central 95% of a sample without its NaN entries; (NaN, NaN) if nothing is left."""
     sample = sample[np.isfinite(sample)]
     if sample.size == 0:
         return np.nan, np.nan
@@ -204,14 +213,15 @@ def interval(sample: np.ndarray) -> tuple[float, float]:
 
 
 def time_law(x, times, censored_at, headline, seed: int) -> TimeLaw:
-    """Censored line of log(time) on x [n]; `headline` turns a slope into the number that is reported.
+    """Censored line of log(time) on x [n]; `headline` turns a slope into the reported number.
 
-    The interval is the percentile bootstrap over runs; resamples that do not determine a line are left out.
+    The interval is the percentile bootstrap over runs. Resamples that determine no line are left
+    out.
     """
-    moments, observed = followed(times, censored_at)
-    if np.any(moments <= 0):
+    updates, observed = durations(times, censored_at)
+    if np.any(updates <= 0):
         raise GrokError("the law of a time needs times above 0")
-    runs = np.asarray(x, float), np.log(moments), observed
+    runs = np.asarray(x, float), np.log(updates), observed
     intercept, slope, scatter = map(float, censored_line(*runs))
     if np.isnan(slope):
         return TimeLaw(*UNKNOWN, intercept, slope, scatter)
@@ -220,30 +230,35 @@ def time_law(x, times, censored_at, headline, seed: int) -> TimeLaw:
 
 
 def fit_growth(fractions, times, censored_at, seed: int = 0) -> TimeLaw:
-    """How fast the time grows as data shrink: per cent more updates for each 1% of the table less data.
+    """Per cent more updates for each 1% of the operation table less data.
 
-    fractions [n] of the table in (0, 1). The line is that of log(time) on 100 x fraction. The paper reports
-    40-50% for S5 near 25-30% data (figure 1, centre); which runs belong to that range is for the caller to choose.
+    fractions [n]: training data in (0, 1). The line is that of log(time) on 100 x fraction. The
+    paper reports 40-50% for S5 near 25-30% data (Fig 1, centre). The caller chooses which runs
+    belong to that range.
     """
     percent = 100 * np.asarray(fractions, float)
     return time_law(percent, times, censored_at, lambda slope: 100 * np.expm1(-slope), seed)
 
 
 def power_law(scales, times, censored_at, seed: int = 0) -> TimeLaw:
-    """The exponent a of time ~ scale^-a, for instance over weight decays [n] > 0; a = 1 is time ~ 1/decay.
+    """The exponent a of time ~ scale^-a, for instance over weight decays [n] > 0.
 
     The line is that of log(time) on log(scale).
     """
     scales = np.asarray(scales, float)
     if np.any(scales <= 0):
         raise GrokError(
-            "a power law needs values above 0: leave out runs at 0, such as those without weight decay"
+            "a power law needs values above 0: "
+            "leave out runs at 0, such as those without weight decay"
         )
     return time_law(np.log(scales), times, censored_at, np.negative, seed)
 
 
 def mean_interval(values) -> Estimate:
-    """Mean of values [n] with Student's t interval; its ends are NaN for a single value. NaN entries are left out."""
+    """Mean of values [n] with Student's t interval, NaN entries left out.
+
+    The ends of the interval are NaN for a single value.
+    """
     values = np.asarray(values, float)
     values = values[~np.isnan(values)]
     if values.size == 0:
@@ -256,9 +271,10 @@ def mean_interval(values) -> Estimate:
 
 
 def mean_or_range(values) -> Estimate:
-    """Mean of values [n] with Student's t interval, or with their range where they are fewer than LEAST_FOR_INTERVAL.
+    """Mean of values [n] with Student's t interval, or with their range if they are few.
 
-    With two or three seeds the t interval is wider than all that an accuracy can be, and tells nothing. NaN entries are left out.
+    With two or three seeds the t interval is wider than the range of an accuracy and tells nothing.
+    NaN entries are left out. Few: fewer than LEAST_FOR_INTERVAL.
     """
     values = np.asarray(values, float)
     values = values[~np.isnan(values)]
@@ -268,19 +284,16 @@ def mean_or_range(values) -> Estimate:
 
 
 def spearman_interval(x, y, seed: int = 0, clusters=None) -> Estimate:
-    """Spearman's rank correlation of x and y [n] with a percentile bootstrap over pairs; NaN when either is constant.
+    """Spearman's rank correlation of x and y [n], with a percentile bootstrap over pairs.
 
-    clusters [n]: pairs with the same label stand or fall together, such as seeds of one setting, and are resampled together.
+    clusters [n]: pairs with the same label, such as seeds of one setting, are resampled together.
+    NaN when x or y is constant.
     """
     pairs = np.asarray(x, float), np.asarray(y, float)
-    return (
-        Estimate(
-            float(spearman(*pairs)),
-            *interval(bootstrap(spearman, pairs, seed, clusters, PAIR_DRAWS)),
-        )
-        if len(pairs[0])
-        else UNKNOWN
-    )
+    if not len(pairs[0]):
+        return UNKNOWN
+    sample = bootstrap(spearman, pairs, seed, clusters, PAIR_DRAWS)
+    return Estimate(float(spearman(*pairs)), *interval(sample))
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
@@ -291,33 +304,38 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def paired_ratio(times, others, seed: int = 0) -> Estimate:
-    """Median of times / others, both [n] with NaN for "never", over the pairs in which neither is; percentile bootstrap over pairs."""
+    """Median of times / others, both [n], with a percentile bootstrap over pairs.
+
+    Pairs with a NaN ("never") are left out.
+    """
     ratios = np.asarray(times, float) / np.asarray(others, float)
     ratios = ratios[np.isfinite(ratios)]
-    return (
-        Estimate(float(np.median(ratios)), *interval(bootstrap(np.median, (ratios,), seed)))
-        if ratios.size
-        else UNKNOWN
-    )
+    if not ratios.size:
+        return UNKNOWN
+    sample = bootstrap(np.median, (ratios,), seed)
+    return Estimate(float(np.median(ratios)), *interval(sample))
 
 
-def logrank_scores(moments: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Whether each run [n] crossed, less the cumulative hazard of all runs up to its last moment (Peto and Peto 1972).
+def logrank_scores(updates: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Whether each run [n] crossed, less the cumulative hazard up to its last update.
 
-    Their sum over a group is the log-rank statistic: its crossings less those expected if the groups were alike.
+    (Peto and Peto 1972.) The hazard is that of all runs. The sum of the scores over one arm is the
+    log-rank statistic: its crossings less those expected if the arms were alike.
     """
-    crossings, events = np.unique(moments[observed], return_counts=True)
-    at_risk_CN = moments >= crossings[:, None]
+    crossings, events = np.unique(updates[observed], return_counts=True)
+    at_risk_CN = updates >= crossings[:, None]
     return observed - (events / at_risk_CN.sum(1)) @ at_risk_CN
 
 
-def paired_logrank(group: tuple, other: tuple, seed: int = 0) -> float:
-    """Two-sided p of the log-rank statistic of two paired groups, each (times, censored_at), both [n], by swapping the two of a pair at random.
+def paired_logrank(arm: tuple, other: tuple, seed: int = 0) -> float:
+    """Two-sided p of the log-rank statistic of two paired arms, by permutation.
 
-    Under the null hypothesis the two of a pair could be swapped, and each swap changes the sign of their difference in score.
+    arm, other: each (times, censored_at), both [n]; entry i of one is paired with entry i of the
+    other. Under the null hypothesis the two of a pair could be swapped. A swap changes the sign of
+    their difference in score.
     """
-    moments, observed = followed(*(np.concatenate(both) for both in zip(group, other)))
-    scores = logrank_scores(moments, observed).reshape(2, -1)
+    updates, observed = durations(*(np.concatenate(both) for both in zip(arm, other)))
+    scores = logrank_scores(updates, observed).reshape(2, -1)
     differences = scores[0] - scores[1]
     swaps = np.random.default_rng(seed).choice([-1, 1], size=(SWAPS, len(differences)))
     extreme = np.abs(swaps @ differences) >= abs(differences.sum()) - ROUNDING
@@ -325,7 +343,7 @@ def paired_logrank(group: tuple, other: tuple, seed: int = 0) -> float:
 
 
 def wilson_interval(successes: int, n: int) -> Estimate:
-    """Share of successes among n with Wilson's score interval; (NaN, 0, 1) for n = 0."""
+    """Share of successes among n, with Wilson's score interval; (NaN, 0, 1) for n = 0."""
     if n == 0:
         return Estimate(np.nan, 0.0, 1.0)
     test = stats.binomtest(int(successes), int(n))

@@ -49,7 +49,7 @@ def precision(results):
 def draw_share(axes, name: str, crossed: np.ndarray, last: np.ndarray) -> str:
     """The share of the runs [n] of one precision that have crossed, with its band; the median."""
     colour, dashes = LOOKS[name]
-    curve = survival.kaplan_meier(*survival.followed(crossed, last))
+    curve = survival.kaplan_meier(*survival.durations(crossed, last))
     steps = np.concatenate([[1], curve.times])
     share, low, high = (
         100 * (1 - np.concatenate([[1], values])) for values in (curve.share, curve.high, curve.low)

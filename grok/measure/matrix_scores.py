@@ -259,33 +259,22 @@ def residue_scores(W, draws: int) -> Iterator[Score]:
     if not draws:
         return
     test = probes.residue_test(W, draws=LARGE_DRAWS)
-    known = test.table[test.table.scored]
+    known = test.scores[test.scores.scored]
     if known.empty:
         return
     readable = known[known.holm < SIGNIFICANT]
-    words = (
-        "k = " + " ".join(map(str, readable.k)) if len(readable) else f"of {len(known)} moduli none"
-    )
-    yield Score(
-        "residues", float(len(readable)), test.null_readable(SIGNIFICANT), PERMUTED, detail=words
-    )
-    excess_R, best_R = test.best()
-    best = test.table.loc[best_R[0]]
-    yield Score(
-        "best_residue",
-        excess_R[0],
-        excess_R[1:],
-        PERMUTED,
-        detail=f"k={best.k} by {best.probe}: accuracy {best.accuracy:.2f}, Holm's p {best.holm:.3f}",
-    )
-    for name, (accuracy, excess_R) in test.library_probes(SLOW_DRAWS).items():
-        yield Score(
-            f"residue_{name}",
-            excess_R[0],
-            excess_R[1:],
-            PERMUTED,
-            detail=f"k={best.k}: accuracy {accuracy:.2f}",
-        )
+    words = f"of {len(known)} moduli none"
+    if len(readable):
+        words = "k = " + " ".join(map(str, readable.k))
+    null = test.null_readable(SIGNIFICANT)
+    yield Score("residues", float(len(readable)), null, PERMUTED, detail=words)
+    excess, best = test.best().excess, test.scores.loc[test.best().row[0]]
+    accuracy = f"accuracy {best.accuracy:.2f}, Holm's p {best.holm:.3f}"
+    words = f"k={best.k} by {best.probe}: {accuracy}"
+    yield Score("best_residue", excess[0], excess[1:], PERMUTED, detail=words)
+    for name, probe in test.library_probes(SLOW_DRAWS).items():
+        words = f"k={best.k}: accuracy {probe.accuracy:.2f}"
+        yield Score(f"residue_{name}", probe.excess[0], probe.excess[1:], PERMUTED, detail=words)
 
 
 def analogy_scores(W, keys: list[int], draws: int) -> list[Score]:
@@ -295,7 +284,7 @@ def analogy_scores(W, keys: list[int], draws: int) -> list[Score]:
         return geometry.analogies(rows, keys, count=300)["accuracy"].to_numpy()
 
     names = [
-        f"analogy_{row.space}_{row.rule}_{row.measure}"
+        f"analogy_{row.space}_{row.rule}_{row.similarity}"
         for row in geometry.analogies(W, keys, count=1).itertuples()
     ]
     return [
