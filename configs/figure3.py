@@ -14,7 +14,7 @@ after = {"{folder}/scores.parquet": "scores {folder}"}
 
 def experiment(scale):
     seeds = group_seeds = range(3) if scale == "small" else range(16)
-    num_steps = {"small": 9_000, "night": 15_000, "paper": 100_000}[scale]
+    num_steps = {"small": 9_000, "night": 25_000, "paper": 100_000}[scale]
     if scale == "night":
         group_seeds = range(8)
     addition = Run(

@@ -1,10 +1,11 @@
 """What tests/on_gpu.sh needs Python for: which packages are missing, and packing what was made.
 
 python3 tests/bring_home.py missing           a line on the packages that this Python lacks
-python3 tests/bring_home.py pack RESULTS OUT  what is newer than OUT/.begun, as OUT/results.tar.xz.*
+python3 tests/bring_home.py pack RESULTS OUT PART   what is newer than RESULTS.begun, in pieces
 
-A borrowed machine gives back a few files of limited size, so that the most precious comes first:
-tables, matrices, the last checkpoint of what is unfinished, and last all parameters.
+A borrowed machine gives back a few files of limited size at a time, so that the most precious comes
+first: tables, matrices, the last checkpoint of what is unfinished, and last all parameters. PART 0 is
+what has room the first time, PART 1 what has room the second time.
 """
 
 import importlib.util
@@ -69,30 +70,39 @@ def size(paths: Iterable[Path]) -> int:
     return sum(path.stat().st_size + 1024 for path in paths)
 
 
-def pack(root: Path, out: Path) -> int:
-    """Write what fits to out/results.tar.xz.00, .01, ..., and say what was left out."""
-    left_out, taken, total = [], [], 0
-    for paths in units(root, (out / ".begun").stat().st_mtime):
+def parts(root: Path, since: float) -> list[list[Path]]:
+    """The new files in as many parts as are needed, the most precious in the first."""
+    found, total = [[]], 0
+    for paths in units(root, since):
         if total + size(paths) > MOST:
-            left_out += paths
-        else:
-            taken += paths
-            total += size(paths)
+            found.append([])
+            total = 0
+        found[-1] += paths
+        total += size(paths)
+    return found
+
+
+def pack(root: Path, out: Path, part: int) -> int:
+    """Write a part of the results to out/results.tar.xz.00, .01, ..., and say how many there are."""
+    found = parts(root, root.with_name(f"{root.name}.begun").stat().st_mtime)
+    taken = found[part] if part < len(found) else []
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:xz", preset=1) as tar:
         for path in taken:
-            tar.add(path)
+            tar.add(path, arcname=Path("results") / path.relative_to(root))
     content = archive.getvalue()
     for old in out.glob("results.tar.xz.*"):
         old.unlink()
     for i, start in enumerate(range(0, len(content), PIECE)):
         (out / f"results.tar.xz.{i:02d}").write_bytes(content[start : start + PIECE])
-    print(f"packed {len(taken)} files in {len(content) / 2**20:.1f} MiB")
-    for path in left_out:
-        print(f"left out, for want of room: {path}")
+    print(
+        f"packed {len(taken)} files in {len(content) / 2**20:.1f} MiB: part {part} of {len(found)}"
+    )
     return 0
 
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    sys.exit(missing() if command == "missing" else pack(*map(Path, arguments)))
+    if command == "missing":
+        sys.exit(missing())
+    sys.exit(pack(Path(arguments[0]), Path(arguments[1]), int(arguments[2])))

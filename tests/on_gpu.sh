@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # What a borrowed GPU is for, in one command, within a number of seconds:
 #
-#     tests/on_gpu.sh SECONDS [checks] [bench] [campaign] [small|night|paper]
+#     tests/on_gpu.sh SECONDS [checks] [bench] [campaign] [rest] [small|night|paper]
 #
 # checks: the tests marked gpu. bench: speed over slots and precisions. campaign: the results at a scale
-# (default night), by priority; figure1_left, one long sequence of updates, runs beside the others in a
-# process of its own. Without a phase all three share the seconds. What they leave lies in $OUT (default:
-# on_gpu/): logs, a table, and the new results as results.tar.xz.*, which this unpacks at home:
+# (default night), by priority, in LANES: processes beside each other, so that one compiles while another
+# trains; figure1_left, one long sequence of updates, has a lane of its own. Without a phase the first
+# three share the seconds. rest: only bring home what an earlier call had no room for. What they leave
+# lies in $OUT (default: on_gpu/): logs, a table, and results as results.tar.xz.*, unpacked at home by
 #
 #     cat on_gpu/results.tar.xz.* | tar xJ
 #
@@ -19,14 +20,17 @@ TOTAL=$1; shift
 PHASES=() SCALE=night
 for word in "$@"; do
   case $word in
-    checks | bench | campaign) PHASES+=("$word") ;;
+    checks | bench | campaign | rest) PHASES+=("$word") ;;
     small | night | paper) SCALE=$word ;;
     *) echo "on_gpu.sh: $word is no phase and no scale" >&2; exit 2 ;;
   esac
 done
 ((${#PHASES[@]})) || PHASES=(checks bench campaign)
 OUT=${OUT:-on_gpu} CONFIGS=${CONFIGS:-configs} RESULTS=${RESULTS:-results}
-LONG=figure1_left
+PART=${PART:-0}
+LANES=${LANES:-"figure3 nanda figure2_right embeddings
+figure7 figure6 figure1_center figure2_left precision
+figure1_left"}
 mkdir -p "$OUT"
 export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/grok}
 
@@ -53,23 +57,22 @@ bench() {  # seconds, shared by three precisions
 train() {  # seconds, log, configs: a part of the campaign, stopped cleanly when the seconds are over
   local seconds=$1 log=$2; shift 2
   local only=(); for name in "$@"; do only+=(--only "$name"); done
-  export XLA_PYTHON_CLIENT_MEM_FRACTION=0.4
+  export XLA_PYTHON_CLIENT_MEM_FRACTION=0.28
   exec setsid python3 -m grok results --scale "$SCALE" \
     --configs "$CONFIGS" --results "$RESULTS" --train-only --time-limit "$seconds" "${only[@]}" \
     -- --no-figures --checkpoint-every 20 >"$log" 2>&1
 }
 
 campaign() {  # seconds, of which the last are kept for packing
-  local reserve=$(($1 > 240 ? 40 : $1 / 3)) grace=10 pids=() pid
+  local reserve=$(($1 > 240 ? 40 : $1 / 3)) grace=10 pids=() pid lane name
   local names; names=$(python3 -m grok results --configs "$CONFIGS" --list) || return
-  local others=(); for name in $names; do [[ $name != "$LONG" ]] && others+=("$name"); done
-  local stop=$((SECONDS + $1 - reserve))
-  if ((${#others[@]})); then
-    train $((stop - SECONDS)) "$OUT/campaign.log" "${others[@]}" & pids+=($!)
-  fi
-  if grep -qx "$LONG" <<<"$names"; then
-    train $((stop - SECONDS)) "$OUT/$LONG.log" "$LONG" & pids+=($!)
-  fi
+  local stop=$((SECONDS + $1 - reserve)) number=0
+  while read -ra lane; do
+    local here=(); for name in "${lane[@]}"; do grep -qx "$name" <<<"$names" && here+=("$name"); done
+    ((${#here[@]})) || continue
+    train $((stop - SECONDS)) "$OUT/lane_$number.log" "${here[@]}" & pids+=($!)
+    number=$((number + 1))
+  done <<<"$LANES"
   trap 'kill -TERM "${pids[@]}" 2>/dev/null' TERM INT
   while kill -0 "${pids[@]}" 2>/dev/null && ((SECONDS < stop + grace)); do sleep 0.5; done
   for pid in "${pids[@]}"; do  # with its children
@@ -77,11 +80,13 @@ campaign() {  # seconds, of which the last are kept for packing
   done
   wait "${pids[@]}" 2>/dev/null
   trap - TERM INT
-  tail -n 3 "$OUT"/*.log
+  tail -n 3 "$OUT"/lane_*.log
 }
 
+rest() { PART=1; }
+
 python3 tests/bring_home.py missing || exit 2
-touch "$OUT/.begun"
+[[ ${PHASES[*]} == rest ]] || touch "$RESULTS.begun"
 for phase in "${PHASES[@]}"; do
   case ${#PHASES[@]}$phase in
     3checks) seconds=$(share $((TOTAL / 4))) ;;
@@ -91,8 +96,7 @@ for phase in "${PHASES[@]}"; do
   echo "== $phase, $seconds s"
   $phase "$seconds"
 done
-python3 tests/bring_home.py pack "$RESULTS" "$OUT"
-rm -f "$OUT/.begun"
+python3 tests/bring_home.py pack "$RESULTS" "$OUT" "$PART"
 python3 -m grok results --scale "$SCALE" --configs "$CONFIGS" --results "$RESULTS" --status 2>&1 |
   tee "$OUT/status.txt"
 ls -l "$OUT"
