@@ -20,6 +20,7 @@ from grok.figures import (  # noqa: F401 - imported for what they register
     init_scale,
     phase_map,
     precision,
+    times,
     tsne_sheet,
     weight_decay,
 )

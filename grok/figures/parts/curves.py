@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from grok.figures.parts import data, style
-from grok.figures.parts.gallery import DEFAULT, figure
+from grok.figures.parts.gallery import figure
 
 MOST_NAMES = 8
 MANY_RUNS = 12
@@ -16,7 +16,7 @@ DASHES = {"train": (0, (3, 1.5)), "val": "solid"}
 
 
 @figure(
-    DEFAULT,
+    "learning_curves",
     caption="Every run on its full training and validation tables: accuracy, or loss where nothing "
     "answers equations.",
 )

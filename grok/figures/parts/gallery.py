@@ -22,15 +22,18 @@ from grok.experiment import GrokError
 from grok.figures.parts import data, style
 from grok.store import results
 
-DEFAULT = "learning_curves"
 INPUTS = ("experiment.json", "*.parquet", "arrays/*.npz")
+
+
+class NothingToDraw(GrokError):
+    """A figure has nothing to show for these results, and should not be missed."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """A figure of the gallery.
 
-    sources: the experiments whose results it can be drawn from; none for that of all others.
+    sources: the experiments whose results it can be drawn from; none for those of all others.
     caption: what it shows, in a sentence; the facts of the results follow it in the picture.
     function: from what `load` gives for the folder (without `load` from nothing) to the picture and
         to what else its caption says.
@@ -102,11 +105,9 @@ def entries_of(folder_name: str) -> list[Entry]:
     What follows that name must start with a sign: 'quickstart-seed=3' or 'figure1_left_paper'.
     """
     source = source_of(folder_name)
-    return (
-        [entry for entry in ENTRIES.values() if source in entry.sources]
-        if source
-        else [ENTRIES[DEFAULT]]
-    )
+    if source is None:
+        return [entry for entry in ENTRIES.values() if not entry.sources]
+    return [entry for entry in ENTRIES.values() if source in entry.sources]
 
 
 def source_of(folder_name: str) -> str | None:
@@ -180,12 +181,15 @@ def is_current(entry: Entry, folder: Path) -> bool:
 def draw(folder: Path) -> list[Path]:
     """Draw every figure of a results folder that is out of date; returns the files of all.
 
-    A figure that these results do not allow is named on standard error and left out.
+    A figure that these results do not allow is named on standard error and left out; one that has
+    nothing to show for them is left out.
     """
     folder, paths = Path(folder), []
     for entry in entries_of(folder.name):
         try:
             paths += entry.paths(folder) if is_current(entry, folder) else entry.draw(folder)
+        except NothingToDraw:
+            continue
         except GrokError as error:
             print(f"grok: {entry.name} not drawn: {error}", file=sys.stderr)
     return paths
@@ -214,6 +218,8 @@ def attempt(entry: Entry, folder: Path, anew: bool) -> str:
         if not anew and is_current(entry, folder):
             return f"unchanged, {style.paths(folder, entry.name)[0]}"
         return f"drawn, {entry.draw(folder)[0]}"
+    except NothingToDraw as reason:
+        return f"nothing to draw: {reason}"
     except GrokError as error:
         return f"not drawn: {error}"
 
