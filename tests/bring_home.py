@@ -4,8 +4,8 @@ python3 tests/bring_home.py missing           a line on the packages that this P
 python3 tests/bring_home.py pack RESULTS OUT PART   what is newer than RESULTS.begun, in pieces
 
 A borrowed machine gives back a few files of limited size at a time, so that the most precious comes
-first: tables, matrices, the last checkpoint of what is unfinished, and last all parameters. PART 0 is
-what has room the first time, PART 1 what has room the second time.
+first: tables, matrices, the last checkpoint of what is unfinished, final parameters, and last those
+of snapshots. PART 0 is what has room the first time, PART 1 what has room the second time.
 """
 
 import importlib.util
@@ -35,6 +35,8 @@ def priority(path: Path) -> int:
         return 2
     if path.parent.name != "arrays":
         return 0
+    if "_params_step" in path.name:
+        return 4
     return 3 if "_params" in path.name else 1
 
 
