@@ -206,7 +206,8 @@ def standing(folder: Path, experiment: Experiment) -> Standing:
     except GrokError:
         most = sum(run.num_steps for run in experiment.runs)
         return Standing(False, 0, len(experiment.runs), False, most, None)
-    rows = dict(zip(results.specified_runs(loaded.description), loaded.runs.to_dict("records")))
+    runs = results.specified_runs(loaded.description)
+    rows = {runs[row["run"]]: row for row in loaded.runs.to_dict("records")}
     left = [updates_left(run, rows.get(run)) for run in experiment.runs]
     sessions = loaded.description["sessions"]
     seconds = sum(session.get("seconds", 0.0) for session in sessions)

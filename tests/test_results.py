@@ -258,7 +258,10 @@ def test_results_of_former_fields_load_and_resume(tmp_path, experiment):
             lambda e: Experiment(name="two", runs=(e.runs[0].replace(weight_decay=0.5), e.runs[1])),
             "its run 0 has weight_decay=1.0, not 0.5",
         ),
-        (lambda e: Experiment(name="two", runs=e.runs[:1]), "it has 2 runs, not 1"),
+        (
+            lambda e: Experiment(name="two", runs=e.runs[:1]),
+            "its run 1 (x+y Z7 50% adamw decay 1 seed 1) is not among these runs",
+        ),
         (
             lambda e: Experiment(name="two", runs=e.runs, scale="paper"),
             "its scale is 'small', not 'paper'",

@@ -8,6 +8,7 @@ import json
 import logging.handlers
 import os
 import queue
+import shutil
 import signal
 import socket
 import time
@@ -102,7 +103,10 @@ def stretches():
     done, original = [], Slots.step
 
     def step(self, n_updates):
-        done.append((np.asarray(self.state.step).tolist(), self.fresh.tolist(), int(n_updates)))
+        begun = (self.host_inputs[0]["num_steps"] > 0) & ~self.fresh
+        steps = np.where(begun, np.asarray(self.state.step), 0)  # an empty slot's says nothing
+        slots = sorted(zip(steps.tolist(), self.fresh.tolist()))  # a run may change its slot
+        done.append((slots, int(n_updates)))
         return original(self, n_updates)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -364,6 +368,7 @@ def interventions(tmp_path_factory, quick_sweeps):
         "num_steps": 20,
         "eval_every": 20,
         "stop_after": 0,
+        "keep_params": True,
     }
     runs = [run.replace(**tiny, seed=seed) for run in settings.values() for seed in (0, 1)]
     return sweep(tmp_path_factory.mktemp("interventions"), *runs, slots=3)
@@ -509,6 +514,88 @@ def test_a_mistake_in_any_run_shows_before_anything_is_written(tmp_path):
     with pytest.raises(GrokError, match="leaves no validation row"):
         sweep(tmp_path / "results", BASE, BASE.replace(train_fraction=0.999), slots=1)
     assert not (tmp_path / "results").exists()
+
+
+# --- An experiment that has grown ---
+
+
+def assert_same_runs(loaded, whole, runs):
+    """The outcome, the curve and the final matrices of runs are those of other results, bit by bit."""
+    columns = list(results.OUTCOMES)
+    for run in runs:
+        [here], [there] = numbers_of(loaded, run), numbers_of(whole, run)
+        assert loaded.runs.loc[here, columns].equals(whole.runs.loc[there, columns]), run
+        pd.testing.assert_frame_equal(curve_of(loaded, run), curve_of(whole, run), check_exact=True)
+        for name, array in whole.arrays(there).items():
+            np.testing.assert_array_equal(loaded.arrays(here)[name], array)
+        assert loaded.snapshot_steps(here) == whole.snapshot_steps(there)
+
+
+def test_runs_added_to_complete_results_are_all_that_is_trained(mixed, tmp_path):
+    old = (LONG, OTHER_WIDTH[1], SHORT)
+    sweep(tmp_path, *old, slots=2)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("run_*.npz")}
+    with stretches() as trained:
+        grown = sweep(tmp_path, *MIXED, slots=2)
+    assert [grown.experiment_run(number) for number in range(3)] == list(old), "the old numbers"
+    assert grown.complete and len(grown.runs) == len(MIXED)
+    assert all(path.read_bytes() == content for path, content in files.items())
+    new = [run for run in MIXED if run not in old]
+    assert_same_runs(grown, mixed[0], MIXED)
+    updates = sum(grown.runs["stopped_at"][number] for number in numbers_of(grown, *new))
+    first, last = grown.description["sessions"]
+    assert last["run_updates_before"] == first["run_updates"]
+    assert last["run_updates"] == first["run_updates"] + updates and trained
+    assert sweep(tmp_path, *reversed(MIXED), slots=2).description == grown.description, "all done"
+
+
+def test_an_experiment_may_grow_while_some_of_it_is_under_way(mixed, tmp_path, monkeypatch):
+    """Stopped in the second program; grown by runs of both, it first ends what it had begun."""
+    old = (SHORTEST, SHORT, OTHER_WIDTH[1])
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        stop_at(patch, signal.SIGTERM, 8)
+        sweep(tmp_path, *old, slots=2)
+    partial = results.load(tmp_path / "sweep").runs
+    assert dict(zip(partial["run"], partial["status"]))[2] == "running", partial
+    with stretches() as trained:
+        grown = sweep(tmp_path, *MIXED, slots=2)
+    assert (20, False) in trained[0][0], "it goes on where it was"
+    assert_same_runs(grown, mixed[0], MIXED)
+
+
+def test_runs_under_way_wait_where_there_are_fewer_slots_now(mixed, tmp_path, monkeypatch):
+    runs = (LONG, SHORT, GROKS)
+    for count, advance in ((3, 3), (1, 2)):
+        with monkeypatch.context() as patch, pytest.raises(Interrupted):
+            stop_at(patch, signal.SIGTERM, advance)
+            sweep(tmp_path, *runs, slots=count)
+    assert (results.load(tmp_path / "sweep").runs["stopped_at"] > 0).all()
+    with stretches() as trained:
+        whole = sweep(tmp_path, *runs, slots=1)
+    assert not any(fresh for [(_, fresh)], _ in trained), "none began anew"
+    for run in runs:
+        pd.testing.assert_frame_equal(
+            curve_of(whole, run), curve_of(mixed[0], run), rtol=1e-5, atol=1e-5
+        )
+
+
+def test_unfinished_results_from_elsewhere_keep_the_runs_that_ended(mixed, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        stop_at(patch, signal.SIGTERM, 3)
+        sweep(tmp_path, SHORTEST, LONG, OTHER_WIDTH[0], slots=2)
+    folder = tmp_path / "sweep"
+    before = results.load(folder)
+    assert before.runs["status"].tolist() == ["budget", "running", "queued"]
+    shutil.rmtree(folder / "checkpoints")  # as in a clone of what was committed
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        stop_at(patch, signal.SIGTERM, 1)
+        sweep(tmp_path, SHORTEST, LONG, OTHER_WIDTH[0], slots=2)
+    aside = pd.read_parquet(folder / "previous" / "curves.parquet")
+    pd.testing.assert_frame_equal(aside, before.curves)
+    whole = sweep(tmp_path, SHORTEST, LONG, OTHER_WIDTH[0], slots=2)
+    _, second, third = [session["run_updates_before"] for session in whole.description["sessions"]]
+    assert (second, third) == (3, 3 + 20), "of the shortest, and of the first chunk of the long one"
+    assert_same_runs(whole, mixed[0], (SHORTEST, LONG, OTHER_WIDTH[0]))
 
 
 # --- Real processes ---

@@ -114,26 +114,83 @@ def write_description(folder: Path, description: dict) -> None:
         side.write_text(json.dumps(description, indent=1) + "\n")
 
 
+def grown(top: Path, experiment: Experiment) -> Experiment:
+    """The experiment with its runs numbered as in the results folder `top`, the new ones last.
+
+    A run is known by its fields, so that a folder's runs keep their numbers and data when seeds or
+    fractions are added or the order changes. Raises GrokError where the folder holds another run.
+    """
+    for folder in (top, *sorted(top.glob("part-*"))):
+        description = read_description(folder)
+        if description:
+            experiment = numbered_alike(folder, description["experiment"], experiment)
+    return experiment
+
+
+def numbered_alike(folder: Path, held: dict, experiment: Experiment) -> Experiment:
+    """See `grown`; held: the specification of one folder."""
+    specified = specification(experiment)
+    waiting: dict[str, list[Run]] = {}
+    for run, fields in zip(experiment.runs, specified["runs"]):
+        waiting.setdefault(json.dumps(fields, sort_keys=True), []).append(run)
+    kept, lost = [], []
+    for number, fields in enumerate(held["runs"]):
+        same = waiting.get(json.dumps(fields, sort_keys=True))
+        if same:
+            kept.append(same.pop(0))
+        else:
+            lost.append(number)
+    new = [run for runs in waiting.values() for run in runs]
+    if lost or held["scale"] != specified["scale"]:
+        raise GrokError(
+            f"{folder} holds a different experiment named '{experiment.name}': "
+            f"{difference(held, specified, lost, new)}; "
+            "choose another --name, or move that folder away"
+        )
+    return dataclasses.replace(experiment, runs=(*kept, *new))
+
+
+def difference(held: dict, specified: dict, lost: list[int], new: list[Run]) -> str:
+    """The first thing in which a folder's specification differs, in words.
+
+    lost: the numbers of the folder's runs that are not asked for; new: runs that it has not.
+    """
+    if held["scale"] != specified["scale"]:
+        return f"its scale is {held['scale']!r}, not {specified['scale']!r}"
+    mine = Run(**held["runs"][lost[0]])
+    if len(held["runs"]) != len(specified["runs"]):
+        return f"its run {lost[0]} ({run_name(vars(mine))}) is not among these runs"
+    for key, value in sorted(vars(mine).items()):
+        if value != getattr(new[0], key):
+            return f"its run {lost[0]} has {key}={value!r}, not {getattr(new[0], key)!r}"
+    return "an unknown field"
+
+
 def begin(folder: Path, experiment: Experiment, device: dict, anew: bool = False) -> bool:
     """Open a results folder for training; False if it is complete already.
 
-    A folder with the same experiment is continued; one with another experiment is refused. Complete results
-    that were not made in this checkout (no local checkpoints), or any with `anew`, move to previous/ first.
+    experiment: numbered as in the folder (see `grown`). The folder is continued, and its runs that
+    ended are kept. Complete results of just these runs that were not made in this checkout (no local
+    checkpoints), or any with `anew`, move to previous/ first.
     """
     description = read_description(folder)
+    if description:
+        experiment = numbered_alike(folder, description["experiment"], experiment)
     specified = specification(experiment)
-    if description and description["experiment"] != specified:
-        raise GrokError(
-            f"{folder} holds a different experiment named '{experiment.name}': {difference(description['experiment'], specified)}; choose another --name, or move that folder away"
-        )
     made_here = (folder / "checkpoints").exists()
-    if description and description["complete"] and made_here and not anew:
-        tidy(folder)
-        return False
-    if description and (anew or not made_here):
-        set_aside(folder, description["complete"])
-        description = None
-    description = description or {"experiment": specified, "complete": False, "sessions": []}
+    if description:
+        same = description["experiment"] == specified
+        if description["complete"] and same and made_here and not anew:
+            tidy(folder)
+            return False
+        if anew or (description["complete"] and same):
+            set_aside(folder, description["complete"])
+            description = None
+        elif not description["complete"] and not made_here:
+            set_aside(folder, complete=False)
+            take_back_ended(folder)
+    description = description or {"sessions": []}
+    description |= {"experiment": specified, "complete": False}
     description["sessions"].append(provenance() | device)
     write_description(folder, description)
     with disk_errors(folder):
@@ -141,19 +198,40 @@ def begin(folder: Path, experiment: Experiment, device: dict, anew: bool = False
     return True
 
 
-def difference(old: dict, new: dict) -> str:
-    """The first thing in which two specifications differ, in words."""
-    for key in ("name", "scale"):
-        if old.get(key) != new[key]:
-            return f"its {key} is {old.get(key)!r}, not {new[key]!r}"
-    if len(old["runs"]) != len(new["runs"]):
-        return f"it has {len(old['runs'])} runs, not {len(new['runs'])}"
-    for i, (a, b) in enumerate(zip(old["runs"], new["runs"])):
-        for key in sorted(a.keys() | b.keys()):
-            if a.get(key) != b.get(key):
-                default = getattr(Run(), key, None)
-                return f"its run {i} has {key}={a.get(key, default)!r}, not {b.get(key, default)!r}"
-    return "an unknown field"
+def take_back_ended(folder: Path) -> None:
+    """Take from previous/ the runs that ended: the others lack the state from which to go on."""
+    previous = folder / "previous"
+    if not (previous / "runs.parquet").exists():
+        return
+    runs, curves = read_table(previous / "runs.parquet"), read_table(previous / "curves.parquet")
+    ended = runs[runs["status"].isin(ENDED)]
+    write_tables(folder, ended, curves[curves["run"].isin(ended["run"])])
+    for number in ended["run"]:
+        for path in (previous / "arrays").glob(f"{arrays_name(number)}*.npz"):
+            with disk_errors(folder), replacing(folder / "arrays" / path.name) as side:
+                shutil.copyfile(path, side)
+
+
+def ended_runs(folder: Path) -> tuple[dict[int, dict], dict[str, np.ndarray]]:
+    """The outcomes of a folder's runs that ended, by number, and their curves as flat arrays."""
+    if not (folder / "runs.parquet").exists():
+        return {}, {"curve_run": [], "curve_step": [], "curve_metrics": []}
+    runs, curves = read_table(folder / "runs.parquet"), read_table(folder / "curves.parquet")
+    ended = runs[runs["status"].isin(ENDED)]
+    outcomes = {row["run"]: plain(row) for row in ended.to_dict("records")}
+    curves = curves[curves["run"].isin(ended["run"])]
+    metrics_MC = curves.reindex(columns=list(METRICS)).to_numpy(np.float32)
+    arrays = {
+        "curve_run": curves["run"].to_numpy(),
+        "curve_step": curves["step"].to_numpy(),
+        "curve_metrics": metrics_MC,
+    }
+    return outcomes, arrays
+
+
+def plain(row: dict) -> dict:
+    """The outcome in a row of runs.parquet, as `outcome` gave it: missing whole numbers are None."""
+    return {name: None if row[name] is pd.NA else row[name] for name in OUTCOMES}
 
 
 def set_aside(folder: Path, complete: bool) -> None:

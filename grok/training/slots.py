@@ -114,6 +114,16 @@ class Slots:
         )
         self.fresh[slot], self.changed = True, True
 
+    def place_states(self, states: dict[int, dict[str, np.ndarray]]) -> None:
+        """Let the runs in some slots go on, each from its own row of what `arrays` once gave."""
+        stacks = {name: np.array(stack) for name, stack in self.arrays().items()}
+        for slot, arrays in states.items():
+            for name, array in arrays.items():
+                stacks[name][slot] = array
+        leaves = [stacks[name] for name in sorted(stacks)]
+        self.state = self.put(jax.tree.unflatten(jax.tree.structure(self.shapes), leaves))
+        self.fresh[list(states)] = False
+
     def clear(self, slot: int) -> None:
         """Leave a slot empty: it takes part in no further update."""
         self.host_inputs[0]["num_steps"][slot], self.changed = 0, True
@@ -152,9 +162,3 @@ class Slots:
         return {
             f"state_{i:03d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self.state))
         }
-
-    def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Take up the state that `arrays` gave; the runs must have been placed again before."""
-        leaves = [arrays[f"state_{i:03d}"] for i in range(len(jax.tree.leaves(self.shapes)))]
-        self.state = self.put(jax.tree.unflatten(jax.tree.structure(self.shapes), leaves))
-        self.fresh[:] = False

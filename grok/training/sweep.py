@@ -141,19 +141,15 @@ class Sweep:
         self.stop_signal, self.last_checkpoint = None, time.monotonic()
         # The tables are written first of all, so that the first evaluation can be looked at.
         self.last_tables, self.table_seconds = -math.inf, 0.0
+        self.resting: dict[int, dict[str, np.ndarray]] = {}  # runs under way that are in no slot
         self.checkpoints = Checkpoints(folder / "checkpoints")
 
     # -- the loop -------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Train every run to its end. Raises Interrupted at a chunk's end when asked to stop."""
-        resumed = self.checkpoints.restore()
-        facts = resumed[1] if resumed else {"group": 0}
-        if resumed:
-            self.history = History.of(resumed[0])
-            self.outcomes = {int(run): outcome for run, outcome in facts["outcomes"].items()}
-            self.run_updates = self.updates_before = facts["run_updates"]
-        runs = [self.experiment.runs[i] for group in self.groups for i in group.members]
+        self.take_up()
+        runs = [self.experiment.runs[i] for i in self.n_train]
         finished = sum(self.unused(i) for i in self.outcomes)
         self.progress = Progress(
             self.experiment.name,
@@ -163,42 +159,58 @@ class Sweep:
             self.run_updates,
         )
         try:
-            for number in range(facts["group"], len(self.groups)):
-                self.train_group(number, resumed if number == facts["group"] else None)
+            for group in sorted(self.groups, key=self.holds_no_run_under_way):
+                self.train_group(group)
             self.write_tables()
         finally:
             self.progress.close()
             self.checkpoints.close()
 
-    def train_group(self, number: int, resumed) -> None:
-        group = self.groups[number]
-        if resumed and "lanes" in resumed[1]:
+    def take_up(self) -> None:
+        """Go on from the newest checkpoint or, where there is none, from the runs that ended."""
+        resumed = self.checkpoints.restore()
+        if resumed:
             arrays, facts = resumed
-            self.lanes, self.queue = list(facts["lanes"]), list(facts["queue"])
-            self.slots = Slots(group.program, len(self.lanes))
-            for slot, run in enumerate(self.lanes):
-                if run != EMPTY:
-                    self.slots.place(slot, self.experiment.runs[run])
-            self.slots.restore(arrays)
+            self.history = History.of(arrays)
+            self.outcomes = {int(run): outcome for run, outcome in facts["outcomes"].items()}
+            self.resting = states_by_run(arrays, facts["lanes"], facts.get("resting", []))
         else:
-            count = self.options.slots or choose_slots(
-                group.program, [self.experiment.runs[i] for i in group.members]
-            )
-            self.lanes, self.queue = [EMPTY] * count, list(group.members)
-            self.slots = Slots(group.program, count)
+            self.outcomes, kept = results.ended_runs(self.folder)
+            self.history = History.of(kept)
+        self.run_updates = sum(map(self.last_step, self.history.curves))
+        self.updates_before = self.run_updates
+
+    def holds_no_run_under_way(self, group: Group) -> bool:
+        return self.resting.keys().isdisjoint(group.members)
+
+    def train_group(self, group: Group) -> None:
+        """Train the runs of one program that have not ended, those under way first."""
+        pending = [i for i in group.members if i not in self.outcomes]
+        if not pending:
+            return
+        runs = [self.experiment.runs[i] for i in pending]
+        count = self.options.slots or choose_slots(group.program, runs)
+        self.slots = Slots(group.program, count)
+        self.lanes = [EMPTY] * count
+        self.queue = sorted(pending, key=lambda run: run not in self.resting)
         while self.queue or any(run != EMPTY for run in self.lanes):
             self.refill()
             for n_updates in segments(self.slots.fresh.any(), group.program.eval_every):
                 self.step(n_updates)
             self.retire()
-            self.checkpoint_if_due(number)
+            self.checkpoint_if_due()
 
     def refill(self) -> None:
-        """Put waiting runs into empty slots."""
+        """Put waiting runs into empty slots: from their initial weights, or as they were left."""
+        states = {}
         for slot, run in enumerate(self.lanes):
             if run == EMPTY and self.queue:
-                self.lanes[slot] = self.queue.pop(0)
-                self.slots.place(slot, self.experiment.runs[self.lanes[slot]])
+                run = self.lanes[slot] = self.queue.pop(0)
+                self.slots.place(slot, self.experiment.runs[run])
+                if run in self.resting:
+                    states[slot] = self.resting.pop(run)
+        if states:
+            self.slots.place_states(states)
 
     def step(self, n_updates: int) -> None:
         """Train all slots for some updates, and record the runs whose schedule has an evaluation there."""
@@ -302,7 +314,7 @@ class Sweep:
 
     # -- what is saved --------------------------------------------------------------------------------------
 
-    def checkpoint_if_due(self, group: int) -> None:
+    def checkpoint_if_due(self) -> None:
         """Checkpoint by the clock, or because we are to stop; then say so by raising Interrupted."""
         now = time.monotonic()
         out_of_time = (
@@ -314,7 +326,7 @@ class Sweep:
             self.options.checkpoint_every, 50 * self.checkpoint_seconds
         )
         if stopping or now - self.last_checkpoint >= pause:
-            self.checkpoint(group)
+            self.checkpoint()
         if stopping:
             results.close_session(self.folder, self.cost(), complete=False)
             raise Interrupted(
@@ -331,16 +343,14 @@ class Sweep:
             "run_updates_before": self.updates_before,
         }
 
-    def checkpoint(self, group: int) -> None:
+    def checkpoint(self) -> None:
         begun = time.monotonic()
         facts = {
-            "group": group,
             "lanes": self.lanes,
-            "queue": self.queue,
-            "run_updates": self.run_updates,
+            "resting": list(self.resting),
             "outcomes": {str(run): outcome for run, outcome in self.outcomes.items()},
         }
-        self.checkpoints.save(self.slots.arrays() | self.history.arrays(), facts)
+        self.checkpoints.save(self.states() | self.history.arrays(), facts)
         self.write_tables()
         self.last_checkpoint = time.monotonic()
         self.checkpoint_seconds = self.last_checkpoint - begun
@@ -350,6 +360,17 @@ class Sweep:
         pause = max(TABLES_EVERY, 50 * self.table_seconds)
         if time.monotonic() - self.last_tables >= pause:
             self.write_tables()
+
+    def states(self) -> dict[str, np.ndarray]:
+        """The states of all runs under way: those in slots in order, then those that rest."""
+        live = [slot for slot, run in enumerate(self.lanes) if run != EMPTY]
+        of_slots = self.slots.arrays()
+        return {
+            name: np.stack([*array[live], *(state[name] for state in self.resting.values())])
+            if live or self.resting
+            else array[:0]
+            for name, array in of_slots.items()
+        }
 
     def write_tables(self) -> None:
         begun, rows = time.monotonic(), []
@@ -422,11 +443,12 @@ def train_experiment(experiment: Experiment, options: Options = Options()) -> Pa
     Returns the results folder. Raises Interrupted (time limit, SIGTERM, Ctrl-C; all saved) or GrokError.
     """
     process, n_processes = options.process, options.n_processes
+    top = Path(options.root) / experiment.name
+    experiment = results.grown(top, experiment)
     if n_processes > len(experiment.runs):
         raise GrokError(
             f"{n_processes} processes are too many for {len(experiment.runs)} runs: start at most as many as there are runs"
         )
-    top = Path(options.root) / experiment.name
     if not options.anew and results.complete_here(top, experiment):
         return top
     results.check_processes(top, n_processes)
@@ -445,6 +467,21 @@ def train_experiment(experiment: Experiment, options: Options = Options()) -> Pa
                 sweep.run()
             results.finish(folder, sweep.cost())
     return top
+
+
+def states_by_run(
+    arrays: dict[str, np.ndarray], lanes: list[int], resting: list[int]
+) -> dict[int, dict[str, np.ndarray]]:
+    """The state of each run in a checkpoint, by its number. Formerly empty slots had rows, too."""
+    states = {name: array for name, array in arrays.items() if name.startswith("state_")}
+    rows = [run for run in lanes if run != EMPTY] + resting
+    if any(len(array) == len(lanes) != len(rows) for array in states.values()):
+        rows = lanes
+    return {
+        run: {name: array[row] for name, array in states.items()}
+        for row, run in enumerate(rows)
+        if run != EMPTY
+    }
 
 
 class stop_at_chunk_end:
