@@ -6,9 +6,13 @@ import functools
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grok.experiment import Experiment, GrokError, Run
 from grok.store import results
+
+if TYPE_CHECKING:
+    from grok.measure.network import Network
 
 CHECKOUT = Path(__file__).parent.parent
 TEMPORARY: list[tempfile.TemporaryDirectory] = []  # each goes when Python ends
@@ -25,6 +29,15 @@ class Trained(results.Results):
         from grok import figures
 
         return figures.draw(self.folder)
+
+    def network(self, run: int = 0, step: int | None = None) -> "Network":
+        """A run's network after `step` updates (None: its best kept moment), to look into.
+
+        See grok.measure.network. Raises GrokError where the run keeps no weights.
+        """
+        from grok.measure import network
+
+        return network.network(self, run, step)
 
 
 def train(what: Run | Iterable[Run] | Experiment, folder: str | Path | None) -> Trained:

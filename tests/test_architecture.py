@@ -33,7 +33,7 @@ MAY_IMPORT = {  # room -> the rooms that it may import, beside itself
         "figures",
     },
     "__main__": {"experiment", "commands"},
-    "trained": {"experiment", "store", "training", "figures"},
+    "trained": {"experiment", "store", "training", "measure", "figures"},
     "__init__": {"experiment", "trained"},
 }
 ONLY_IN = {  # a library with an interface of its own -> the rooms that know it

@@ -142,7 +142,7 @@ def test_activations_can_be_had_for_probing(numpy_logits):
         lambda p, t: Transformer(arch).apply({"params": p}, t, mutable="intermediates")
     )(params, tokens_BT)
     kept = kept["intermediates"]
-    residual = kept["residual"]
+    residual = [*kept["block0"]["residual"], *kept["block1"]["residual"], *kept["residual"]]
     assert [r.shape for r in residual] == [(2, 4, 16)] * 3
     np.testing.assert_allclose(
         residual[0], params["embedding"][tokens_BT] + sinusoidal_positions(4, 16), atol=1e-6

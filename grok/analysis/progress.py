@@ -1,10 +1,12 @@
 """What the *function* of a network looks like: progress measures, and clock or pizza.
 
-Logits come as arrays [x, y, output] over the whole table of an operation, elements in their natural
-order. Sources: Nanda et al. 2023 (restricted and excluded loss, neuron frequencies), Zhong et al.
-2023 (distance irrelevance, gradient symmetricity).
+Logits come as arrays [x, y, output] over the whole table of an operation, in the order of an axis
+(`grok.analysis.harmonics`). Sources: Nanda et al. 2023 (restricted and excluded loss, neurons of
+one frequency), Chughtai et al. 2023 (the same for groups), Zhong et al. 2023 (distance irrelevance,
+gradient symmetricity).
 
-Shape letters: P elements of Z/p, K frequencies 1..p//2, N neurons, C outputs, D d_model.
+Shape letters: M elements of an axis, P those of Z/p, C parts (frequencies or irreducible
+representations), N neurons, O outputs, R rows, D d_model.
 """
 
 from collections.abc import Callable
@@ -15,98 +17,111 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import log_softmax
 
-from grok.analysis.fourier import fourier_basis
+from grok.analysis.harmonics import Harmonics
 from grok.experiment import GrokError
 
-# --- Progress measures on key frequencies ---
+# --- Progress measures ---
 
 
-def restricted_loss(logits, answers, frequencies, rows=None) -> float:
-    """Cross-entropy (nats) when only the key frequencies' part of the logits is kept (Nanda et al.).
+class AnswerPart(NamedTuple):
+    """The part of the logits that depends on the answer alone.
 
-    Each output's logit, a function on the p x p inputs, is projected on cos and sin of 2 pi k answer/p for
-    k in `frequencies`; its mean over all inputs is added back. logits [p, p, p]; answers [p, p] in 0..p-1,
-    each equally often, as of x+y, x-y, or x*y and x/y in discrete logarithms; rows: bool [p, p], the
-    entries that count (training or validation; default all). Computed in float64.
+    means_MO: the mean logits over the equations with each answer. centre_O: over all equations.
+    Basis functions of the answer, such as cos and sin of 2 pi k answer/p, pick the logits' part on
+    them from it.
     """
-    part_PPC, _ = key_part(logits, answers, frequencies)
-    mean_C = np.asarray(logits, np.float64).mean(axis=(0, 1))
-    return cross_entropy(part_PPC + mean_C, answers, rows)
+
+    means_MO: np.ndarray
+    centre_O: np.ndarray
+    answers_MM: np.ndarray
+    harmonics: Harmonics
+
+    def on(self, rows_FM: np.ndarray) -> np.ndarray:
+        """What the equations with each answer have on some orthonormal functions of it, [M, O]."""
+        return rows_FM.T @ (rows_FM @ self.means_MO)
+
+    def power(self) -> np.ndarray:
+        """The squared norm of the logits over the whole table on each part, [C]; constant: 0."""
+        power_CO = self.harmonics.power(self.means_MO - self.centre_O)
+        return len(self.means_MO) * power_CO.sum(axis=1)
 
 
-def excluded_loss(logits, answers, frequencies, rows=None) -> float:
-    """Cross-entropy (nats) when the key frequencies' part of the logits is taken away; arguments as in `restricted_loss`.
-
-    Meant for the training rows: it rises while the network moves from memory to the key frequencies.
-    """
-    _, rest_PPC = key_part(logits, answers, frequencies)
-    return cross_entropy(rest_PPC, answers, rows)
-
-
-def key_part(logits, answers, frequencies) -> tuple[np.ndarray, np.ndarray]:
-    """The logits' component on cos and sin of the key frequencies of the answer, and the rest; float64 [p, p, p] each."""
-    logits_PPC, answers_PP = np.asarray(logits, np.float64), np.asarray(answers)
-    p = len(logits_PPC)
-    if answers_PP.min() < 0 or np.any(np.bincount(answers_PP.ravel(), minlength=p) != p):
+def answer_part(logits, answers, harmonics: Harmonics) -> AnswerPart:
+    """See `AnswerPart`. logits [M, M, O]; answers [M, M] in 0..M-1, each equally often."""
+    logits_MMO, answers_MM = np.asarray(logits, np.float64), np.asarray(answers)
+    m = len(logits_MMO)
+    if answers_MM.min() < 0 or np.any(np.bincount(answers_MM.ravel(), minlength=m) != m):
         raise GrokError(
-            "restricted loss needs answers that each occur p times: it fits x+y and x-y, and x*y and x/y in discrete logarithms"
+            f"restricted loss needs answers that each occur {m} times: it fits x+y and x-y, "
+            "x*y and x/y in discrete logarithms, and words in a group such as xy"
         )
-    if not all(1 <= k <= p // 2 for k in frequencies):
-        raise GrokError(f"key frequencies must lie in 1..{p // 2} for p={p}")
-    basis_FP = np.concatenate(
-        [np.empty((0, p)), *(fourier_basis(p)[2 * k - 1 : 2 * k + 1] for k in frequencies)]
-    )
-    waves_FPP = basis_FP[:, answers_PP] / np.sqrt(p)
-    part_PPC = np.tensordot(waves_FPP, np.tensordot(waves_FPP, logits_PPC, axes=2), axes=(0, 0))
-    return part_PPC, logits_PPC - part_PPC
+    by_answer = np.argsort(answers_MM, axis=None, kind="stable")
+    means_MO = logits_MMO.reshape(m * m, -1)[by_answer].reshape(m, m, -1).mean(axis=1)
+    return AnswerPart(means_MO, means_MO.mean(axis=0), answers_MM, harmonics)
 
 
-def cross_entropy(logits_PPC: np.ndarray, answers, rows=None) -> float:
-    """Mean of -log softmax at the answers over the chosen entries of the table."""
-    answers_PP = np.asarray(answers)
-    rows = np.ones(answers_PP.shape, bool) if rows is None else np.asarray(rows, bool)
-    log_chances_RC = log_softmax(logits_PPC[rows], axis=-1)
-    return float(-np.take_along_axis(log_chances_RC, answers_PP[rows][:, None], axis=-1).mean())
+def restricted_loss(part: AnswerPart, rows_FM: np.ndarray, rows=None) -> float:
+    """Cross-entropy (nats) when only some functions of the answer are kept (Nanda et al.).
 
-
-def neuron_frequency_shares(hidden) -> np.ndarray:
-    """Share of each hidden neuron's variance over all inputs that one frequency explains; [p//2, n_neurons] for k = 1..p//2.
-
-    hidden [p, p, n_neurons]: activations at inputs (a, b). Frequency k stands for cos ka, sin ka, cos kb,
-    sin kb and their products, that is for the 2-D Fourier components (+-k, 0), (0, +-k), (+-k, +-k).
-    A constant neuron has shares 0.
+    rows_FM: these functions, such as the basis of the key frequencies. The logits' mean over all
+    equations is added back. rows: bool [M, M], the equations that count (training or validation;
+    default all). In float64. It depends on an equation's answer alone.
     """
-    hidden_PPN = np.asarray(hidden, np.float64)
-    p, _, n_neurons = hidden_PPN.shape
-    power_PPN = np.abs(np.fft.fft2(hidden_PPN, axes=(0, 1))) ** 2
-    scale_N = power_PPN.sum(axis=(0, 1))
-    power_PPN[0, 0] = 0
-    total_N = power_PPN.sum(axis=(0, 1))
-    alive_N = total_N > 1e-20 * scale_N  # what rounding leaves of a constant is no variance
-    shares_KN = np.zeros((p // 2, n_neurons))
-    for k in range(1, p // 2 + 1):
-        wave = np.unique([0, k, p - k])
-        explained_N = power_PPN[np.ix_(wave, wave)].sum(axis=(0, 1))
-        np.divide(explained_N, total_N, out=shares_KN[k - 1], where=alive_N)
-    return shares_KN
+    log_chance_MO = log_softmax(part.on(rows_FM) + part.centre_O, axis=-1)
+    answers_R = part.answers_MM[all_rows(part.answers_MM) if rows is None else rows]
+    return float(-np.diagonal(log_chance_MO)[answers_R].mean())
 
 
-class NeuronFrequencies(NamedTuple):
-    """The best frequency of each neuron [n_neurons] (0 for a constant one), and the share of variance it explains."""
+def excluded_loss(logits, part: AnswerPart, rows_FM: np.ndarray, rows=None) -> float:
+    """Cross-entropy (nats) when some functions of the answer are taken out of logits [M, M, O].
 
-    frequency: np.ndarray
+    Meant for the training rows: it rises while the network moves from memory to the key functions.
+    """
+    chosen = all_rows(part.answers_MM) if rows is None else np.asarray(rows, bool)
+    answers_R = part.answers_MM[chosen]
+    rest_RO = np.asarray(logits)[chosen] - part.on(rows_FM)[answers_R]
+    return cross_entropy(rest_RO, answers_R)
+
+
+def all_rows(answers_MM) -> np.ndarray:
+    return np.ones(np.shape(answers_MM), bool)
+
+
+def cross_entropy(logits_RO: np.ndarray, answers_R: np.ndarray) -> float:
+    """Mean of -log softmax at the answers."""
+    log_chance_RO = log_softmax(logits_RO, axis=-1)
+    return float(-np.take_along_axis(log_chance_RO, answers_R[:, None], axis=-1).mean())
+
+
+def neuron_shares(hidden, harmonics: Harmonics) -> np.ndarray:
+    """Share of each neuron's variance over all inputs that one part explains, [C, N].
+
+    hidden [M, M, N]: activations at inputs (a, b). Part k stands for its functions of a, those of b
+    and their products: of a frequency cos ka, sin ka, cos kb, sin kb and their four products. The
+    constant part, and a neuron that does not vary, have shares 0.
+    """
+    starts, basis_FM = harmonics.starts, harmonics.basis_FM
+    along_a = np.tensordot(basis_FM, np.asarray(hidden, np.float64), axes=1)
+    both_FFN = np.matmul(basis_FM, along_a)
+    power_CCN = np.add.reduceat(np.add.reduceat(both_FFN**2, starts, axis=0), starts, axis=1)
+    all_N = power_CCN.sum(axis=(0, 1))
+    total_N = all_N - power_CCN[0, 0]
+    alive_N = total_N > 1e-20 * all_N  # what rounding leaves of a constant is no variance
+    own_CN = np.einsum("ccn->cn", power_CCN) + power_CCN[0] + power_CCN[:, 0]
+    own_CN[0] = 0
+    return np.divide(own_CN, total_N, out=np.zeros_like(own_CN), where=alive_N)
+
+
+class NeuronParts(NamedTuple):
+    """The part that explains most of each neuron [N] (0 for a constant one), and its share [N]."""
+
+    part: np.ndarray
     share: np.ndarray
 
-    def keys(self, least_share: float = 0.85) -> np.ndarray:
-        """Key frequencies: those of the neurons with more than `least_share` explained, sorted (Nanda et al.: 85%)."""
-        return np.unique(self.frequency[self.share > least_share])
 
-
-def neuron_frequencies(hidden) -> NeuronFrequencies:
-    """The frequency that explains most of each hidden neuron; `hidden` as in `neuron_frequency_shares`."""
-    shares_KN = neuron_frequency_shares(hidden)
-    share_N = shares_KN.max(axis=0)
-    return NeuronFrequencies(np.where(share_N > 0, shares_KN.argmax(axis=0) + 1, 0), share_N)
+def neuron_parts(shares_CN: np.ndarray) -> NeuronParts:
+    """The part that explains most of each neuron, from `neuron_shares`."""
+    return NeuronParts(shares_CN.argmax(axis=0), shares_CN.max(axis=0))
 
 
 # --- Clock against pizza ---

@@ -150,10 +150,14 @@ class Positions(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and FFN, each with a residual connection and a LayerNorm where `norm` puts it."""
+    """Attention and FFN, each with a residual connection and a LayerNorm where `norm` puts it.
+
+    patch: (name, activation) -> what takes its place; see `Transformer`.
+    """
 
     arch: Architecture
     tuned: bool = False
+    patch: Any = None
 
     def setup(self):
         arch = self.arch
@@ -185,26 +189,37 @@ class Block(nn.Module):
 
     def finish(self, x, attended, dropout=None):
         """The residual stream [..., D] after the block, from the stream before it and the heads' output [..., H, K]."""
+        attended = self.seen("heads", attended)
         norm1, norm2 = (self.ln1, self.ln2) if self.arch.norm == "post" else (lambda h: h,) * 2
         h = norm1(x + self.wo(attended.reshape(x.shape)))
-        hidden = getattr(jax.nn, self.arch.activation)(
-            self.w_in(self.ln2(h) if self.arch.norm == "pre" else h)
-        )
-        self.sow("intermediates", "hidden", hidden)
-        out = self.w_out(hidden)
+        activation = getattr(jax.nn, self.arch.activation)
+        hidden = activation(self.w_in(self.ln2(h) if self.arch.norm == "pre" else h))
+        out = self.w_out(self.seen("hidden", hidden))
         return norm2(h + (dropout(out, self.make_rng("dropout")) if dropout else out))
 
     def __call__(self, x_BTD, dropout=None):
-        """One block over whole sequences; sows `attention` [B, H, T, T] and `hidden` [B, T, F]."""
+        """One block over whole sequences, with four activations that can be seen and patched.
+
+        The `residual` stream [B, T, D] that enters it, `attention` [B, H, T, T], what the `heads`
+        read [B, T, H, K], and the `hidden` layer [B, T, F].
+        """
         n_positions = x_BTD.shape[1]
+        x_BTD = self.seen("residual", x_BTD)
         q_BTHK, (k_BTHK, v_BTHK) = (
             project(x_BTD, np.arange(n_positions)) for project in (self.query, self.key_value)
         )
         scores_BHTT = jnp.einsum("bthk,bshk->bhts", q_BTHK, k_BTHK)
         causal_TT = np.tril(np.ones((n_positions, n_positions), bool))
         attention_BHTT = jax.nn.softmax(jnp.where(causal_TT, scores_BHTT, -jnp.inf))
-        self.sow("intermediates", "attention", attention_BHTT)
+        attention_BHTT = self.seen("attention", attention_BHTT)
         return self.finish(x_BTD, jnp.einsum("bhts,bshk->bthk", attention_BHTT, v_BTHK), dropout)
+
+    def seen(self, name: str, activation):
+        """An activation after the patch, if any; kept among the intermediates where these are."""
+        if self.patch is not None:
+            activation = self.patch(name, activation)
+        self.sow("intermediates", name, activation)
+        return activation
 
 
 class Transformer(nn.Module):
@@ -212,11 +227,13 @@ class Transformer(nn.Module):
 
     features [n, F]: what is fixed about how the n elements, the first tokens, are written (see grok.task.encodings);
     None where the whole input table is learned. The parameter `embedding` holds the trained rows of that table.
+    patch: (layer, name, activation) -> what takes its place on the way through `__call__`; see `Block`.
     """
 
     arch: Architecture
     tuned: bool = False
     features: Any = None
+    patch: Any = None
 
     def setup(self):
         arch = self.arch
@@ -229,9 +246,13 @@ class Transformer(nn.Module):
         self.embedding = self.input_table(trained)
         self.unembedding = self.embedding.T if arch.tied else unembedding
         self.positions = Positions(arch)
-        self.blocks = [Block(arch, self.tuned, name=f"block{i}") for i in range(arch.n_layers)]
+        self.blocks = [self.block(i) for i in range(arch.n_layers)]
         if arch.norm == "pre":
             self.final_norm = LayerNorm(self.tuned)
+
+    def block(self, layer: int) -> Block:
+        patch = self.patch and functools.partial(self.patch, layer)
+        return Block(self.arch, self.tuned, patch, name=f"block{layer}")
 
     def initial_rows(self, key):
         """Trained rows of the input table at the start: N(0, 1), whatever the elements' encoding the same for the other tokens."""
@@ -260,11 +281,12 @@ class Transformer(nn.Module):
         return layers.linear(x, self.unembedding) if self.tuned else x @ self.unembedding
 
     def __call__(self, tokens_BT, dropout=None):
-        """Logits [B, A, V] of token sequences; sows the `residual` stream [B, T, D] before each block and at the end."""
+        """Logits [B, A, V] of token sequences; sows the `residual` stream [B, T, D] at the end."""
         x_BTD = self.embedding[tokens_BT] + self.positions(tokens_BT.shape[1])
         for block in self.blocks:
-            self.sow("intermediates", "residual", x_BTD)
             x_BTD = block(x_BTD, dropout)
+        if self.patch is not None:
+            x_BTD = self.patch(self.arch.n_layers, "residual", x_BTD)
         self.sow("intermediates", "residual", x_BTD)
         return self.logits(x_BTD[:, -self.arch.n_answers :])
 

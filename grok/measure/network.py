@@ -1,0 +1,430 @@
+"""A network in the hand: its logits, activations and losses over the whole table, and what it
+computes when a part of it is taken away or replaced.
+
+    network = grok.load("results/nanda").network(run=0)
+    network.ablate(frequencies=[8, 22]).loss("val")
+
+Shape letters: n elements, N = n^2 rows x n + y, B rows of a block, T positions, A answer positions,
+V vocabulary, L layers, H heads, K d_head, F hidden neurons, D d_model.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from grok.analysis.harmonics import Axis, axis_of
+from grok.experiment import GrokError, Run
+from grok.measure.symmetry import LARGEST, device_data, logits_of_table
+from grok.model.transformer import Transformer
+from grok.store.results import Results, arrays_name
+from grok.store.snapshots import best, moments
+from grok.task.dataset import TRAIN, UNDEFINED, VAL, VAL_MIRRORED
+from grok.training.program import Data, Program, program_of
+from grok.training.update import cross_entropy, matrices, table_sums
+
+KINDS = {"train": (TRAIN,), "val": (VAL, VAL_MIRRORED), "all": (TRAIN, VAL, VAL_MIRRORED)}
+BLOCK_ROWS = 16_384  # of which a network of the paper's size holds 400 MB of activations
+PATCHED = ("residual", "attention", "heads", "hidden")
+
+
+class Activations(NamedTuple):
+    """What a network holds at the answer's position, for every equation; NaN where undefined.
+
+    residual [n, n, L + 1, D]: the residual stream before each layer, and at the end.
+    attention [n, n, L, H, T, T]: what each position (second T) gives to each position (first T).
+    heads [n, n, L, H, K]: what each head has read, before the output map joins them.
+    hidden [n, n, L, F]: the hidden neurons after their non-linearity.
+    """
+
+    residual: np.ndarray
+    attention: np.ndarray
+    heads: np.ndarray
+    hidden: np.ndarray
+
+
+class Seen(NamedTuple):
+    """A block's logits [B, A, V], its activations by name, and sums over its defined equations.
+
+    activations: a list of [B, ...] by layer, at the answer's position. sums: of 'heads' and
+    'hidden' at every position, a list of [T, ...] by layer.
+    """
+
+    logits: Any
+    activations: dict[str, list]
+    sums: dict[str, list]
+
+
+Patch = Callable[[Any, np.ndarray], Any]  # (activation [B, T, ...] or [B, H, T, T], rows [B])
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A network of `run`'s shape with weights of its own; nothing changes it, `ablate` and `patch`
+    give another one.
+
+    params: of the Transformer, with the input table [V, D] and the output matrix [D, V] that it
+    uses under `embedding` and `unembedding`. patches: (layer, name) -> what replaces an activation.
+    """
+
+    run: Run
+    params: dict
+    patches: tuple[tuple[tuple[int, str], Patch], ...] = ()
+
+    # -- what it is ---------------------------------------------------------------------------------
+
+    @property
+    def program(self) -> Program:
+        """The static signature, with elements as rows of a table however they were written."""
+        return program_and_data(self.run)[0]
+
+    @property
+    def data(self) -> Data:
+        return program_and_data(self.run)[1]
+
+    @property
+    def axis(self) -> Axis:
+        """The axis that fits the operation: residues, discrete logarithms, or a group's elements."""
+        return axis_of(self.run.operation, self.run.structure)
+
+    @property
+    def n(self) -> int:
+        """Number of elements."""
+        return self.program.tokens.n_elements
+
+    @property
+    def embedding(self) -> np.ndarray:
+        """The elements' rows of the input table, [n, D]."""
+        return np.asarray(self.params["embedding"])[: self.n]
+
+    @property
+    def unembedding(self) -> np.ndarray:
+        """The elements' rows of the output matrix, [n, D]."""
+        return np.asarray(self.params["unembedding"]).T[: self.n]
+
+    def rows(self, split: str = "all") -> np.ndarray:
+        """Which equations belong to a split, 'train', 'val' or 'all'; bool [n, n]."""
+        return np.isin(np.asarray(self.data.kind_N), kinds_of(split)).reshape(self.n, self.n)
+
+    @property
+    def answers(self) -> np.ndarray:
+        """The answers on which it was trained and is scored, [n, n]; -1 where undefined."""
+        return np.asarray(self.data.answer_N).reshape(self.n, self.n)
+
+    # -- what it computes ---------------------------------------------------------------------------
+
+    def logits(self) -> np.ndarray:
+        """Logits [n, n, n] of every equation over the elements; NaN where undefined."""
+        self.check_size()
+        if not self.patches:
+            logits_NV = logits_of_table(self.program, self.params, self.data)
+        else:
+            logits_NV = np.concatenate([seen.logits[:, 0, : self.n] for _, seen in self.blocks()])
+        logits = np.array(logits_NV).reshape(self.n, self.n, self.n)
+        logits[~self.rows()] = np.nan
+        return logits
+
+    def loss(self, split: str = "all") -> float:
+        """Mean cross-entropy (nats) over the equations of a split, 'train', 'val' or 'all'."""
+        count, loss, _ = self.sums(split)
+        return loss / count
+
+    def accuracy(self, split: str = "all") -> float:
+        """Share of the equations of a split that it answers right."""
+        count, _, correct = self.sums(split)
+        return correct / count
+
+    def sums(self, split: str) -> tuple[float, float, float]:
+        """Number of equations of a split, sum of their losses, and how many are right."""
+        kinds = kinds_of(split)
+        if not self.patches:
+            sums_K4, _ = sums_of_table(self.program, self.params, self.data, kinds)
+            return tuple(np.asarray(sums_K4, np.float64).sum(0)[:3].tolist())
+        kind_N, parts = np.asarray(self.data.kind_N), []
+        for rows_B, seen in self.blocks():
+            target_BA = self.program.tokens.targets(jnp.maximum(self.data.answer_N[rows_B], 0))
+            loss_B = np.asarray(cross_entropy(seen.logits, target_BA).mean(-1), np.float64)
+            right_B = np.asarray((seen.logits.argmax(-1) == target_BA).all(-1))
+            chosen_B = np.isin(kind_N[rows_B], kinds)
+            parts.append((chosen_B.sum(), loss_B[chosen_B].sum(), right_B[chosen_B].sum()))
+        return tuple(np.sum(parts, axis=0).tolist())
+
+    def activations(self) -> Activations:
+        """Everything that it holds on the way to the answer; see `Activations`."""
+        self.check_size()
+        found: dict[str, list] = {name: [] for name in PATCHED}
+        for _, seen in self.blocks():
+            for name, layers in seen.activations.items():
+                found[name].append(np.stack([np.asarray(layer) for layer in layers], 1))
+        undefined = ~self.rows().reshape(-1)
+        arrays = {}
+        for name, parts in found.items():
+            array_N = np.concatenate(parts)
+            array_N[undefined] = np.nan
+            arrays[name] = array_N.reshape(self.n, self.n, *array_N.shape[1:])
+        return Activations(**arrays)
+
+    def blocks(self):
+        """The table in blocks of rows: (rows [B], Seen) one after the other."""
+        for rows_B in np.array_split(np.arange(self.n**2), -(-(self.n**2) // BLOCK_ROWS)):
+            inputs = self.params, self.data, jnp.asarray(rows_B, jnp.int32)
+            if self.patches:  # which may be functions of the user's: not compiled
+                yield rows_B, see(self.program, self.patch_of(rows_B), *inputs)
+            else:
+                yield rows_B, see_compiled(self.program, None, *inputs)
+
+    def patch_of(self, rows_B) -> Callable:
+        """All patches as the Transformer takes them, for a block of rows."""
+
+        def patch(layer, name, activation):
+            for place, replace in self.patches:
+                activation = replace(activation, rows_B) if place == (layer, name) else activation
+            return activation
+
+        return patch
+
+    def check_size(self) -> None:
+        if self.n > LARGEST:
+            raise GrokError(
+                f"the logits of a whole table over {self.run.structure} are {self.n}^3 numbers: "
+                f"they are computed up to {LARGEST} elements"
+            )
+
+    # -- what is taken away or replaced -------------------------------------------------------------
+
+    def ablate(
+        self,
+        *,
+        frequencies: Iterable[int] = (),
+        irreps: Iterable[str] = (),
+        keep: Iterable[int | str] | None = None,
+        heads: Iterable[int] = (),
+        neurons: Iterable[int] = (),
+        attention: str = "",
+        layer: int = 0,
+    ) -> "Network":
+        """The network without some of its parts; without arguments the same network.
+
+        frequencies, irreps: taken out of the elements' rows of the input table, as functions on the
+            axis. keep: these alone, and the mean row, stay there.
+        heads, neurons: of `layer`, each replaced by its mean over the table at each position.
+        attention: 'uniform' gives every position up to a position the same weight, in all layers.
+        Raises GrokError for a part that the network does not have.
+        """
+        network = self.without_parts(frequencies, irreps, keep)
+        if attention:
+            network = network.with_uniform_attention(attention)
+        heads, neurons = list(heads), list(neurons)
+        if heads:
+            network = network.averaged("heads", layer, heads, self.run.n_heads)
+        if neurons:
+            network = network.averaged("hidden", layer, neurons, self.run.ff_width)
+        return network
+
+    def without_parts(self, frequencies, irreps, keep) -> "Network":
+        """See `ablate`."""
+        harmonics = self.axis.harmonics
+        given = {"frequency": list(frequencies), "irrep": list(irreps)}
+        for kind, names in given.items():
+            if names and kind != harmonics.kind:
+                raise GrokError(
+                    f"{self.run.operation} over {self.run.structure} has no {kind} to take away: "
+                    f"its parts are {harmonics.names[1:][0]}..{harmonics.names[-1]} ({harmonics.kind})"
+                )
+        taken = harmonics.numbers(given[harmonics.kind])
+        if keep is not None:
+            kept = harmonics.numbers(keep)
+            taken += [part for part in range(1, len(harmonics.names)) if part not in kept]
+        return self.without_functions(harmonics.rows(taken)) if taken else self
+
+    def without_functions(self, rows_FM: np.ndarray) -> "Network":
+        """The network whose input table has nothing of some orthonormal functions on the axis."""
+        table_VD = np.array(self.params["embedding"], np.float64)
+        table_VD[self.axis.order] -= rows_FM.T @ (rows_FM @ table_VD[self.axis.order])
+        embedding = jnp.asarray(table_VD, jnp.float32)
+        return dataclasses.replace(self, params=self.params | {"embedding": embedding})
+
+    def with_uniform_attention(self, attention: str) -> "Network":
+        """See `ablate`."""
+        if attention != "uniform":
+            raise GrokError(f"attention={attention!r} is not known: choose 'uniform'")
+        network = self
+        for layer in range(self.run.n_layers):
+            network = network.replaced(layer, "attention", uniform)
+        return network
+
+    def averaged(self, name: str, layer: int, numbers: list[int], count: int) -> "Network":
+        """The network with some heads or neurons at their mean over the table."""
+        self.check_layer(layer, self.run.n_layers)
+        what = "head" if name == "heads" else "neuron"
+        for number in numbers:
+            if not 0 <= number < count:
+                raise GrokError(f"layer {layer} has no {what} {number}: choose from 0..{count - 1}")
+        defined = int(self.rows().sum())
+        sums = [seen.sums[name][layer] for _, seen in self.blocks()]
+        mean_T = np.sum(sums, axis=0) / defined
+        index = np.array(numbers)
+
+        def at_mean(activation, _rows_B):
+            return activation.at[:, :, index].set(mean_T[:, index])
+
+        return self.replaced(layer, name, at_mean)
+
+    def patch(self, name: str, value: Any, layer: int = 0) -> "Network":
+        """The network with an activation replaced at the answer's position.
+
+        name: 'residual', 'attention', 'heads' or 'hidden', as in `Activations`. value: an array
+        that broadcasts to the activation's own [n, n, ...] of `layer`, or a function of a block's
+        activation [B, ...] that gives as much. Raises GrokError for another name or shape.
+        """
+        if name not in PATCHED:
+            raise GrokError(f"there is no activation {name!r}: choose {', '.join(PATCHED)}")
+        self.check_layer(layer, self.run.n_layers + (name == "residual"))
+        at = slice(None) if name == "attention" else -self.program.arch.n_answers
+
+        def replace(activation, rows_B):
+            here = activation[:, at]
+            if callable(value):
+                new = jnp.asarray(value(here))
+            else:
+                new = self.rows_of(value, here.shape[1:], name)[rows_B]
+            if new.shape != here.shape:
+                raise GrokError(
+                    f"the patch of {name} has shape {new.shape}, not {tuple(here.shape)}"
+                )
+            return activation.at[:, at].set(new)
+
+        return self.replaced(layer, name, replace)
+
+    def rows_of(self, value, shape: tuple, name: str):
+        """An array that broadcasts to [n, n, ...] as [N, ...]."""
+        wanted = (self.n, self.n, *shape)
+        try:
+            return np.broadcast_to(np.asarray(value, np.float32), wanted).reshape(-1, *shape)
+        except ValueError:
+            raise GrokError(
+                f"the patch of {name} has shape {np.shape(value)}, which does not fit {wanted}"
+            ) from None
+
+    def check_layer(self, layer: int, count: int) -> None:
+        if not 0 <= layer < count:
+            raise GrokError(f"there is no layer {layer}: choose from 0..{count - 1}")
+
+    def replaced(self, layer: int, name: str, replace: Patch) -> "Network":
+        return dataclasses.replace(self, patches=(*self.patches, ((layer, name), replace)))
+
+
+def uniform(attention_BHTT, _rows_B):
+    """Every position gives equal weight to all positions up to itself."""
+    n_positions = attention_BHTT.shape[-1]
+    even_TT = np.tril(np.ones((n_positions, n_positions))) / np.arange(1, n_positions + 1)[:, None]
+    return jnp.broadcast_to(jnp.asarray(even_TT, jnp.float32), attention_BHTT.shape)
+
+
+def kinds_of(split: str) -> tuple[int, ...]:
+    if split not in KINDS:
+        raise GrokError(f"there is no split {split!r}: choose {', '.join(KINDS)}")
+    return KINDS[split]
+
+
+sums_of_table = jax.jit(table_sums, static_argnums=(0, 3))
+
+
+def see(program: Program, patch: Callable | None, params, data: Data, rows_B) -> Seen:
+    """The network on some rows by its definition, with everything that it holds on the way."""
+    n, answer_B = program.tokens.n_elements, jnp.maximum(data.answer_N[rows_B], 0)
+    sequences_BT = program.tokens.sequences(rows_B // n, rows_B % n, answer_B)
+    model = Transformer(program.arch, patch=patch)
+    logits_BAV, kept = model.apply({"params": params}, sequences_BT, mutable="intermediates")
+    kept = kept["intermediates"]
+    layers = [kept[f"block{layer}"] for layer in range(program.arch.n_layers)]
+    whole = {name: [layer[name][0] for layer in layers] for name in PATCHED}
+    whole["residual"].append(kept["residual"][0])
+    at = -program.arch.n_answers
+    activations = {
+        name: [x if name == "attention" else x[:, at] for x in found]
+        for name, found in whole.items()
+    }
+    defined_B = data.kind_N[rows_B] != UNDEFINED
+    sums = {
+        name: [jnp.einsum("b,b...->...", defined_B, x) for x in whole[name]]
+        for name in ("heads", "hidden")
+    }
+    return Seen(logits_BAV, activations, sums)
+
+
+see_compiled = jax.jit(see, static_argnums=(0, 1))
+
+
+@functools.lru_cache(maxsize=8)
+def program_and_data(run: Run) -> tuple[Program, Data]:
+    """A run's static signature and rows, with elements as rows of a table on the fast path."""
+    program = program_of(run)
+    arch = dataclasses.replace(
+        program.arch, values="learned", train_table=False, tied=False, n_features=0
+    )
+    program = dataclasses.replace(program, arch=arch, shared_prefix=True)
+    return program, device_data(run)._replace(features=None)
+
+
+def untied(program: Program, params, features=None) -> dict:
+    """Parameters with the input table [V, D] and output matrix [D, V] that a network uses."""
+    embedding_VD, unembedding_DV = matrices(program, params, features)
+    rest = {name: leaf for name, leaf in params.items() if name != "value_map"}
+    return rest | {"embedding": embedding_VD, "unembedding": unembedding_DV}
+
+
+def of_params(run: Run, params) -> Network:
+    """The network of a run with parameters as a training leaves them."""
+    params = jax.tree.map(jnp.asarray, params)
+    return Network(run, untied(program_of(run), params, device_data(run).features))
+
+
+def network(results: Results, run: int = 0, step: int | None = None) -> Network:
+    """The network of a run after `step` updates, or at its best moment whose weights are kept.
+
+    Raises GrokError where none are.
+    """
+    spec = results.experiment_run(run)
+    check_kept(results, run)
+    if step is None:
+        step = best_step(results, run)
+    elif step == last_update(results, run):
+        step = None
+    return of_params(spec, results.params(run, step))
+
+
+def check_kept(results: Results, run: int) -> None:
+    """GrokError, in one line, for a run of which no weights are at hand."""
+    if kept_steps(results, run):
+        return
+    spec = results.experiment_run(run)
+    advice = (
+        "they stay where they were trained: train it again, or copy them from there"
+        if spec.keep_params
+        else "set keep_params=True in the run, or give --keep-params, and train it anew"
+    )
+    raise GrokError(f"no weights of run {run} are kept in {results.folder}: {advice}")
+
+
+def kept_steps(results: Results, run: int) -> list[int | None]:
+    """The snapshots at which all of a run's weights are kept, ascending; None is its end."""
+    end = last_update(results, run)
+    steps = [step for step in results.snapshot_steps(run, params=True) if step != end]
+    return steps + [None] * bool(results.kept(arrays_name(run, params=True)))
+
+
+def last_update(results: Results, run: int) -> int:
+    steps = results.curve(run)["step"]
+    return int(steps.max()) if len(steps) else 0
+
+
+def best_step(results: Results, run: int) -> int | None:
+    """The best moment (`grok.store.snapshots.best`) among those whose weights are kept."""
+    kept = kept_steps(results, run)
+    return best([moment for moment in moments(results, run) if moment.step in kept]).step
