@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -113,17 +114,19 @@ class Campaign:
             return
         complete = standing(self.folder(found), found.experiment).complete
         if options.arguments or not complete:  # arguments may ask for other runs, or for new ones
-            complete = self.make_missing(found, found.before) and self.succeeds(train)
+            complete = self.make_missing(found, found.before, Path.exists) and self.succeeds(train)
         if complete and not options.train_only:
-            self.make_missing(found, found.after)
+            self.make_missing(found, found.after, is_current)
 
-    def make_missing(self, found: config.Config, steps: dict[str, str]) -> bool:
-        """Take those of a config's steps whose file is not there. Whether all succeeded."""
+    def make_missing(
+        self, found: config.Config, steps: dict[str, str], made: Callable[[Path], bool]
+    ) -> bool:
+        """Take those of a config's steps whose file is not made yet. Whether all succeeded."""
         places = {"results": self.options.root, "folder": self.folder(found)}
         missing = [
             [word.format(**places) for word in shlex.split(command)]
             for file, command in steps.items()
-            if not Path(file.format(**places)).exists()
+            if not made(Path(file.format(**places)))
         ]
         return all(map(self.succeeds, missing))
 
@@ -242,6 +245,11 @@ def line(found: Standing, usual_speed: float | None) -> str:
             f", at most {found.left / speed / 3600:.1f} hours at {speed:.0f} run-updates a second"
         )
     return f"{state:15s}{found.n_done} of {found.n_runs} runs{hours}"
+
+
+def is_current(path: Path) -> bool:
+    """Whether a table was measured from the results that stand beside it now."""
+    return path.exists() and results.is_current(results.load(path.parent), path)
 
 
 # --- Steps ---

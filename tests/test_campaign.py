@@ -88,18 +88,37 @@ def test_a_config_that_the_order_does_not_know_comes_last(steps, tmp_path):
 
 
 @pytest.mark.parametrize("scale, suffix", [("small", ""), ("night", "_night"), ("paper", "_paper")])
-def test_measurements_follow_their_training_unless_their_table_is_there(
-    steps, tmp_path, scale, suffix
-):
-    (tmp_path / f"figure3{suffix}").mkdir()
-    (tmp_path / f"figure3{suffix}" / "scores.parquet").touch()
-    only = ("figure3", "figure7", "embeddings")
+def test_measurements_follow_their_training(steps, tmp_path, scale, suffix):
+    only = ("figure3", "figure7")
     campaign.make_all(options(tmp_path, scale=scale, only=only))
     assert trained(steps) == list(only)
     assert [step for step in steps if step[0] in ("scores", "flatness")] == [
+        ["scores", str(tmp_path / f"figure3{suffix}")],
         ["flatness", str(tmp_path / f"figure7{suffix}")],
-        ["scores", str(tmp_path / f"embeddings{suffix}")],
     ]
+
+
+def test_only_tables_that_tell_of_the_runs_as_they_are_now_stay(steps, tmp_path, write_results):
+    """One of two tables is there; then the experiment grows, and both are out of date."""
+    after = """after = {
+        "{folder}/scores.parquet": "scores {folder}", "{folder}/sharpness.parquet": "flatness {folder}"
+    }"""
+    write_config(tmp_path / "configs", "written", after)
+    made = options(tmp_path, configs=tmp_path / "configs")
+    runs = config.load(tmp_path / "configs" / "written.py", "small").experiment.runs
+    folder = write_results(runs, [{}, {}])
+    for number, measured in ((2, ["flatness"]), (3, ["scores", "flatness"])):
+        runs = (*runs, *[runs[0].replace(seed=seed) for seed in range(2, number)])
+        folder = write_results(runs, [{}] * number)
+        if number == 2:
+            loaded = results.load(folder)
+            results.write_measured(loaded, "scores", loaded.runs[["run"]])
+        write_config(tmp_path / "configs", "written", after)
+        grow = tmp_path / "configs" / "written.py"
+        grow.write_text(grow.read_text().replace("seed=[0, 1]", f"seed=range({number})"))
+        steps.clear()
+        campaign.make_all(made)
+        assert [step[0] for step in steps] == [*measured, "figures"]
 
 
 def test_train_only_neither_measures_nor_draws(steps, tmp_path):

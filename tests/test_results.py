@@ -528,3 +528,37 @@ def test_parts_of_several_processes_are_merged(tmp_path, tiny):
     pd.testing.assert_frame_equal(merged.curves, curves, check_exact=True)
     assert [int(merged.arrays(n)["embedding"][0, 0]) for n in range(5)] == [0, 1, 2, 3, 4]
     assert merged.experiment_run(3) == Run(**vars(experiment.runs[3]))
+
+
+# --- What was measured of results ---
+
+
+def test_a_measured_table_is_current_until_a_run_is_added_or_goes_on(tmp_path, experiment):
+    save(tmp_path, experiment)
+    before = results.load(tmp_path)
+    path = tmp_path / "scores.parquet"
+    assert not results.is_current(before, path), "it is not there"
+    scores = pd.DataFrame({"run": [0, 1, 1], "score": ["gini", "gini", "axis"]})
+    assert results.write_measured(before, "scores", scores) == path
+    pd.testing.assert_frame_equal(pd.read_parquet(path), scores)
+    assert results.is_current(results.load(tmp_path), path)
+
+    curves = pd.concat([curve(n, [1, 2, 100, 120], 0.9) for n in (0, 1)])
+    results.write_tables(tmp_path, rows(experiment, curves), curves)
+    assert not results.is_current(results.load(tmp_path), path), "both runs went on"
+
+    results.write_measured(results.load(tmp_path), "scores", scores.query("run == 1"))
+    assert not results.is_current(results.load(tmp_path), path), "run 0 is not in it"
+    path.write_bytes(path.read_bytes()[:-9])
+    assert not results.is_current(results.load(tmp_path), path), "it is torn"
+
+
+def test_a_table_without_a_mark_is_current_if_it_has_every_run_that_did_not_diverge(
+    tmp_path, experiment
+):
+    save(tmp_path, experiment)
+    results.write_table(tmp_path, "sharpness", pd.DataFrame({"run": [1]}))
+    loaded, path = results.load(tmp_path), tmp_path / "sharpness.parquet"
+    assert not results.is_current(loaded, path)
+    loaded.runs.loc[0, "status"] = "diverged"
+    assert results.is_current(loaded, path)

@@ -45,7 +45,7 @@ def measure(
     return (
         table,
         notes,
-        results.write_table(loaded.folder, "classical", table[["run", *table.columns.drop("run")]]),
+        results.write_measured(loaded, "classical", table[["run", *table.columns.drop("run")]]),
     )
 
 

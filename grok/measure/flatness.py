@@ -68,6 +68,6 @@ def measure(folder: Path) -> Path:
         "trace",
         "trace_error",
     ]
-    return results.write_table(
-        loaded.folder, "sharpness", pd.DataFrame(rows, columns=columns).astype({"run": np.int32})
+    return results.write_measured(
+        loaded, "sharpness", pd.DataFrame(rows, columns=columns).astype({"run": np.int32})
     )

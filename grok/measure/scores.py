@@ -253,10 +253,8 @@ def write(
     equivariance = in_order(
         old_equivariance[~old_equivariance["run"].isin(equivariance["run"])], equivariance
     )
-    paths = [results.write_table(loaded.folder, "scores", scores)] + (
-        [results.write_table(loaded.folder, "equivariance", equivariance)]
-        if len(equivariance)
-        else []
+    paths = [results.write_measured(loaded, "scores", scores)] + (
+        [results.write_measured(loaded, "equivariance", equivariance)] if len(equivariance) else []
     )
     return Measured(scores, equivariance, notes, paths)
 

@@ -16,6 +16,7 @@ Files are written to the side and renamed (see grok.files), so a reader never se
 """
 
 import dataclasses
+import hashlib
 import io
 import json
 import shutil
@@ -55,10 +56,10 @@ OUTCOMES = (
     "best_val_accuracy",
 )
 ENDED = ("grokked", "budget", "diverged")  # status of a run that came to an end of its own
-ENDED = ("grokked", "budget", "diverged")  # of a run's status
 THRESHOLD = 0.99
 SUSTAINED = 10
 LOCAL = ("checkpoints", "previous")
+MEASURED_FROM = "measured_from"  # name of a mark among the attributes of a measured table
 
 
 def specification(experiment: Experiment) -> dict:
@@ -335,6 +336,40 @@ def write_table(folder: Path, name: str, frame: pd.DataFrame) -> Path:
     with disk_errors(folder), replacing(path) as side:
         frame.to_parquet(side, index=False, compression="zstd")
     return path
+
+
+def write_measured(loaded: "Results", name: str, frame: pd.DataFrame) -> Path:
+    """Write <name>.parquet, what was measured of loaded results; returns its path.
+
+    The table keeps the mark of the runs that it was measured from (see `is_current`).
+    """
+    marked = frame.copy(deep=False)
+    marked.attrs = {MEASURED_FROM: mark(loaded.runs)}
+    return write_table(loaded.folder, name, marked)
+
+
+def is_current(loaded: "Results", path: Path) -> bool:
+    """Whether a measured table tells of the runs as they are now.
+
+    It must have rows of every run that came to its end and did not diverge, and the mark of these
+    runs. A table from before there were marks needs the rows alone.
+    """
+    try:
+        table = read_table(path)
+    except (OSError, ValueError):
+        return False
+    runs = loaded.runs
+    now = mark(runs)
+    measurable = runs["run"][runs["status"].isin(ENDED) & (runs["status"] != "diverged")]
+    whole = "run" in table and measurable.isin(table["run"]).all()
+    return bool(whole and table.attrs.get(MEASURED_FROM, now) == now)
+
+
+def mark(runs: pd.DataFrame) -> str:
+    """A digest of what came of runs. It changes when a run is added or trained further."""
+    told = runs.reindex(columns=["run", *OUTCOMES])
+    content = told.to_json(orient="values", double_precision=15)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def arrays_name(run: int, step: int | None = None, params: bool = False) -> str:
