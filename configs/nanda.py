@@ -1,7 +1,7 @@
 """Nanda et al. (2023) at their own size: what a network computes when it adds modulo 113.
 
 Shows: restricted and excluded loss, key frequencies, neurons of one frequency and ablations over
-training, for five seeds; the first keeps its weights every 200 updates, the others at their end.
+training, for five seeds. The first keeps its weights every 200 updates, the others at their end.
 
 Theirs: x+y mod 113, 30%, one block of width 128 with four heads and 512 hidden neurons, ReLU, no
 LayerNorm, learned positions, the full batch, AdamW with decay 1, learning rate 1e-3 after ten
@@ -11,8 +11,8 @@ recalled from their code). What differs: their sequence is x y =, without the op
 their FFN has biases; their loss is computed in float64 (recalled), here in float32.
 
 Cost: the same at every scale, at most 5 x 40,000 updates, 60 ms each on two cores: about 75 minutes
-where grokking comes near update 10,000. Expect: training at 100% by update 200, and 99% validation
-near 10,000.
+where grokking comes near update 10,000.
+Expect: training at 100% by update 200, and 99% validation near 10,000.
 """
 
 from grok.experiment import Experiment, Run, grid

@@ -273,6 +273,19 @@ def typed(spec: dataclasses.Field, value: Any) -> Any:
     return value
 
 
+# The network of most experiments at the small scale: one narrow block and 961 equations.
+SMALL = Run(
+    operation="x+y",
+    structure="Z31",
+    train_fraction=0.7,
+    n_layers=1,
+    d_model=32,
+    learning_rate=5e-3,
+    weight_decay=0.5,
+    eval_every=100,
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """A named list of runs; `results/<name>/` holds what they gave."""
