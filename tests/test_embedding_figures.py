@@ -12,10 +12,12 @@ from scipy.spatial import distance
 
 from grok.analysis import fourier, groups
 from grok.experiment import Experiment, GrokError, Run
-from grok.figures import embedding_growth, embedding_structure, figure3, tsne_sheet
-from grok.figures.parts import clearest, gallery, matrix, style, tsne
+from grok.figures import embedding_growth, embedding_structure, tsne_sheet
+from grok.figures.parts import gallery, matrix, style, tsne
+from grok.measure import findings
+from grok.measure.findings import figure3, networks
 from grok.store import provenance, results
-from grok.store.snapshots import Moment, at_step
+from grok.store.snapshots import Moment, at_step, best, moments
 from grok.task.operations import structure
 
 matplotlib.use("agg")
@@ -381,7 +383,7 @@ ADDITION = Run(operation="x+y", structure="Z13", num_steps=400)
 
 
 def test_the_best_moment_is_the_last_of_the_most_accurate(tmp_path):
-    found = clearest.moments(
+    found = moments(
         saved(
             tmp_path,
             [ADDITION],
@@ -397,8 +399,8 @@ def test_the_best_moment_is_the_last_of_the_most_accurate(tmp_path):
         (None, 400),
     ]
     assert (
-        clearest.best(found) == (200, 200, 0.0, 1.0)
-        and clearest.best(found).words == "update 200\n0% train, 100% val"
+        best(found) == (200, 200, 0.0, 1.0)
+        and best(found).words == "update 200\n0% train, 100% val"
     )
 
 
@@ -408,7 +410,7 @@ def test_the_best_moment_of_a_network_that_memorises_is_one_at_which_it_has():
         Moment(100, 100, 1.0, 0.02),
         Moment(None, 400, 1.0, 0.01),
     ]
-    assert clearest.best(moments_of_a_run) is late and clearest.best([early]) is early
+    assert best(moments_of_a_run) is late and best([early]) is early
     assert at_step(moments_of_a_run, 400) is end and at_step(moments_of_a_run, 2) is early
     with pytest.raises(GrokError, match="nothing is kept after 3 updates: choose 2, 100, 400"):
         at_step(moments_of_a_run, 3)
@@ -432,23 +434,14 @@ def test_figure_3_shows_networks_before_they_collapse_and_says_in_what_share_the
     results.write_arrays(
         found.folder, "run_0000", {"embedding": noise, "unembedding": noise}
     )  # collapsed
-    group, networks, words = figure3.ranked(found, found.runs)
-    assert {network.run: network.moment.update for network in networks} == {
-        0: 100,
-        1: 400,
-    } and words == ""
-    assert np.array_equal(
-        next(network.W for network in networks if network.run == 0),
-        found.arrays(0, 100)["unembedding"],
-    )
-    assert (
-        figure3.shares(networks, group)
-        == "; the circle appears in t-SNE in 2 of 2 (100%, 95%: 34–100%)"
-    )
-    lost = figure3.network_of(found, 0, clearest.moments(found, 0)[-1])
-    assert lost.shown == (False,) and "1 of 2 (50%" in figure3.shares([networks[0], lost], group)
-    drawn = figure3.arrange([("clearest", group, "x+y", networks[0], 8)])
-    assert f"update {networks[0].moment.update}, 100% validation" in drawn.axes[0].get_xlabel()
+    rows = findings.of(found).tables["networks"]
+    assert {row["run"]: row["update"] for row in rows if row["rank"]} == {0: 100, 1: 400}
+    assert [row["rank"] for row in rows if row["run"] == 2] == [0]
+    seen = networks.network(found, 0)
+    assert np.array_equal(seen.W, found.arrays(0, 100)["unembedding"][:31])
+    assert findings.of(found)["circle"].here == "2 of 2: 100% [34, 100]"
+    lost = networks.Network(0, moments(found, 0)[-1], noise, structure("Z31"))
+    assert not figure3.pictured(lost, {})["circle"]
 
 
 def test_figure_3_counts_cosets_in_pictures_and_the_papers_subgroup():
@@ -456,14 +449,25 @@ def test_figure_3_counts_cosets_in_pictures_and_the_papers_subgroup():
     W = RNG.normal(size=(12, 20))[
         groups.cosets(group, groups.figure_3_subgroup(group), "right")
     ] + 0.2 * RNG.normal(size=(120, 20))
-    z, shown = figure3.coset_findings(W, tsne.coordinates(W), group)
-    assert z < -10 and shown == (True, True)
-    z, shown = figure3.coset_findings(W, RNG.normal(size=(120, 2)), group)
-    assert z < -10 and shown == (False, True), "the picture does not show what the rows hold"
-    other = RNG.normal(size=(2, 20))[
-        (matrix.sign_colouring(group).value_T).astype(int)
-    ] + 0.2 * RNG.normal(size=(120, 20))
-    assert not figure3.coset_findings(other, tsne.coordinates(other), group)[1][1]
+    shown = pictured(W, group)
+    assert shown["cluster"] and shown["is_papers"] and shown["papers_z"] < -10
+    signs = matrix.sign_colouring(group).value_T.astype(int)
+    other = pictured(RNG.normal(size=(2, 20))[signs] + 0.2 * RNG.normal(size=(120, 20)), group)
+    assert not other["is_papers"]
+    noise = pictured(RNG.normal(size=(120, 20)), group)
+    assert not noise["cluster"]
+
+
+def pictured(W, group) -> dict:
+    """What Figure 3 finds in the rows of a network."""
+    seen = networks.Network(0, Moment(None, 100, 1.0, 1.0), W, group)
+    return figure3.pictured(seen, networks.described(seen))
+
+
+def clearest(found, followed=False) -> list[tuple[str, int, int]]:
+    """(task and run, rank, of how many) of each task's clearest network."""
+    rows = networks.chosen(findings.of(found).table("networks"), followed)
+    return [(networks.title_of(row), row["rank"], row["of"]) for row in rows]
 
 
 def test_the_clearest_of_those_that_generalised_is_shown(tmp_path):
@@ -471,14 +475,27 @@ def test_the_clearest_of_those_that_generalised_is_shown(tmp_path):
     found = saved(
         tmp_path, runs, lambda number: {1: 0.1, 400: [0.5, 1.0, 1.0][number]}, snapshots=(1,)
     )
-    assert list(clearest.clearest(found)) == [
-        ("x+y Z13", 1, "run 1, clearest of 2")
-    ]  # run 0 is clearer, but did not generalise
+    # Run 0 is clearer, but did not generalise.
+    assert clearest(found) == [("x+y Z13, run 1", 1, 2)]
     shutil.rmtree(found.folder)
-    [(_, run, words)] = clearest.clearest(
-        saved(tmp_path, runs[:1], lambda number: {1: 0.1, 400: 0.5})
+    alone = saved(tmp_path, runs[:1], lambda number: {1: 0.1, 400: 0.5})
+    assert clearest(alone) == [("x+y Z13, run 0", 1, 1)]
+    assert not findings.of(alone).tables["networks"][0]["generalised"]
+
+
+def test_every_figure_shows_the_same_clearest_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(tsne_sheet, "PERPLEXITIES", (4,))
+    monkeypatch.setattr(tsne_sheet, "STARTS", (None,))
+    runs = [ADDITION.replace(structure="Z31", seed=seed) for seed in range(3)]
+    found = saved(tmp_path, runs, lambda number: {1: 0.1, 400: 1.0})
+    [(title, rank, of)] = clearest(found)
+    assert rank == 1 and of == 3
+    sheet, structures, pictures = (
+        gallery.ENTRIES[name].picture(found.folder).axes[0]
+        for name in ("tsne_sheet", "embedding_structure", "figure3")
     )
-    assert run == 0 and words == "run 0, the only one (none generalised)"
+    assert sheet.get_ylabel().startswith(title) and structures.get_ylabel().startswith(title)
+    assert pictures.get_title() == f"{title}, clearest of 3"
 
 
 def test_growth_shows_the_first_and_the_last_moments(tmp_path):
@@ -499,7 +516,7 @@ def test_growth_shows_the_first_and_the_last_moments(tmp_path):
     shares = [int(ax.get_xlabel().split("%")[0]) for ax in axes[0]]
     assert shares[0] < 60 and shares[1] < shares[-1] > 95
     _, axes = style.panels(2, 8)
-    embedding_growth.draw(axes, found, 0)
+    assert embedding_growth.draw(axes, found, 0) == embedding_growth.RING
     assert [ax.get_visible() for ax in axes[1]] == [True] * 6 + [False] * 2
 
 
@@ -552,11 +569,9 @@ def test_a_matrix_that_is_not_kept_is_named(tmp_path):
 def test_growth_follows_a_network_that_kept_snapshots(tmp_path):
     runs = [ADDITION.replace(seed=0), ADDITION.replace(seed=1, snapshots="log")]
     found = saved(tmp_path, runs, lambda number: {1: 0.1, 400: 1.0})
-    assert [run for _, run, _ in clearest.clearest(found)] == [0]  # clearer
-    assert list(clearest.clearest(found, followed=True)) == [("x+y Z13", 1, "run 1, the only one")]
-    assert [
-        run
-        for _, run, _ in clearest.clearest(
-            saved(tmp_path / "none", runs[:1], lambda number: {1: 0.1, 400: 1.0}), followed=True
-        )
-    ] == [0]
+    rows = {row["run"]: row for row in findings.of(found).tables["networks"]}
+    assert rows[0]["clarity"] != rows[1]["clarity"]
+    [(title, _, _)] = clearest(found, followed=True)
+    assert title == "x+y Z13, run 1"
+    without = saved(tmp_path / "none", runs[:1], lambda number: {1: 0.1, 400: 1.0})
+    assert clearest(without, followed=True) == [("x+y Z13, run 0", 1, 1)]

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from grok import figures
 from grok.experiment import Experiment, Run
 from grok.figures import encodings
-from grok.figures.parts import encoding_times, gallery, style
+from grok.figures.parts import gallery, style
+from grok.measure import findings
+from grok.measure.findings import encodings as encoding_times
 from grok.store import provenance, results
 from grok.task.operations import structure
 
@@ -112,7 +113,9 @@ def test_tables_are_named_by_the_runs_that_left_them(tmp_path):
         {"operation": "x-y"},
     ]
     (tmp_path / "made").mkdir()
-    (tmp_path / "made" / "experiment.json").write_text(json.dumps({"experiment": {"runs": runs}}))
+    (tmp_path / "made" / "experiment.json").write_text(
+        json.dumps({"experiment": {"name": "made", "scale": "small", "runs": runs}})
+    )
     paths = [f"{tmp_path}/made/arrays/run_{n:04d}.npz" for n in range(7)]
     named = encoding_times.table_names([*paths, paths[1] + ":unembedding"])
     assert list(named.values()) == [
@@ -151,71 +154,16 @@ def test_tables_of_folders_that_are_not_at_hand_keep_their_short_path(tmp_path, 
 
 
 def test_times_hold_counts_and_survival_estimates(tmp_path):
-    found = encoding_times.times(results.load(write(tmp_path, CROSS, time_of)))
-    assert len(found) == 2 * len(CROSS) and (found["runs"] == 3).all()
-    row = {
-        (*key, decay): value
-        for *key, decay, value in zip(
-            found["operation"],
-            found["encoding"],
-            found["positions"],
-            found["weight_decay"],
-            found.itertuples(),
-        )
-    }
+    found = findings.of(results.load(write(tmp_path, CROSS, time_of))).tables["times"]
+    assert len(found) == 2 * len(CROSS) and {row["runs"] for row in found} == {3}
+    keys = ("operation", "encoding", "positions", "weight_decay")
+    row = {tuple(each[key] for key in keys): each for each in found}
     paper = row["x+y", "learned table (paper)", "sinusoidal", 1]
-    assert (paper.never, paper.median, paper.low, paper.high) == (1, 1000, 500, np.inf)
-    assert (paper.never_low + paper.never_high) / 2 == pytest.approx(
-        (1 / 3 + 1.96**2 / 6) / (1 + 1.96**2 / 3), abs=1e-3
-    )  # the centre of Wilson's interval
+    assert [paper[name] for name in ("never", "median", "low", "high")] == [1, 1000, 500, np.inf]
     lost = row["x+y", "learned table (paper)", "none", 1]
-    assert lost.never_share == 1 and np.isnan(lost.median) and lost.low == 3000
-    assert (
-        row["x+y", "digits, base 2", "sinusoidal", 1].high == 3000
-        and row["x+y", "learned table, tied", "sinusoidal", 0].never == 3
-    )
-
-
-def test_the_figure_leaves_its_numbers_in_markdown(tmp_path):
-    folder = write(tmp_path, CROSS, time_of)
-    paths = figures.draw(folder)
-    assert [path.name for path in paths] == ["encodings.png", "encodings.pdf", "encodings.md"]
-    lines = [
-        [cell.strip() for cell in line.strip("|\n").split("|")]
-        for line in paths[2].read_text().splitlines()
-    ]
-    assert lines[0] == [
-        "elements",
-        "positions",
-        "x+y Z31, decay 1",
-        "xy A5, decay 1",
-        "x+y Z31, no decay",
-        "xy A5, no decay",
-    ] and set(lines[1]) == {"---"}
-    assert lines[2:] == [
-        [
-            "learned table (paper)",
-            "sinusoidal",
-            "1,000 [500, ∞] (2/3)",
-            "1,000 [500, ∞] (2/3)",
-            "never (0/3)",
-            "never (0/3)",
-        ],
-        ["learned table (paper)", "none", "never (0/3)", "–", "never (0/3)", "–"],
-        ["digits, base 2", "sinusoidal", "2,000 [1,000, 3,000] (3/3)", "–", "never (0/3)", "–"],
-        [
-            "learned table, tied",
-            "sinusoidal",
-            "2,000 [1,000, 3,000] (3/3)",
-            "–",
-            "never (0/3)",
-            "–",
-        ],
-    ]
-    entry = gallery.ENTRIES["encodings"]
-    assert gallery.is_current(entry, folder) and figures.draw(folder) == paths
-    paths[2].unlink()
-    assert not gallery.is_current(entry, folder)
+    assert lost["never"] == 3 and np.isnan(lost["median"]) and lost["low"] == 3000
+    assert row["x+y", "digits, base 2", "sinusoidal", 1]["high"] == 3000
+    assert row["x+y", "learned table, tied", "sinusoidal", 0]["never"] == 3
 
 
 # --- The figure ---
@@ -223,31 +171,22 @@ def test_the_figure_leaves_its_numbers_in_markdown(tmp_path):
 
 @pytest.fixture
 def panels(tmp_path):
-    """The axes of the figure [with decay, without] x [x+y, xy]."""
+    """The axes of the figure [x+y, xy] x [with decay, without]."""
     picture = gallery.ENTRIES["encodings"].picture(write(tmp_path, CROSS, time_of))
     picture.draw_without_rendering()
     return np.reshape(picture.axes, (2, 2))
 
 
-def test_rows_are_value_encodings_and_say_what_was_not_run(panels):
-    assert [ax.get_title() for ax in panels.flat] == ["x+y Z31", "xy A5", "", ""]
-    assert [ax.get_ylabel() for ax in panels.flat] == [
-        "with weight decay",
-        "",
-        "without weight decay",
-        "",
+def test_rows_are_the_value_encodings_that_were_run(panels):
+    assert [ax.get_title() for ax in panels.flat] == [
+        "x+y Z31\nwith decay",
+        "x+y Z31\nwithout decay",
+        "xy A5\nwith decay",
+        "xy A5\nwithout decay",
     ]
-    assert [label.get_text() for label in panels[0, 0].get_yticklabels()] == [
-        "learned table (paper)",
-        "digits, base 2",
-        "learned table, tied",
-    ]
-    assert [[text.get_text() for text in ax.texts].count("not run") for ax in panels.flat] == [
-        0,
-        2,
-        0,
-        2,
-    ]
+    names = [[label.get_text() for label in ax.get_yticklabels()] for ax in panels.flat]
+    assert names[0] == ["learned table (paper)", "digits, base 2", "learned table, tied"]
+    assert names[2] == ["learned table (paper)"] and not any(names[1] + names[3])
 
 
 def test_marks_are_medians_of_positions_and_triangles_what_never_got_there(panels):
@@ -281,16 +220,16 @@ def test_marks_are_medians_of_positions_and_triangles_what_never_got_there(panel
         (colours["sinusoidal"], "o", *np.round(at, 6))
         for at in ((1000, above), (2000, digits), (2000, tied))
     }
-    assert medians(panels[1, 0]) == set()
+    assert medians(panels[0, 1]) == set()
     assert triangles(panels[0, 0]) == {
         (colours["sinusoidal"], 3000, round(above, 6)),
         (colours["none"], 3000, round(below, 6)),
     }
-    assert len(triangles(panels[1, 0])) == 4 and len(triangles(panels[1, 1])) == 1
+    assert len(triangles(panels[0, 1])) == 4 and len(triangles(panels[1, 1])) == 1
     assert [(text.get_text(), round(text.get_position()[1], 6)) for text in panels[0, 0].texts] == [
         ("2/3", round(above, 6))
     ], "only where some got there and some did not"
-    assert not panels[1, 0].texts
+    assert not panels[0, 1].texts
 
 
 # --- What predicts the times ---
@@ -372,15 +311,17 @@ def test_the_prediction_is_of_the_papers_positions_and_resamples_encodings(tmp_p
     ]
     loaded = results.load(write(tmp_path, runs, planted))
     named = encoding_times.named_runs(loaded)
-    note = encoding_times.prediction(loaded, named)
-    assert (
-        "x+y: −0.9" in note
-        and note.count("(additive axis)") == 2
-        and note.count("(axis of discrete logarithms)") == 1
-    )
+    rows = encoding_times.correlations(loaded, named)
+    found = [(row["operation"], row["axis"], row["own"]) for row in rows]
+    assert found == [
+        ("x+y", "additive axis", True),
+        ("x/y", "additive axis", False),
+        ("x/y", "axis of discrete logarithms", True),
+    ]
+    assert rows[0]["rho"] < -0.9
     here = named[
         named["decays"] & (named["positions"] == "sinusoidal") & (named["operation"] == "x+y")
     ]
     rho = encoding_times.predicted(loaded, here)
     assert rho.value < -0.9 and rho.high > -0.9, "three encodings are three, however many seeds"
-    assert encoding_times.prediction(loaded, named[named["values"] == "fourier"]) == ""
+    assert encoding_times.correlations(loaded, named[named["values"] == "fourier"]) == []

@@ -254,10 +254,12 @@ def power_law(scales, times, censored_at, seed: int = 0) -> TimeLaw:
     return time_law(np.log(scales), times, censored_at, np.negative, seed)
 
 
-def mean_interval(values) -> Estimate:
-    """Mean of values [n] with Student's t interval, NaN entries left out.
+def mean_or_range(values, seed: int = 0) -> Estimate:
+    """Mean of values [n] with its percentile bootstrap interval, or the range of few values.
 
-    The ends of the interval are NaN for a single value.
+    Neither leaves the values' own range, so a share stays in [0, 1] and a count is never below 0.
+    Fewer than LEAST_FOR_INTERVAL values show their range; a single one has no interval. NaN entries
+    are left out.
     """
     values = np.asarray(values, float)
     values = values[~np.isnan(values)]
@@ -266,21 +268,10 @@ def mean_interval(values) -> Estimate:
     mean = float(values.mean())
     if values.size == 1:
         return Estimate(mean, np.nan, np.nan)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, values.size - 1) * stats.sem(values))
-    return Estimate(mean, mean - half, mean + half)
-
-
-def mean_or_range(values) -> Estimate:
-    """Mean of values [n] with Student's t interval, or with their range if they are few.
-
-    With two or three seeds the t interval is wider than the range of an accuracy and tells nothing.
-    NaN entries are left out. Few: fewer than LEAST_FOR_INTERVAL.
-    """
-    values = np.asarray(values, float)
-    values = values[~np.isnan(values)]
-    if 1 < values.size < LEAST_FOR_INTERVAL:
-        return Estimate(*map(float, (values.mean(), values.min(), values.max())))
-    return mean_interval(values)
+    if values.size < LEAST_FOR_INTERVAL:
+        return Estimate(mean, float(values.min()), float(values.max()))
+    drawn = np.random.default_rng(seed).choice(values, (PAIR_DRAWS, values.size))
+    return Estimate(mean, *interval(drawn.mean(axis=1)))
 
 
 def spearman_interval(x, y, seed: int = 0, clusters=None) -> Estimate:

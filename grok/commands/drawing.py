@@ -9,12 +9,20 @@ from grok.commands.parser import FOLDER, RESULTS, argument, command, positive_fl
     "figures",
     "draw figures from results; without names, all whose results have changed",
     argument("names", metavar="NAME", nargs="*", help="figures to draw anew"),
+    argument("--list", action="store_true", help="print what figures there are, in Markdown"),
     RESULTS,
 )
 def figures(options) -> int:
     from grok import figures
+    from grok.measure.findings import pages
 
-    return figures.draw_all(options.results, options.names)
+    if options.list:
+        print(figures.listing(), end="")
+        return 0
+    status = figures.draw_all(options.results, options.names)
+    for page in pages.renew_all(options.results):
+        print(f"renewed, {page}")
+    return status
 
 
 @command(

@@ -155,3 +155,22 @@ def skipgram(options) -> None:
         folder / "arrays",
         sep="\n",
     )
+
+
+@command(
+    "findings",
+    "decide what results show, claim by claim, and renew the pages that tell it",
+    argument(
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        type=Path,
+        default=None,
+        help="such as results/figure7; without it every folder of --results",
+    ),
+    RESULTS,
+)
+def findings(options) -> None:
+    from grok.measure.findings import report
+
+    print(report.make(options.folder, options.results))

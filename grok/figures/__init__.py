@@ -25,6 +25,6 @@ from grok.figures import (  # noqa: F401 - imported for what they register
     weight_decay,
 )
 from grok.figures.parts import curves, tsne  # noqa: F401 - likewise
-from grok.figures.parts.gallery import draw, draw_all
+from grok.figures.parts.gallery import draw, draw_all, listing
 
-__all__ = ["draw", "draw_all"]
+__all__ = ["draw", "draw_all", "listing"]

@@ -23,6 +23,7 @@ from grok.analysis import fourier
 from grok.experiment import GrokError
 from grok.figures.parts import curves, style
 from grok.measure import growth
+from grok.measure.findings.words import pretty
 from grok.measure.growth import Growth
 from grok.store import results
 from grok.task.dataset import TRAIN, UNDEFINED
@@ -270,7 +271,7 @@ def film(grown: Growth, views) -> tuple[Figure, Show]:
     picture, [axes] = style.panels(1, len(views), PANEL_WIDTH * len(views), PANEL_HEIGHT)
     shows = [VIEWS[name](ax, grown) for name, ax in zip(views, axes)]
     run = grown.results.experiment_run(grown.run)
-    task = f"{style.pretty(run.operation)} over {run.structure}, run {grown.run}"
+    task = f"{pretty(run.operation)} over {run.structure}, run {grown.run}"
     title = picture.suptitle("", fontsize=8)
 
     def show(i: int) -> None:

@@ -4,51 +4,52 @@ import numpy as np
 
 from grok.analysis import fourier, groups
 from grok.figures import embedding_structure
-from grok.figures.parts import clearest, matrix, style, tsne
+from grok.figures.parts import matrix, style, tsne
 from grok.figures.parts.gallery import figure
+from grok.measure import findings
+from grok.measure.findings.networks import chosen, title_of
+from grok.store.matrices import element_rows
+from grok.store.snapshots import best, moments
 
 MOST_COLUMNS = 6
-CAPTION = (
-    "The output layer of the clearest network of each task (of those with snapshots) while it "
-    "trains; each plane has its own scale."
-)
 RING = "Of Z<n>, the plane of the strongest key frequency at the best moment, its axes fixed."
 GROUP = (
     "Of groups, the first two components of each moment, coloured by the cosets that fit best at "
     "the best moment; below, the share of variance within them (of random parts)."
 )
+CAPTION = (
+    "The output layer of the clearest network of each task (of those with snapshots) while it "
+    f"trains; each plane has its own scale. {RING} {GROUP}"
+)
 
 
 @figure("embedding_growth", "figure3", "embeddings", caption=CAPTION)
 def embedding_growth(results):
-    networks = list(clearest.clearest(results, followed=True))
+    networks = chosen(findings.of(results).table("networks"), followed=True)
     picture, panels = style.panels(
         max(2 * len(networks), 1), MOST_COLUMNS if networks else 1, width=style.DOUBLE, height=1.35
     )
     if not networks:
         style.say(panels[0, 0], "no run has ended yet")
-        return picture, ""
-    notes = [f"{task}: {rank}." for task, _, rank in networks]
-    kinds = [
-        draw(panels[2 * i : 2 * i + 2], results, run, title=task)
-        for i, (task, run, _) in enumerate(networks)
-    ]
-    return picture, " ".join([*notes, *dict.fromkeys(kinds)])
+        return picture
+    for i, row in enumerate(networks):
+        draw(panels[2 * i : 2 * i + 2], results, row["run"], title=title_of(row))
+    return picture
 
 
-def draw(panels, results, run: int, matrix: str = clearest.MATRIX, title: str = "") -> str:
+def draw(panels, results, run: int, matrix: str = "output", title: str = "") -> str:
     """Draw a run's matrix on axes [2, columns]; returns how to read the planes.
 
     Planes stand above, spectra or irreps below.
     """
-    found = clearest.moments(results, run)
-    W_best, group = tsne.element_rows(results, run, matrix, clearest.best(found).step)
+    found = moments(results, run)
+    W_best, group = element_rows(results, run, matrix, best(found).step)
     shown = first_and_last(found, panels.shape[1])
     for ax in panels[:, len(shown) :].flat:
         ax.set_visible(False)
     drawers = ring_drawers(W_best, group) if group.is_ring else group_drawers(W_best, group)
     for moment, column in zip(shown, panels.T):
-        W, _ = tsne.element_rows(results, run, matrix, moment.step)
+        W, _ = element_rows(results, run, matrix, moment.step)
         for drawer, ax in zip(drawers, column):
             drawer(ax, W)
         column[0].set_title(moment.words, fontsize=6)

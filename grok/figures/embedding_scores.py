@@ -1,31 +1,20 @@
 """Scores of learned embeddings, how common the circle and the cosets are, and what comes first.
 
-All are drawn from the tables that `python -m grok scores` leaves in a results folder.
+The numbers are findings, made from the tables that `python -m grok scores` leaves in a folder.
 """
 
 import numpy as np
 import pandas as pd
 
-from grok.analysis import precedence, survival
-from grok.figures.parts import data, style
+from grok.analysis import precedence
+from grok.figures.parts import style
 from grok.figures.parts.gallery import figure
-from grok.measure.matrix_scores import SIGNIFICANT
-from grok.store.results import THRESHOLD
+from grok.measure import findings
+from grok.measure.findings.runs import beside, runs_with, tasks
+from grok.measure.findings.words import pretty
 
-SCORES, EQUIVARIANCE = "scores.parquet", "equivariance.parquet"
-SCORE_COLUMNS = (
-    "run",
-    "matrix",
-    "score",
-    "val_accuracy",
-    "value",
-    "null_mean",
-    "null_low",
-    "null_high",
-    "p",
-    "untrained",
-    "memorised",
-)
+EQUIVARIANCE = "equivariance.parquet"
+CURVE_COLUMNS = ("run", "step", "operand", "error", "val_accuracy")
 PANELS = {  # score -> what it is, in words
     "gini": "Gini, additive axis",
     "log_gini": "Gini, discrete logarithm",
@@ -49,24 +38,6 @@ COSET_SCORES = {
     "tsne_silhouette": "clusters in t-SNE",
     "plane1_silhouette": "clusters in PCA",
 }
-CIRCLE, KEYS = "tsne_circle", "key_frequencies"
-
-
-def scored(results) -> pd.DataFrame:
-    """Scores of output layers and of the function, a row a run and score, beside the run's fields.
-
-    val_accuracy is that of the update at which the run was scored.
-    """
-    scores = data.beside(results, SCORES, *SCORE_COLUMNS)
-    runs = data.runs_with(results, "label", "operation", "structure", "weight_decay", "seed")
-    found = scores[scores["matrix"] != "input"].merge(runs, on="run")
-    return found.assign(
-        task=[
-            f"{style.pretty(op)}\n{name}"
-            for op, name in zip(found["operation"], found["structure"])
-        ],
-        decays=found["weight_decay"] > 0,
-    )
 
 
 # --- With and without decay ---
@@ -75,90 +46,52 @@ def scored(results) -> pd.DataFrame:
 @figure(
     "embedding_scores",
     "embeddings",
-    caption="Scores of output layers and of the function, with and without weight decay. "
-    "Dots: networks; bars: their mean with its 95% "
-    "interval; grey: the mean 95% range under the null (tokens permuted; of cosets, the best of as "
-    "many random partitions); crosses: before training.",
+    caption="Scores of output layers and of the function, with and without weight decay. Dots: "
+    "networks; marks: their mean, with its interval or the range of few; grey: the mean 95% range "
+    "under the null (tokens permuted; of cosets, the best of as many random partitions); crosses: "
+    "before training.",
 )
 def embedding_scores(results):
-    found = scored(results)
-    found = found[found["label"] == ""]
-    shown = [name for name in PANELS if name in set(found["score"])] or list(PANELS)[:1]
+    table = findings.of(results).table("scores", "score")
+    table = table[table["score"].isin(PANELS)]
+    shown = [name for name in PANELS if name in set(table["score"])] or list(PANELS)[:1]
     columns = min(3, len(shown))
-    picture, axes = style.panels(
-        -(-len(shown) // columns), columns, width=style.DOUBLE, height=1.75
-    )
+    rows = -(-len(shown) // columns)
+    picture, axes = style.panels(rows, columns, width=style.DOUBLE, height=1.6)
     for ax in axes.flat[len(shown) :]:
         ax.set_visible(False)
     for ax, name in zip(axes.flat, shown):
         ax.set_title(PANELS[name], fontsize=7, pad=3)
-        draw_score(ax, found[found["score"] == name])
+        draw_score(ax, table[table["score"] == name].to_dict("records"))
     handles = [
         axes.flat[0].plot([], [], marker=marker, color=colour, linewidth=1, label=words)[0]
         for words, colour, marker, _ in LOOKS.values()
     ]
     picture.legend(handles=handles, loc="outside upper center", ncols=2)
-    return picture, ""
+    return picture
 
 
-def draw_score(axes, found: pd.DataFrame) -> None:
+def draw_score(axes, rows: list[dict]) -> None:
     """One score: a place a task, the networks with and without decay beside each other."""
-    if found.empty:
+    if not rows:
         style.say(axes, "no network scored yet")
         return
-    tasks = list(found["task"].unique())
-    for (task, decays), here in found.groupby(["task", "decays"]):
-        _, colour, marker, shift = LOOKS[decays]
-        x = tasks.index(task) + shift
-        low, high = here["null_low"].mean(), here["null_high"].mean()
+    names = list(dict.fromkeys((row["operation"], row["structure"]) for row in rows))
+    for row in rows:
+        _, colour, marker, shift = LOOKS[row["decays"]]
+        x = names.index((row["operation"], row["structure"])) + shift
+        low, high = row["null_low"], row["null_high"]
         if np.isfinite(low) and np.isfinite(high):
             axes.fill_between([x - 0.14, x + 0.14], low, high, color="0.85", linewidth=0, zorder=0)
-        axes.plot(x, here["untrained"].mean(), marker="x", color=style.GREY, markersize=3)
-        axes.scatter([x] * len(here), here["value"], s=6, color=colour, alpha=0.6, linewidths=0)
-        mean = survival.mean_interval(here["value"])
-        axes.plot(x, mean.value, marker=marker, color=colour, markersize=4)
-        style.interval_bar(axes, x, mean.low, mean.high, colour)
-    style.name_ticks(axes.xaxis, range(len(tasks)), tasks)
-    axes.set_xlim(-0.5, len(tasks) - 0.5)
+        axes.plot(x, row["untrained"], marker="x", color=style.GREY, markersize=3)
+        values = row["values"]
+        axes.scatter([x] * len(values), values, s=6, color=colour, alpha=0.6, linewidths=0)
+        axes.plot(x, row["mean"], marker=marker, color=colour, markersize=4)
+        style.interval_bar(axes, x, row["low"], row["high"], colour)
+    labels = [f"{pretty(operation)}\n{name}" for operation, name in names]
+    style.name_ticks(axes.xaxis, range(len(names)), labels)
+    axes.set_xlim(-0.5, len(names) - 0.5)
     axes.tick_params(axis="x", labelsize=6)
-
-
-def score_table(results) -> pd.DataFrame:
-    """The numbers of the figure, a row a task, decay and score: mean, interval, null, controls."""
-    found = scored(results)
-    rows = []
-    for key, here in found[found["label"] == ""].groupby(
-        ["task", "decays", "matrix", "score"], sort=False
-    ):
-        rows.append(
-            (
-                *key,
-                len(here),
-                *survival.mean_interval(here["value"]),
-                here["null_low"].mean(),
-                here["null_high"].mean(),
-                here["untrained"].mean(),
-                here["memorised"].mean(),
-            )
-        )
-    table = pd.DataFrame(
-        rows,
-        columns=[
-            "task",
-            "decays",
-            "matrix",
-            "score",
-            "networks",
-            "mean",
-            "low",
-            "high",
-            "null_low",
-            "null_high",
-            "untrained",
-            "memorised",
-        ],
-    )
-    return table.assign(task=table["task"].str.replace("\n", " "))
 
 
 # --- How common is the circle? ---
@@ -168,67 +101,40 @@ def score_table(results) -> pd.DataFrame:
     "circles",
     "embeddings",
     caption="How common is the circle of x+y? Left: the share of networks whose t-SNE shows it "
-    "(tokens in order on one circle, beyond the 1% of permuted "
-    "tokens), with Wilson's 95% interval; in brackets how many of them generalised. Right: the "
-    "same share by the number of key frequencies of the output layer, "
-    "all these networks together, and how many there are.",
+    "(tokens in order on one circle, beyond the 1% of permuted tokens), with Wilson's 95% "
+    "interval; in brackets how many of them generalised. Right: of those that generalised the same "
+    "share by the number of key frequencies of the output layer, and how many there are.",
 )
 def circles(results):
-    found = circle_table(results)
+    found = findings.of(results)
+    ways, by_keys = found.tables["circles"], found.tables["circles_by_keys"]
     picture, [[left, right]] = style.panels(
-        1, 2, width=style.DOUBLE, height=2.6, width_ratios=[1.1, 1]
+        1, 2, width=style.DOUBLE, height=2.3, width_ratios=[1.1, 1]
     )
-    if found.empty:
+    if not ways:
         style.say(left, "no network scored yet")
         right.set_visible(False)
-        return picture, ""
-    ways = list(found["label"].unique())
-    for y, way in enumerate(ways):
-        draw_share(left, y, found[found["label"] == way]["circle"], across=True)
-    names = [
-        f"{way} ({int((here := found[found['label'] == way])['generalised'].sum())}/{len(here)})"
-        for way in ways
-    ]
+        return picture
+    for y, row in enumerate(ways):
+        draw_share(left, y, row, across=True)
+    names = [f"{row['label']} ({row['generalised']}/{row['networks']})" for row in ways]
     style.name_ticks(left.yaxis, range(len(ways)), names)
-    left.set(
-        ylim=(len(ways) - 0.5, -0.5), xlim=(-3, 103), xlabel="Networks with a t-SNE circle (%)"
-    )
-    for keys, here in found[found["generalised"]].groupby("keys"):
-        draw_share(right, keys, here["circle"], across=False)
-        right.text(keys, 106, len(here), fontsize=6, color=style.GREY, ha="center")
+    left.set(ylim=(len(ways) - 0.5, -0.5), xlim=(-3, 103), xlabel="Networks with a circle (%)")
+    for row in by_keys:
+        draw_share(right, row["keys"], row, across=False)
+        right.text(row["keys"], 106, row["networks"], fontsize=6, color=style.GREY, ha="center")
     right.set(
         ylim=(-3, 103),
         xlabel="Key frequencies of the output layer",
-        ylabel="With a circle, of those that generalised (%)",
+        ylabel="With a circle (%)",
     )
     right.xaxis.get_major_locator().set_params(integer=True)
-    return picture, f"Permuted tokens show a circle in {100 * found['null'].mean():.1f}% of draws."
+    return picture
 
 
-def circle_table(results) -> pd.DataFrame:
-    """The networks that were trained to count circles, a row a network.
-
-    Columns: run, label, circle (does t-SNE show one), keys (key frequencies), generalised (where it
-    was scored), null (share of permuted tokens that show a circle).
-    """
-    found = scored(results)
-    output = found[(found["matrix"] == "output") & (found["label"] != "")]
-    circle, keys = (output[output["score"] == name].set_index("run") for name in (CIRCLE, KEYS))
-    return pd.DataFrame(
-        {
-            "label": circle["label"],
-            "circle": circle["value"] > 0,
-            "keys": keys["value"].reindex(circle.index).astype(int),
-            "generalised": circle["val_accuracy"] >= THRESHOLD,
-            "null": circle["null_mean"],
-        }
-    ).reset_index()
-
-
-def draw_share(axes, at: float, happened: pd.Series, across: bool) -> None:
+def draw_share(axes, at: float, row: dict, across: bool) -> None:
     """A share in per cent with its interval, along x (`across`) or along y."""
-    share = survival.wilson_interval(int(happened.sum()), len(happened))
-    middle, low, high = (100 * value for value in share)
+    middle, low, high = (100 * row[name] for name in ("share", "low", "high"))
     line, point = (axes.hlines, (middle, at)) if across else (axes.vlines, (at, middle))
     line(at, low, high, color=style.VALIDATION, linewidth=1)
     axes.plot(*point, marker="o", color=style.VALIDATION, markersize=4)
@@ -241,50 +147,35 @@ def draw_share(axes, at: float, happened: pd.Series, across: bool) -> None:
     "cosets",
     "embeddings",
     caption="How common are coset clusters? The share of networks of a group in which the best "
-    "subgroup's cosets stand out from those that are "
-    "best for relabelled elements (p < 0.05): in the rows themselves (their z), and as clusters "
-    "(silhouette) in t-SNE and in the first two principal components, "
-    "with Wilson's 95% interval; behind each task how many of its networks had generalised.",
+    "subgroup's cosets stand out from those that are best for relabelled elements (p < 0.05): in "
+    "the rows themselves (their z), and as clusters (silhouette) in t-SNE and in the first two "
+    "principal components, with Wilson's 95% interval; in brackets how many had generalised.",
 )
 def cosets(results):
-    found = coset_table(results)
-    tasks = list(found.groupby(["task", "decays"], sort=False))
+    table = findings.of(results).table("cosets", "operation", "structure", "decays", "score")
+    groups = list(table.groupby(["operation", "structure", "decays"], sort=False))
+    height = 0.8 + 0.3 * len(groups)
     picture, [axes] = style.panels(
-        1, len(COSET_SCORES), width=style.DOUBLE, height=0.8 + 0.3 * len(tasks), sharey=True
+        1, len(COSET_SCORES), width=style.DOUBLE, height=height, sharey=True
     )
-    if not tasks:
+    if not groups:
         style.say(axes[0], "no network of a group scored yet")
     for ax, (name, words) in zip(axes, COSET_SCORES.items()):
-        for y, (_, here) in enumerate(tasks):
-            draw_share(ax, y, here[here["score"] == name]["appear"], across=True)
+        for y, (_, here) in enumerate(groups):
+            for row in here[here["score"] == name].to_dict("records"):
+                draw_share(ax, y, row, across=True)
         ax.set_title(words, fontsize=7, pad=3)
-        ax.set(ylim=(max(len(tasks), 1) - 0.5, -0.5), xlim=(-3, 103), xlabel="Networks (%)")
-    names = [
-        f"{task}, {LOOKS[decays][0]} "
-        f"({here.groupby('run')['generalised'].first().sum()}/{here['run'].nunique()})"
-        for (task, decays), here in tasks
-    ]
-    style.name_ticks(axes[0].yaxis, range(len(tasks)), names)
-    return picture, ""
+        ax.set(ylim=(max(len(groups), 1) - 0.5, -0.5), xlim=(-3, 103), xlabel="Networks (%)")
+    names = [group_words(key, here.iloc[0]) for key, here in groups]
+    style.name_ticks(axes[0].yaxis, range(len(groups)), names)
+    return picture
 
 
-def coset_table(results) -> pd.DataFrame:
-    """Networks of groups, a row a run and score of COSET_SCORES.
-
-    Columns: run, task, decays, score, appear (p < 0.05), generalised (where it was scored).
-    """
-    found = scored(results)
-    found = found[(found["matrix"] == "output") & found["score"].isin(COSET_SCORES)]
-    return pd.DataFrame(
-        {
-            "run": found["run"],
-            "task": [task.replace("\n", " ") for task in found["task"]],
-            "decays": found["decays"],
-            "score": found["score"],
-            "appear": found["p"] < SIGNIFICANT,
-            "generalised": found["val_accuracy"] >= THRESHOLD,
-        }
-    ).sort_values(["task", "decays", "run"], kind="stable")
+def group_words(key: tuple, row: pd.Series) -> str:
+    """A task with or without decay, and how many of its networks had generalised."""
+    operation, name, decays = key
+    counts = f"({row['generalised']}/{row['networks']})"
+    return f"{pretty(operation)} {name}, {LOOKS[decays][0]} {counts}"
 
 
 # --- What comes first? ---
@@ -294,58 +185,37 @@ def coset_table(results) -> pd.DataFrame:
     "symmetry_first",
     "embeddings",
     caption="Does the function become symmetric before the network generalises? Equivariance error "
-    "over that of the untrained network "
-    "(solid: first operand, dashed: second) and validation accuracy (grey) over training, networks "
-    "with weight decay. Above: in how many networks the error has "
-    "halved before validation accuracy passes 50%, both read from the same snapshots, and the "
-    "p-value of a sign test.",
+    "over that of the untrained network (solid: first operand, dashed: second) and validation "
+    "accuracy (grey) over training, networks with weight decay. Above: in how many networks the "
+    "error has halved before validation accuracy passes 50%, both read from the same snapshots.",
 )
 def symmetry_first(results):
-    curves = data.beside(results, EQUIVARIANCE, "run", "step", "operand", "error", "val_accuracy")
-    runs = data.runs_with(results, "operation", "structure", "weight_decay")
-    curves = curves.merge(runs[["run", "operation", "structure", "weight_decay"]], on="run")
+    curves = beside(results, EQUIVARIANCE, *CURVE_COLUMNS)
+    fields = ["run", "operation", "structure", "weight_decay"]
+    curves = curves.merge(runs_with(results, *fields)[fields], on="run")
     curves = precedence.followed(curves[curves["weight_decay"] > 0])
-    tasks = list(curves.groupby(["operation", "structure"], sort=False))
-    picture, axes = style.panels(
-        1,
-        max(len(tasks), 1),
-        width=style.DOUBLE if len(tasks) > 1 else style.SINGLE,
-        height=2.1,
-        sharey=True,
-    )
-    if not tasks:
+    drawn = tasks(curves)
+    came_first = findings.of(results).tables["precedence"]
+    width = style.DOUBLE if len(drawn) > 1 else style.SINGLE
+    picture, axes = style.panels(1, max(len(drawn), 1), width=width, height=1.9, sharey=True)
+    if not drawn:
         style.say(axes[0, 0], "no network followed yet")
-    for ax, ((operation, name), here) in zip(axes.flat, tasks):
+    for ax, (operation, name, here), row in zip(axes.flat, drawn, came_first):
         draw_precedence(ax, here)
-        ax.set_title(f"{style.pretty(operation)}  {name}\n{in_words(here)}", fontsize=6.5, pad=3)
+        words = f"first in {row['before']} of {row['decided']}"
+        ax.set_title(f"{pretty(operation)}  {name}\n{words}", fontsize=6.5, pad=3)
     axes[0, 0].set_ylabel("Error / untrained; accuracy")
-    return picture, ""
+    return picture
 
 
 def draw_precedence(axes, curves: pd.DataFrame) -> None:
     """Relative errors and accuracies of several networks against updates."""
     for (_, operand), curve in curves.groupby(["run", "operand"]):
+        steps = curve["step"].clip(lower=1)
         error = curve["error"] / curve["error"].iloc[0]
-        axes.plot(
-            curve["step"].clip(lower=1),
-            error,
-            color=style.PURPLE,
-            linestyle="solid" if operand == "x" else "dashed",
-            linewidth=0.8,
-        )
-        axes.plot(
-            curve["step"].clip(lower=1), curve["val_accuracy"], color=style.GREY, linewidth=0.8
-        )
+        dashes = "solid" if operand == "x" else "dashed"
+        axes.plot(steps, error, color=style.PURPLE, linestyle=dashes, linewidth=0.8)
+        axes.plot(steps, curve["val_accuracy"], color=style.GREY, linewidth=0.8)
     style.step_axis(axes, curves["step"].max())
     axes.set_ylim(-0.03, 1.3)
     axes.tick_params(axis="x", labelsize=6)
-
-
-def in_words(curves: pd.DataFrame) -> str:
-    """Which came first, over both operands of all networks of a task."""
-    times = precedence.halfway_times(curves)
-    first = times.groupby("run")[["error_halved_at", "val_50_at"]].mean()
-    found = precedence.precedence(first["error_halved_at"], first["val_50_at"])
-    return f"first in {found.before} of {found.decided}" + (
-        f", p = {found.p_value:.2g}" if found.decided else ""
-    )

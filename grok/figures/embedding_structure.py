@@ -4,10 +4,14 @@ import numpy as np
 
 from grok.analysis import fourier
 from grok.experiment import GrokError
-from grok.figures.parts import clearest, matrix, style, tsne
+from grok.figures.parts import matrix, style, tsne
 from grok.figures.parts.gallery import figure
+from grok.measure import findings
+from grok.measure.findings.networks import chosen, step_of, title_of
+from grok.store.matrices import element_rows
 from grok.task.operations import Structure
 
+MATRICES = ("input", "output")
 CAPTION = (
     "Embedding (input) and output layer of the clearest network of each task, where its validation "
     "accuracy was highest. "
@@ -18,15 +22,12 @@ CAPTION = (
 
 @figure("embedding_structure", "figure3", "embeddings", caption=CAPTION)
 def embedding_structure(results):
-    drawn, notes = [], []
-    for task, run, rank in clearest.clearest(results):
-        moment = clearest.best(clearest.moments(results, run))
-        drawn += [
-            (f"{task}, {matrix}", *tsne.element_rows(results, run, matrix, moment.step))
-            for matrix in ("input", "output")
-        ]
-        notes.append(f"{task}: {rank}, {moment.words.replace(chr(10), ', ')}.")
-    return page(drawn), " ".join(notes)
+    drawn = []
+    for row in chosen(findings.of(results).table("networks")):
+        for name in MATRICES:
+            W, group = element_rows(results, row["run"], name, step_of(row))
+            drawn.append((f"{title_of(row)}, {name}", W, group))
+    return page(drawn)
 
 
 def page(drawn: list[tuple[str, np.ndarray, Structure]]):

@@ -8,7 +8,7 @@ from grok.figures.parts.gallery import figure
     "figure1_left",
     "figure1_left",
     caption="Figure 1 left: x/y without weight decay, and the same split and initial weights with "
-    "it.",
+    "it. Long curves are drawn by windows: the line is the median, the band the range of a run.",
 )
 def figure1_left(results):
     return curves.curves_figure(results, "accuracy")

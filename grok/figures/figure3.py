@@ -1,196 +1,121 @@
 """Figure 3: t-SNE of the output layer, the number line of x+y and the cosets of S5.
 
 How clear the structure is differs from network to network, so the clearest and a typical one are
-drawn, and the caption says in what share of them it appears. A network may collapse after it has
-grokked, so each is shown where its validation accuracy was highest.
+drawn. A network may collapse after it has grokked, so each is shown where its validation accuracy
+was highest. Which these are, and what they show, stands in the findings.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from grok.analysis import fourier, groups, survival
-from grok.figures.parts import data, style, tsne
+from grok.analysis import fourier, groups
+from grok.figures.parts import style, tsne
 from grok.figures.parts.gallery import figure
-from grok.measure import matrix_scores
-from grok.store.snapshots import Moment, best, moments
+from grok.measure import findings
+from grok.measure.findings.networks import CLEAREST, step_of, title_of
+from grok.measure.findings.words import number
+from grok.store.matrices import element_rows
 from grok.task.operations import Structure
 
 PAPER_STEP = 8
-LEAST_FOR_TYPICAL = 3
-SHOWN = {  # is the structure a ring? -> what its networks may show
-    True: ("the circle appears in t-SNE",),
-    False: (
-        "the best cosets cluster in t-SNE (silhouette beyond its null, p < 0.05)",
-        "their subgroup is the paper's ⟨(0,3)(1,4), (1,2)(3,4)⟩ or a conjugate",
-    ),
-}
+COLUMNS = 3
 
 
-class Network(NamedTuple):
-    """A trained network at its best moment.
+class Panel(NamedTuple):
+    """A picture of a network: its row in the findings, and a step to join or cosets to colour.
 
-    W: output rows [n, d]. points: their t-SNE [n, 2]. clarity: lower where clearer.
-
-    shown: for the words of SHOWN[is_ring], whether this network shows it.
+    step: n is joined to n + step. cosets: (subgroup, side), where the network is of a group.
     """
 
-    run: int
-    moment: Moment
-    W: np.ndarray
-    points: np.ndarray
-    clarity: float
-    shown: tuple[bool, ...] = ()
+    row: dict
+    step: int = 0
+    cosets: tuple[int, str] | None = None
+    note: str = ""
 
 
 @figure(
     "figure3",
     "figure3",
-    caption="Figure 3: t-SNE of the output layer's rows (PCA init, seed 0), each network where its "
-    "validation accuracy was highest.",
+    caption="Figure 3: t-SNE of the output layer's rows (PCA start, seed 0), each network where "
+    "its validation accuracy was highest. Over Z/n every n is joined to n + 8 as in the paper, and "
+    "by the step of the shortest line; colours are residues mod 8. S5 is coloured by the cosets of "
+    "the paper's subgroup, or of the conjugate of it that fits best, and by those of the best "
+    "subgroup of all.",
 )
 def figure3(results):
-    runs = data.runs_with(results, "operation", "structure")
-    tasks = list(runs.groupby(["structure", "operation"], sort=False))
-    drawn, notes = [], []
-    for (name, operation), of_task in tasks:
-        group, networks, left_out = ranked(results, of_task)
-        chosen = choose(networks)
-        drawn += [
-            (rank, group, operation, network, panel)
-            for rank, network in chosen
-            for panel in kinds(group, network)
-        ]
-        notes.append(
-            f"{style.pretty(operation)} over {name}: {len(networks)} of {len(of_task)} networks "
-            f"scored{left_out}, perplexity {tsne.perplexity(group.order)}{shares(networks, group)}."
-        )
-    return arrange(drawn), " ".join(notes)
+    rows = [row for row in findings.of(results).tables["networks"] if row["role"]]
+    return arrange(results, [panel for row in rows for panel in panels_of(row)])
 
 
-def ranked(results, runs) -> tuple[Structure, list[Network], str]:
-    """The structure of a task, its networks with the clearest first, and words on who is left out.
-
-    The networks are those that generalised at a kept moment, or if none did, all that ended.
-    """
-    found = {
-        int(run): best(moments(results, run))
-        for run in runs[runs["status"].isin(data.TRAINED)]["run"]
-    }
-    generalised = {run: moment for run, moment in found.items() if moment.generalised}
-    networks = [network_of(results, run, moment) for run, moment in (generalised or found).items()]
-    words = "" if generalised else " (none generalised)"
-    return (
-        tsne.structure_of(results, runs["run"].iloc[0]),
-        sorted(networks, key=lambda network: network.clarity),
-        words,
-    )
+def panels_of(row: dict) -> list[Panel]:
+    """What to draw of a network: of the clearest also what the paper draws."""
+    if "step_of_line" in row:
+        shortest, paper = row["step_of_line"], (PAPER_STEP, row["n"] - PAPER_STEP)
+        if row["role"] != CLEAREST or shortest in paper:
+            return [Panel(row, shortest, note="the shortest line")]
+        papers = Panel(row, PAPER_STEP, note="as in the paper")
+        return [papers, Panel(row, shortest, note="the shortest line")]
+    best = Panel(row, cosets=(row["subgroup"], row["side"]), note=f"best, z = {z(row['clarity'])}")
+    if row["role"] != CLEAREST or "papers_subgroup" not in row or row["is_papers"]:
+        return [best]
+    note = f"the paper's, z = {z(row['papers_z'])}"
+    return [Panel(row, cosets=(row["papers_subgroup"], row["papers_side"]), note=note), best]
 
 
-def network_of(results, run: int, moment: Moment) -> Network:
-    W, group = tsne.element_rows(results, run, step=moment.step)
-    points = tsne.coordinates(W)
-    clarity, shown = (ring_findings if group.is_ring else coset_findings)(W, points, group)
-    return Network(run, moment, W, points, clarity, shown)
+def z(value: float) -> str:
+    return number(value, ".0f")
 
 
-def ring_findings(W, points, group: Structure) -> tuple[float, tuple[bool, ...]]:
-    """The length of the picture's best number line, and whether the picture shows the circle."""
-    number_line, _, circle = matrix_scores.picture_scores(points)
-    return number_line.value, (circle.value > 0,)
-
-
-def coset_findings(W, points, group: Structure) -> tuple[float, tuple[bool, ...]]:
-    """The z of the best cosets and what they show.
-
-    Shown: whether they cluster in the picture and, of S5, whether their subgroup is the paper's or
-    a conjugate.
-    """
-    test = groups.coset_test(W, group, matrix_scores.DRAWS)
-    best_row = groups.best_subgroup(test.scores)
-    silhouette = matrix_scores.silhouette_score_of(
-        "tsne_silhouette", points, group, test, matrix_scores.DRAWS
-    )
-    shown = (matrix_scores.null_summary(silhouette)[-1] < matrix_scores.SIGNIFICANT,)
-    if group.name == "S5":
-        shown += (
-            groups.is_figure_3_subgroup(group, groups.subgroups(group)[int(best_row.subgroup)]),
-        )
-    return float(best_row.z), shown
-
-
-def shares(networks: list[Network], group: Structure) -> str:
-    """In what share of the networks each finding appears, with Wilson's interval."""
-    parts = []
-    for words, shown in zip(SHOWN[group.is_ring], zip(*(network.shown for network in networks))):
-        share = survival.wilson_interval(sum(shown), len(shown))
-        parts.append(
-            f"{words} in {sum(shown)} of {len(shown)} "
-            f"({100 * share.value:.0f}%, 95%: {100 * share.low:.0f}–{100 * share.high:.0f}%)"
-        )
-    return "; " * bool(parts) + ", ".join(parts)
-
-
-def choose(networks: list[Network]) -> list[tuple[str, Network]]:
-    """The clearest network, and of three or more also the median one."""
-    if not networks:
-        return []
-    chosen = [
-        (f"clearest of {len(networks)}" if len(networks) > 1 else "the only one", networks[0])
-    ]
-    if len(networks) >= LEAST_FOR_TYPICAL:
-        chosen.append(("typical", networks[len(networks) // 2]))
-    return chosen
-
-
-def kinds(group: Structure, network: Network) -> list[int | None]:
-    """What to draw of a network: number lines by their steps, or (None) cosets."""
-    if not group.is_ring:
-        return [None]
-    shortest, _ = fourier.number_line(network.points)
-    paper = PAPER_STEP % group.order
-    return [PAPER_STEP] if shortest in (paper, group.order - paper) else [PAPER_STEP, shortest]
-
-
-def arrange(drawn: list):
+def arrange(results, drawn: list[Panel]):
     """All panels, three a row."""
-    columns = min(3, max(len(drawn), 1))
+    columns = min(COLUMNS, max(len(drawn), 1))
     rows = max(-(-len(drawn) // columns), 1)
-    picture, axes = style.panels(
-        rows, columns, width=style.SINGLE if columns == 1 else style.DOUBLE, height=2.75
-    )
+    width = style.SINGLE if columns == 1 else style.DOUBLE
+    picture, axes = style.panels(rows, columns, width=width, height=2.6)
     for ax in axes.flat[max(len(drawn), 1) :]:
         ax.set_visible(False)
     if not drawn:
         style.say(axes[0, 0], "no run has ended yet")
-    for ax, (rank, group, operation, network, step) in zip(axes.flat, drawn):
-        when = (
-            f"update {network.moment.update:,}, {100 * network.moment.val_accuracy:.0f}% validation"
-        )
-        title = f"{style.pretty(operation)} {group.name}, run {network.run}, {rank}\n{when}"
-        words = (
-            cosets(ax, network, group)
-            if step is None
-            else number_line(ax, network, group.order, step)
-        )
-        ax.set_xlabel(f"{title}\n{words}", fontsize=7)
+    for ax, panel in zip(axes.flat, drawn):
+        draw(ax, results, panel)
     return picture
 
 
-def number_line(axes, network: Network, n: int, step: int) -> str:
-    """Tokens coloured by residue mod 8, each joined to the one `step` further on."""
-    tsne.join(axes, network.points, step)
-    tsne.scatter(
-        axes, network.points, tsne.Colouring((np.arange(n) % PAPER_STEP).astype(float), None, "")
+def draw(axes, results, panel: Panel) -> None:
+    """The points of a network, with their lines or in the colours of their cosets."""
+    row = panel.row
+    W, group = element_rows(results, row["run"], step=step_of(row))
+    points = tsne.coordinates(W)
+    words = (
+        cosets(axes, points, group, *panel.cosets)
+        if panel.cosets
+        else number_line(axes, points, group.order, panel.step)
     )
-    _, scores = fourier.number_line(network.points)
+    left_out = "" if row["generalised"] else ", none generalised"
+    axes.set_title(
+        f"{title_of(row)}, {row['role']} of {row['of']}{left_out}",
+        fontsize=7,
+        pad=3,
+    )
+    axes.set_xlabel(f"{words}\n({panel.note})", fontsize=6.5)
+
+
+def number_line(axes, points, n: int, step: int) -> str:
+    """Tokens coloured by residue mod 8, each joined to the one `step` further on."""
+    tsne.join(axes, points, step)
+    residues = (np.arange(n) % PAPER_STEP).astype(float)
+    tsne.scatter(axes, points, tsne.Colouring(residues, None, ""))
+    lengths = fourier.number_line(points).lengths
     shorter = min(step % n, -step % n)
-    score = f", length {scores[shorter - 1]:.2f} of chance" if shorter else ""
-    return f"n joined to n + {step}{score}\ncolour: n mod {PAPER_STEP}"
+    length = f", {lengths[shorter - 1]:.2f} of chance" if shorter else ""
+    return f"n joined to n + {step}{length}"
 
 
-def cosets(axes, network: Network, group: Structure) -> str:
-    """Elements coloured by the cosets of the subgroup that fits best."""
-    shades = tsne.coset_colouring(network.W, group)
-    tsne.scatter(axes, network.points, shades)
-    return shades.words.replace(" (z", "\n(z")
+def cosets(axes, points, group: Structure, subgroup: int, side: str) -> str:
+    """Elements coloured by the cosets of a subgroup."""
+    members = groups.subgroups(group)[subgroup]
+    label_n = groups.cosets(group, members, side)
+    tsne.scatter(axes, points, tsne.Colouring(label_n.astype(float), None, ""))
+    name = "gH" if side == "left" else "Hg"
+    return f"{label_n.max() + 1} cosets {name} of order {int(members.sum())}"

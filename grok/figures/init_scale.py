@@ -4,6 +4,10 @@ from grok.figures.parts import times
 from grok.figures.parts.gallery import figure
 
 
-@figure("init_scale", "init_scale", caption="Medians (Kaplan-Meier).")
+@figure(
+    "init_scale",
+    "init_scale",
+    caption="Updates to 99% by initial scale: runs, medians with their intervals, the power law.",
+)
 def init_scale(results):
-    return times.law_figure(results, "init_scale", "Initial scale")
+    return times.law_figure(results, "init_scale", "Initial scale", "scale")

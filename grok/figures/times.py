@@ -14,22 +14,28 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from grok.analysis import survival
-from grok.figures.parts import curves, data, style, times
+from grok.figures.parts import curves, style, times
 from grok.figures.parts.gallery import NothingToDraw, figure
 from grok.figures.parts.times import SPLITS
+from grok.measure.findings import times as measured
+from grok.measure.findings.runs import NOT_A_DIFFERENCE, TIMES, crossings, plain, runs_with
 
 WIDE = 8  # a number whose largest value is this many times its smallest has a logarithmic axis
 ROW = 0.2  # inches
 MOST_ROWS = 40
 LONGEST_NAME = 60
 LONG_NAME = 16  # characters; rows with longer names take the width of two columns
-NOT_REACHED = "Open triangles: not reached by then."
 
 
-@figure("times", caption="Updates to 99% accuracy: medians (Kaplan-Meier) against what varies.")
+@figure(
+    "times",
+    caption="Updates to 99% accuracy against what varies: medians (Kaplan-Meier) with their "
+    "interval or range; open triangles: not reached by then. In a heat map, those to 99% "
+    "validation; grey: the median run never got there (>: by then); n/m: n of m runs did.",
+)
 def times_of_anything(results):
-    """The picture that fits what varies in an experiment, and what its caption says more."""
-    runs = data.runs_with(results, "label", *times.COLUMNS)
+    """The picture that fits what varies in an experiment."""
+    runs = runs_with(results, "label", *TIMES)
     if curves.answers_nothing(results):
         raise NothingToDraw("its vectors answer no equations")
     specified = specifications(results)
@@ -58,7 +64,7 @@ def specifications(results) -> pd.DataFrame:
 
 def varied_fields(specified: pd.DataFrame) -> list[str]:
     """The fields in which runs differ, but for seeds, labels and lengths."""
-    fields = [name for name in specified if name not in data.NOT_A_DIFFERENCE]
+    fields = [name for name in specified if name not in NOT_A_DIFFERENCE]
     return [name for name in fields if specified[name].nunique(dropna=False) > 1]
 
 
@@ -80,10 +86,11 @@ def line(runs: pd.DataFrame, field: str):
     axes.set_xlabel(in_words(field))
     times.times_axis(axes, runs)
     place = number_axis(axes, sorted(set(runs[field])))
+    medians = pd.DataFrame(measured.medians(runs, field))
     for split in SPLITS:
-        times.draw_times(axes, runs, field, split, place)
+        times.draw_times(axes, runs, medians, field, split, place)
     style.legend_above(axes, columns=2)
-    return picture, f"{times.spread(runs, field)} {NOT_REACHED}".strip()
+    return picture
 
 
 def number_axis(axes, values: list):
@@ -117,15 +124,12 @@ def heat_map(runs: pd.DataFrame, down: str, across: str):
     if np.isfinite(median_YX).any():
         pale = matplotlib.colormaps["viridis_r"].with_extremes(bad="0.93")
         axes.imshow(median_YX, cmap=pale, norm=LogNorm(), alpha=0.6, aspect="auto")
-    return picture, (
-        "Of 99% validation accuracy. Grey: the median run never got there (>: by then); "
-        "n/m: n of m runs did."
-    )
+    return picture
 
 
 def cell(runs: pd.DataFrame) -> tuple[float, str]:
     """The median of a cell's runs, NaN where it was not reached, and the words in the cell."""
-    begun, crossed, last = data.crossings(runs, "val")
+    begun, crossed, last = crossings(runs, "val")
     if begun.empty:
         return np.nan, ""
     median = survival.median_time(crossed, last).value
@@ -159,17 +163,16 @@ def rows(runs: pd.DataFrame, varied: list[str]):
     for split, shift in (("train", -0.15), ("val", 0.15)):
         draw_rows(axes, runs.assign(y=runs["setting"].map(shown.index) + shift), split)
     style.legend_above(axes, columns=2)
-    title = f"Rows: {', '.join(name.replace('_', ' ') for name in varied)}."
+    axes.set_ylabel(", ".join(name.replace("_", " ") for name in varied))
     left_out = len(settings) - len(shown)
-    more = f"{left_out} of {len(settings)} settings not shown." if left_out else ""
-    return picture, " ".join(
-        filter(None, [title, more, times.spread(runs, "setting"), NOT_REACHED])
-    )
+    if left_out:
+        axes.set_title(f"{left_out} of {len(settings)} settings not shown", fontsize=7, pad=22)
+    return picture
 
 
 def steps_along(axes, runs: pd.DataFrame) -> None:
     """Updates on a logarithmic horizontal axis with room for every run, and few ticks."""
-    seen = np.concatenate([np.concatenate(data.crossings(runs, split)[1:]) for split in SPLITS])
+    seen = np.concatenate([np.concatenate(crossings(runs, split)[1:]) for split in SPLITS])
     seen = seen[np.isfinite(seen) & (seen > 0)]
     axes.set_xscale("log")
     axes.set_xlabel("Steps to 99% accuracy")
@@ -187,7 +190,7 @@ def setting_names(runs: pd.DataFrame, varied: list[str]) -> list[str]:
     names = []
     for run in runs.to_dict("records"):
         if inside == varied == varied[:1]:
-            names.append(data.plain(run[varied[0]]))
+            names.append(plain(run[varied[0]]))
             continue
         parts = [run["label"]] if run["label"] else []
         parts += [value_in_words(name, run[name]) for name in inside if run[name] is not None]
@@ -198,13 +201,13 @@ def setting_names(runs: pd.DataFrame, varied: list[str]) -> list[str]:
 def value_in_words(field: str, value) -> str:
     """A text speaks for itself; a number has its field before it."""
     if isinstance(value, str):
-        return data.plain(value)
-    return f"{field.replace('_', ' ')} {data.plain(value)}"
+        return plain(value)
+    return f"{field.replace('_', ' ')} {plain(value)}"
 
 
 def draw_rows(axes, runs: pd.DataFrame, split: str) -> None:
     """The crossings on one split at each run's y: dots, open triangles if censored, medians."""
-    begun, crossed, last = data.crossings(runs, split)
+    begun, crossed, last = crossings(runs, split)
     words, colour, marker = SPLITS[split]
     y = begun["y"].to_numpy()
     axes.scatter(crossed, y, s=5, color=colour, alpha=0.45, linewidths=0)

@@ -2,8 +2,11 @@
 
 import numpy as np
 
-from grok.figures.parts import clearest, matrix, style, tsne
+from grok.figures.parts import matrix, style, tsne
 from grok.figures.parts.gallery import figure
+from grok.measure import findings
+from grok.measure.findings.networks import chosen, step_of, title_of
+from grok.store.matrices import element_rows
 from grok.task.operations import Structure
 
 PERPLEXITIES = (5, 15, 30, 50)
@@ -16,14 +19,11 @@ CAPTION = (
 
 @figure("tsne_sheet", "figure3", "embeddings", caption=CAPTION)
 def tsne_sheet(results):
-    drawn, notes = [], []
-    for task, run, rank in clearest.clearest(results):
-        moment = clearest.best(clearest.moments(results, run))
-        W, group = tsne.element_rows(results, run, step=moment.step)
-        colouring = tsne.colouring(W, group)
-        drawn.append((task, W, colouring))
-        notes.append(f"{task}: {rank}, {moment.words.replace(chr(10), ', ')}; {colouring.words}.")
-    return page(drawn), " ".join(notes)
+    drawn = []
+    for row in chosen(findings.of(results).table("networks")):
+        W, group = element_rows(results, row["run"], step=step_of(row))
+        drawn.append((title_of(row), W, tsne.colouring(W, group)))
+    return page(drawn)
 
 
 def sheet(W, group: Structure):

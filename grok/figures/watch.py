@@ -12,7 +12,7 @@ import matplotlib
 import numpy as np
 
 from grok import files
-from grok.figures.parts import curves, data, style
+from grok.figures.parts import curves, style
 from grok.store import results
 from grok.store.results import Results
 
@@ -124,7 +124,7 @@ def screenful(loaded: Results, columns: int, rows: int) -> str:
 
 def headline(loaded: Results) -> str:
     """How far an experiment is, in a line: its runs that ended, and the updates done."""
-    n_ended = int(loaded.runs["status"].isin(data.ENDED).sum())
+    n_ended = int(loaded.runs["status"].isin(results.ENDED).sum())
     planned = len(loaded.description["experiment"]["runs"])
     updates = int(loaded.runs["stopped_at"].fillna(0).sum())
     return (
@@ -148,7 +148,7 @@ def save_png(loaded: Results) -> Path:
     path = loaded.folder / PNG
     with matplotlib.rc_context(style.LOOK), files.disk_errors(loaded.folder):
         metric = "loss" if curves.answers_nothing(loaded) else "accuracy"
-        picture, _ = curves.curves_figure(loaded, metric)
+        picture = curves.curves_figure(loaded, metric)
         with files.replacing(path) as side:
             picture.savefig(side, format="png")
     return path

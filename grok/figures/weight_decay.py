@@ -4,6 +4,10 @@ from grok.figures.parts import times
 from grok.figures.parts.gallery import figure
 
 
-@figure("weight_decay", "weight_decay", caption="Medians (Kaplan-Meier).")
+@figure(
+    "weight_decay",
+    "weight_decay",
+    caption="Updates to 99% by weight decay: runs, medians with their intervals, the power law.",
+)
 def weight_decay(results):
-    return times.law_figure(results, "weight_decay", "Weight decay")
+    return times.law_figure(results, "weight_decay", "Weight decay", "decay")

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from grok.figures.parts import data, style
+from grok.figures.parts import style
 from grok.figures.parts.gallery import figure
+from grok.measure.findings.runs import group_names, need, runs_with
 
 MOST_NAMES = 8
 MANY_RUNS = 12
@@ -44,7 +45,7 @@ def quickstart_loss(results):
 
 def answers_nothing(results) -> bool:
     """Whether runs were evaluated, but have no accuracy, as skip-gram's vectors."""
-    data.need(results.curves, "train_accuracy", where=results.folder)
+    need(results.curves, "train_accuracy", where=results.folder)
     return len(results.curves) > 0 and results.curves["train_accuracy"].isna().all()
 
 
@@ -52,13 +53,7 @@ def curves_figure(results, metric: str):
     """A figure of one column with the accuracy or loss curves of all runs."""
     picture, [[axes]] = style.panels(height=2.5)
     draw_curves(axes, results, metric)
-    return (
-        picture,
-        f"Lines are medians and bands ranges of a run over {WINDOWS} windows to each factor of ten "
-        "in updates."
-        if are_long(results.curves)
-        else "",
-    )
+    return picture
 
 
 def are_long(curves: pd.DataFrame) -> bool:
@@ -71,16 +66,16 @@ def draw_curves(axes, results, metric: str) -> None:
 
     metric: 'accuracy' or 'loss'.
     """
-    runs = data.runs_with(results, "weight_decay", "operation")
+    runs = runs_with(results, "weight_decay", "operation")
     curves = results.curves
-    data.need(curves, "run", "step", f"train_{metric}", f"val_{metric}", where=results.folder)
+    need(curves, "run", "step", f"train_{metric}", f"val_{metric}", where=results.folder)
     curves = curves[curves["step"] > 0]
     style.step_axis(axes, curves["step"].max() if len(curves) else 10)
     style.accuracy_axis(axes) if metric == "accuracy" else loss_axis(axes)
     if curves.empty:
         style.say(axes, "no run has been evaluated yet")
         return
-    groups = data.group_names(runs)
+    groups = group_names(runs)
     colours = group_colours(runs, groups)
     width = 0.6 if len(runs) > MANY_RUNS else 1.2
     draw_lines(

@@ -6,8 +6,6 @@ fresh clone, where the times of files mean nothing.
 
 import difflib
 import functools
-import hashlib
-import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,12 +15,11 @@ import matplotlib
 from matplotlib.figure import Figure
 from PIL import Image
 
-from grok import files
 from grok.experiment import GrokError
 from grok.figures.parts import data, style
+from grok.measure import findings
+from grok.measure.findings import fingerprint, registry
 from grok.store import results
-
-INPUTS = ("experiment.json", "*.parquet", "arrays/*.npz")
 
 
 class NothingToDraw(GrokError):
@@ -34,57 +31,42 @@ class Entry:
     """A figure of the gallery.
 
     sources: the experiments whose results it can be drawn from; none for those of all others.
-    caption: what it shows, in a sentence; the facts of the results follow it in the picture.
-    function: from what `load` gives for the folder (without `load` from nothing) to the picture and
-        to what else its caption says.
-    table: from the same to its numbers in Markdown, which are written beside it.
+    caption: what it shows, in a sentence, for lists and pages.
+    function: from the results to the picture, or from nothing where it `reads_results` not.
     """
 
     name: str
     sources: tuple[str, ...]
     caption: str
     function: Callable
-    load: Callable | None
-    table: Callable | None = None
+    reads_results: bool = True
 
     def draw(self, folder: Path) -> list[Path]:
         """Draw into a results folder; returns the files. GrokError where that cannot be."""
-        mark = fingerprint(
-            self, folder
-        )  # first, so that results which change meanwhile count as not drawn yet
-        tables = [self.write_table(folder)] if self.table else []
-        return style.save(self.picture(folder), folder, self.name, mark) + tables
-
-    def write_table(self, folder: Path) -> Path:
-        """Write the figure's numbers beside it; returns the path."""
-        path = folder / f"{self.name}.md"
-        with files.disk_errors(folder), files.replacing(path) as side:
-            side.write_text(self.table(self.load(folder)))
-        return path
-
-    def paths(self, folder: Path) -> list[Path]:
-        """The files that it consists of in a results folder, PNG first."""
-        return style.paths(folder, self.name) + ([folder / f"{self.name}.md"] if self.table else [])
+        # The mark comes first, so that results which change meanwhile count as not drawn yet.
+        mark = self.mark(folder)
+        return style.save(self.picture(folder), folder, self.name, mark)
 
     def picture(self, folder: Path) -> Figure:
-        """The figure with its caption, not saved anywhere."""
-        loaded = self.load(folder) if self.load else None
-        picture, note = self.function(loaded) if self.load else self.function()
-        facts = data.facts(loaded) if isinstance(loaded, results.Results) else ""
-        style.add_caption(picture, " ".join(filter(None, [self.caption, note, facts])))
+        """The figure with its line of facts, not saved anywhere."""
+        if not self.reads_results:
+            return self.function()
+        loaded = results.load(folder)
+        picture = self.function(loaded)
+        style.add_caption(picture, data.facts(findings.of(loaded)))
         return picture
+
+    def mark(self, folder: Path) -> str:
+        """A hash of the figure's code and of all that it reads: data and findings."""
+        kept = [folder / registry.FILE] if (folder / registry.FILE).exists() else []
+        paths = fingerprint.data_files(folder) + kept if self.reads_results else []
+        return fingerprint.of(self.function.__module__, paths, folder)
 
 
 ENTRIES: dict[str, Entry] = {}
 
 
-def figure(
-    name: str,
-    *sources: str,
-    caption: str,
-    load: Callable | None = results.load,
-    table: Callable | None = None,
-) -> Callable:
+def figure(name: str, *sources: str, caption: str, reads_results: bool = True) -> Callable:
     """Decorator that enters a function into the gallery and gives it the project's look."""
 
     def enter(function):
@@ -93,17 +75,14 @@ def figure(
             with matplotlib.rc_context(style.LOOK):
                 return function(*arguments)
 
-        ENTRIES[name] = Entry(name, sources, caption, styled, load, table)
+        ENTRIES[name] = Entry(name, sources, caption, styled, reads_results)
         return styled
 
     return enter
 
 
 def entries_of(folder_name: str) -> list[Entry]:
-    """The figures of a results folder, by the longest experiment name that its own begins with.
-
-    What follows that name must start with a sign: 'quickstart-seed=3' or 'figure1_left_paper'.
-    """
+    """The figures of a results folder, by the longest experiment name that its own begins with."""
     source = source_of(folder_name)
     if source is None:
         return [entry for entry in ENTRIES.values() if not entry.sources]
@@ -113,66 +92,29 @@ def entries_of(folder_name: str) -> list[Entry]:
 def source_of(folder_name: str) -> str | None:
     """The longest registered experiment name that a folder's name begins with."""
     sources = {source for entry in ENTRIES.values() for source in entry.sources}
-    begun = [
-        s
-        for s in sources
-        if folder_name.startswith(s) and not folder_name[len(s) : len(s) + 1].isalnum()
-    ]
-    return max(begun, key=len, default=None)
-
-
-# --- Is it up to date? ---
-
-
-def fingerprint(entry: Entry, folder: Path) -> str:
-    """Hash of a figure's code and of everything in the results folder that a figure may read."""
-    digest = hashlib.sha256()
-    for module in modules_of(inspect.getmodule(entry.function)):
-        digest.update(inspect.getsource(module).encode())
-    for path in input_files(folder) if entry.load else ():
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def modules_of(module) -> list:
-    """A figure's module and the modules of this package that it uses, which shape its looks."""
-    found = {module.__name__: module}
-    pending = [module]
-    for user in pending:
-        for used in vars(user).values():
-            if (
-                inspect.ismodule(used)
-                and used.__name__.startswith(f"{__package__}.")
-                and used.__name__ not in found
-            ):
-                found[used.__name__] = used
-                pending.append(used)
-    return [found[name] for name in sorted(found)]
-
-
-def input_files(folder: Path) -> list[Path]:
-    """Tables and arrays of a results folder and its parts, without the local files of weights."""
-    folders = [folder, *folder.glob("part-*")]
-    return sorted(
-        path
-        for part in folders
-        for pattern in INPUTS
-        for path in part.glob(pattern)
-        if not path.stem.endswith("_params")
-    )
+    return registry.longest(sources, folder_name)
 
 
 def is_current(entry: Entry, folder: Path) -> bool:
     """Whether a figure's files are there and were drawn from what the folder holds now."""
-    paths = entry.paths(folder)
-    if not all(path.exists() for path in paths):
+    png, pdf = style.paths(folder, entry.name)
+    if not (png.exists() and pdf.exists()):
         return False
     try:
-        with Image.open(paths[0]) as image:
-            return image.info.get(style.FINGERPRINT) == fingerprint(entry, folder)
+        with Image.open(png) as image:
+            return image.info.get(style.FINGERPRINT) == entry.mark(folder)
     except OSError:
         return False
+
+
+def listing() -> str:
+    """All figures in Markdown: name, what each shows, the config whose results it is drawn from."""
+    lines = ["| figure | what it shows | results of |\n", "| --- | --- | --- |\n"]
+    for entry in sorted(ENTRIES.values(), key=lambda entry: entry.name):
+        configs = [f"`{source}`" for source in entry.sources if entry.reads_results]
+        of = ", ".join(configs) or ("none" if entry.sources else "any other experiment")
+        lines.append(f"| `{entry.name}` | {entry.caption} | {of} |\n")
+    return "".join(lines)
 
 
 # --- Drawing many ---
@@ -187,7 +129,9 @@ def draw(folder: Path) -> list[Path]:
     folder, paths = Path(folder), []
     for entry in entries_of(folder.name):
         try:
-            paths += entry.paths(folder) if is_current(entry, folder) else entry.draw(folder)
+            findings.refresh(folder)
+            current = is_current(entry, folder)
+            paths += style.paths(folder, entry.name) if current else entry.draw(folder)
         except NothingToDraw:
             continue
         except GrokError as error:
@@ -199,7 +143,8 @@ def draw_all(root: Path, names: list[str]) -> int:
     """Draw the figures called `names` anew, or without names all that are out of date; returns 0.
 
     It prints a line a figure. A name is that of a figure or of a results folder; any other raises
-    GrokError before anything is drawn.
+    GrokError before anything is drawn. The findings of a
+    folder are made current first.
     """
     root = Path(root)
     for entry, folder in named_tasks(root, names) if names else all_tasks(root):
@@ -210,11 +155,13 @@ def draw_all(root: Path, names: list[str]) -> int:
 def attempt(entry: Entry, folder: Path, anew: bool) -> str:
     """Draw a figure if need be, and say in a line what came of it."""
     try:
-        if entry.load and not folder.is_dir():
+        if entry.reads_results and not folder.is_dir():
             raise GrokError(
                 f"there is no {folder}; "
                 f"to make it: python -m grok train configs/{entry.sources[0]}.py"
             )
+        if entry.reads_results:
+            findings.refresh(folder)
         if not anew and is_current(entry, folder):
             return f"unchanged, {style.paths(folder, entry.name)[0]}"
         return f"drawn, {entry.draw(folder)[0]}"

@@ -14,6 +14,7 @@ from grok.analysis.irreps import MAX_IRREP_DEGREE, explained_by_irrep
 from grok.analysis.irreps import irreps as representations
 from grok.experiment import GrokError
 from grok.figures.parts import style, tsne
+from grok.measure.findings.words import pretty
 from grok.store.matrices import element_rows
 from grok.task.operations import Structure
 
@@ -329,9 +330,7 @@ def permutations_of(group: Structure) -> np.ndarray:
 def shape_name(shape) -> str:
     """(2, 1, 1, 1) as 2 1³."""
     powers = [(part, shape.count(part)) for part in dict.fromkeys(shape)]
-    return " ".join(
-        style.pretty(f"{part}^{times}") if times > 1 else str(part) for part, times in powers
-    )
+    return " ".join(pretty(f"{part}^{times}") if times > 1 else str(part) for part, times in powers)
 
 
 def colourings(W, group: Structure) -> list[tsne.Colouring]:

@@ -1,6 +1,5 @@
 """One look for all figures: sizes, colours by role, axes, markers, bands, captions, files."""
 
-import re
 import textwrap
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullForm
 from grok import files
 
 SINGLE, DOUBLE = 3.3, 6.8  # inches: one and two columns of a page
-CAPTION_SIZE = 6.5
+CAPTION_SIZE = 5.5
 CAPTION_LINE = 1.3 * CAPTION_SIZE / 72  # inches
 CHARACTER = 0.56 * CAPTION_SIZE / 72  # inches, mean width of a character of a caption
 FINGERPRINT = "Fingerprint"
@@ -165,12 +164,6 @@ def ramp(count: int) -> np.ndarray:
 
 
 # --- Words ---
-
-
-def pretty(operation: str) -> str:
-    """An expression with raised exponents."""
-    raised = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-    return re.sub(r"\^\(?(-?\d+)\)?", lambda match: match[1].translate(raised), operation)
 
 
 def add_caption(picture: Figure, text: str) -> None:

@@ -5,10 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from grok.analysis import fourier
-from grok.analysis.projection import coordinates, perplexity
-from grok.figures.parts import data, style
+from grok.analysis.projection import coordinates
+from grok.figures.parts import style
 from grok.figures.parts.gallery import figure
 from grok.measure import growth
+from grok.measure.findings.runs import TRAINED, group_names, runs_with
 from grok.store.matrices import element_rows
 from grok.task.operations import Structure, structure
 
@@ -111,9 +112,9 @@ def bare(axes) -> None:
 
 @figure("quickstart_tsne", "quickstart", caption=CAPTION)
 def quickstart_tsne(results):
-    """The output layers of the first runs, side by side."""
-    runs = data.runs_with(results, "operation", "final_val_accuracy")
-    shown = runs[runs["status"].isin(data.TRAINED)].head(MOST_PANELS)
+    """The output layers of the first MOST_PANELS runs, side by side."""
+    runs = runs_with(results, "operation", "final_val_accuracy")
+    shown = runs[runs["status"].isin(TRAINED)].head(MOST_PANELS)
     picture, axes = style.panels(
         1,
         max(len(shown), 1),
@@ -122,7 +123,7 @@ def quickstart_tsne(results):
     )
     if shown.empty:
         style.say(axes[0, 0], "no run has ended yet")
-    names = data.group_names(runs)
+    names = group_names(runs)
     for ax, (index, run) in zip(axes[0], shown.iterrows()):
         W, group = element_rows(results, run["run"])
         shades = colouring(W, group)
@@ -131,11 +132,4 @@ def quickstart_tsne(results):
             f"run {run['run']}: {names[index]}\n"
             f"{100 * run['final_val_accuracy']:.1f}% validation\n{shades.words}"
         )
-    left = len(runs) - len(shown)
-    return (
-        picture,
-        f"Perplexity {perplexity(group.order)}."
-        + f" {left} of {len(runs)} runs not shown." * (left > 0)
-        if len(shown)
-        else "",
-    )
+    return picture

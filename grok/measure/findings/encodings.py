@@ -1,0 +1,378 @@
+"""Ways to write elements and positions: which of them generalise, when, and what predicts it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from grok.analysis import fourier, survival
+from grok.experiment import GrokError, Run
+from grok.measure.findings import finding, runs, words
+from grok.measure.findings.finding import Finding, Table
+from grok.measure.findings.words import pretty
+from grok.store.results import THRESHOLD, load, read_description
+from grok.task.encodings import element_features
+from grok.task.operations import is_prime, structure, table
+
+TASK = ["operation", "structure"]
+COLUMNS = (
+    *TASK,
+    "weight_decay",
+    "seed",
+    "positions",
+    "values",
+    "bins",
+    "base",
+    "frequencies",
+    "table",
+    "train_table",
+    "tied",
+    "stopped_at",
+    "num_steps",
+    "steps_to_val_99",
+)
+VALUES = {
+    "learned": "learned table",
+    "onehot": "one-hot",
+    "random": "random, fixed",
+    "scalar": "scalar",
+    "bins": "{bins} bins",
+    "digits": "digits, base {base}",
+    "fourier": "Fourier, k ≤ {frequencies}",
+    "file": "{table}, {use}",
+}
+PAPER = "learned table (paper)"
+POSITIONS = ("sinusoidal", "learned", "rotary", "none")  # the paper's first
+
+
+# --- Names ---
+
+
+def encoding_name(run: dict, tables: dict[str, str]) -> str:
+    """How a run writes elements in and out, in words; tables: path of a table -> what it is."""
+    if run["values"] == "learned" and not run["tied"]:
+        return PAPER
+    facts = run | {
+        "table": tables.get(run["table"]),
+        "use": "trained on" if run["train_table"] else "frozen",
+    }
+    return VALUES[run["values"]].format(**facts) + ", tied" * bool(run["tied"])
+
+
+def table_names(paths) -> dict[str, str]:
+    """What tables from files are, by their paths: 'table of x+y'.
+
+    The short path stands where that does not tell them apart, or cannot be found out.
+    """
+    named = {path: described(path) for path in paths}
+    return {
+        path: words if words and list(named.values()).count(words) == 1 else f"table {short(path)}"
+        for path, words in named.items()
+    }
+
+
+def described(path_and_matrix: str) -> str | None:
+    """What the vectors in a file of a results folder belong to; None where that is not at hand.
+
+    The words say so where the network had not generalised.
+    """
+    found = re.fullmatch(r"(.*)/arrays/run_(\d+)\.npz(?::(un)?embedding)?", path_and_matrix)
+    runs = runs_of(found[1]) if found else []
+    if not found or int(found[2]) >= len(runs):
+        return None
+    run = runs[int(found[2])]
+    operation = pretty(run.get("operation", Run().operation))
+    if run.get("label", "").startswith("skip-gram"):
+        return f"skip-gram of {operation}"
+    accuracy = final_accuracy(found[1], int(found[2]))
+    return f"{'output table' if found[3] else 'table'} of {operation}" + (
+        f" at {100 * accuracy:.0f}%" if accuracy < THRESHOLD else ""
+    )
+
+
+def runs_of(folder: str) -> list[dict]:
+    """The runs of a results folder, as its experiment.json has them; none if it is unreadable."""
+    try:
+        description = read_description(Path(folder))
+    except GrokError:
+        return []
+    return description["experiment"]["runs"] if description else []
+
+
+def final_accuracy(folder: str, run: int) -> float:
+    """The validation accuracy at the end of a run of a folder; NaN where that is not at hand."""
+    try:
+        return (
+            load(folder).runs.set_index("run")["final_val_accuracy"].astype(float).get(run, np.nan)
+        )
+    except GrokError:
+        return np.nan
+
+
+def short(table: str) -> str:
+    """A table's path without what all tables of results folders share: 'figure3 run_0000'."""
+    return re.sub(r"^.*?([^/]+)/arrays/([^/]+)\.npz", r"\1 \2", table)
+
+
+# --- Times ---
+
+
+def find(results) -> Iterator[Finding | Table]:
+    known = named_runs(results)
+    rows = times(known)
+    yield Table("times", rows)
+    axes = correlations(results, known)
+    yield Table("predicted", axes)
+    yield frozen(rows)
+    yield wrong_group(known)
+    yield learned_positions(rows)
+    yield no_positions(known)
+    yield respects_differences(axes)
+
+
+def named_runs(results) -> pd.DataFrame:
+    """The runs that have begun, with encoding (in words), decays, crossed and last (updates)."""
+    begun, crossed, last = runs.crossings(runs.runs_with(results, *COLUMNS), "val")
+    tables = table_names(begun["table"][begun["table"] != ""].unique())
+    names = [encoding_name(run, tables) for run in begun.to_dict("records")]
+    return begun.assign(
+        encoding=pd.Series(names, index=begun.index, dtype=object),
+        decays=begun["weight_decay"] > 0,
+        crossed=crossed,
+        last=last,
+    )
+
+
+def times(known: pd.DataFrame) -> list[dict]:
+    """Updates to 99% validation, a row a task, value encoding, position encoding and decay.
+
+    median, low, high: Kaplan-Meier, 95% (survival.median_time); of few runs their range.
+    """
+    keys = [*TASK, "encoding", "positions", "weight_decay"]
+    rows = []
+    for key, here in known.groupby(keys, sort=False):
+        median = survival.median_time(here["crossed"], here["last"])
+        rows.append(
+            dict(zip(keys, key, strict=True))
+            | {"runs": len(here), "never": int(here["crossed"].isna().sum())}
+            | {"median": median.value, "low": median.low, "high": median.high}
+            | {"last": here["last"].max()}
+        )
+    return rows
+
+
+# --- Claims ---
+
+
+def one(rows: list[dict], task: tuple, encoding: str, positions: str, decays: bool) -> dict | None:
+    """The row of a task, encoding and decay; None where it was not run."""
+    for row in rows:
+        alike = (row["operation"], row["structure"]) == task and row["encoding"] == encoding
+        if alike and row["positions"] == positions and (row["weight_decay"] > 0) == decays:
+            return row
+    return None
+
+
+def tasks_of(rows: list[dict]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((row["operation"], row["structure"]) for row in rows))
+
+
+def time_words(row: dict) -> str:
+    return "never" if np.isnan(row["median"]) else words.number(row["median"])
+
+
+def frozen(rows: list[dict]) -> Finding:
+    """Whether a grokked table of the same operation, frozen, generalises without decay.
+
+    It counts for a task where the median run gets there, and with a learned table does not.
+    """
+    said, freed, tried = [], 0, []
+    for task in tasks_of(rows):
+        name = f"table of {pretty(task[0])}, frozen"
+        fixed = one(rows, task, name, POSITIONS[0], decays=False)
+        learned = one(rows, task, PAPER, POSITIONS[0], decays=False)
+        if fixed and learned:
+            tried += [fixed, learned]
+            freed += not np.isnan(fixed["median"]) and np.isnan(learned["median"])
+            said.append(f"{pretty(task[0])} {time_words(fixed)}")
+    return Finding(
+        "frozen",
+        "a grokked table, frozen, generalises without decay",
+        "",
+        "; ".join(said) + " (learned: never)" if said else "–",
+        finding.by_count(freed, len(said)),
+        float(freed),
+        unit="tasks",
+        **totals(tried),
+    )
+
+
+def totals(rows: list[dict]) -> dict[str, int]:
+    """Runs, seeds and censored runs of rows of `times`."""
+    return {
+        "runs": sum(row["runs"] for row in rows),
+        "seeds": max((row["runs"] for row in rows), default=0),
+        "censored": sum(row["never"] for row in rows),
+    }
+
+
+def wrong_group(known: pd.DataFrame) -> Finding:
+    """Whether a frozen table of the additive group prevents x/y, and one of x/y the others."""
+    over, frozen_ = known["operation"] == "x/y", known["encoding"].str.endswith(", frozen")
+    of_sum = known["encoding"].str.match(r"table of x[+-]y, ")
+    of_ratio = known["encoding"].str.match(r"table of x/y, ")
+    ring = known["structure"].str.startswith("Z")
+    wrong = (over & of_sum) | (~over & of_ratio & ring)
+    return prevented(
+        "wrong_group",
+        "a frozen table of the other group prevents generalisation",
+        known[frozen_ & wrong],
+    )
+
+
+def no_positions(known: pd.DataFrame) -> Finding:
+    """Whether, without positions, operations whose operands must be told apart stay below 99%."""
+    ordered = known["operation"].isin(["x/y", "xy"])
+    return prevented(
+        "no_positions",
+        "without positions x/y and xy do not generalise",
+        known[(known["positions"] == "none") & ordered & known["decays"]],
+    )
+
+
+def prevented(id: str, claim: str, known: pd.DataFrame) -> Finding:
+    """A claim that none of these runs gets to 99%."""
+    crossed = int(known["crossed"].notna().sum())
+    share = survival.wilson_interval(crossed, len(known))
+    return Finding(
+        id,
+        claim,
+        "",
+        words.share(share, crossed, len(known)) + " got there" if len(known) else "–",
+        finding.by_count(len(known) - crossed, len(known)),
+        *share,
+        unit="share of runs at 99%",
+        **runs.size(known),
+        censored=len(known) - crossed,
+    )
+
+
+def learned_positions(rows: list[dict]) -> Finding:
+    """Whether learned positions generalise sooner than sinusoids, with decay, task by task."""
+    said, sooner, tried = [], 0, []
+    for task in tasks_of(rows):
+        pair = [one(rows, task, PAPER, name, decays=True) for name in ("learned", POSITIONS[0])]
+        if all(pair):
+            tried += pair
+            sooner += pair[0]["median"] < np.nan_to_num(pair[1]["median"], nan=np.inf)
+            said.append(" against ".join(map(time_words, pair)))
+    return Finding(
+        "learned_positions",
+        "learned positions generalise sooner than sinusoids",
+        "",
+        "; ".join(said) or "–",
+        finding.by_count(sooner, len(said)),
+        float(sooner),
+        unit="tasks",
+        **totals(tried),
+    )
+
+
+def respects_differences(axes: list[dict]) -> Finding:
+    """Whether encodings that respect the task's own differences generalise sooner.
+
+    It does where the whole interval of the rank correlation lies below 0.
+    """
+    own = [row for row in axes if row["own"]]
+    shown = sum(row["high"] < 0 for row in own)
+    said = [
+        f"{pretty(row['operation'])} "
+        + words.interval(survival.Estimate(row["rho"], row["low"], row["high"]), ".2f")
+        for row in own
+    ]
+    return Finding(
+        "respects_differences",
+        "encodings that respect differences are sooner",
+        "",
+        "; ".join(said) or "–",
+        finding.by_count(shown, len(own)),
+        float(shown),
+        unit="tasks",
+        runs=sum(row["runs"] for row in own),
+        seeds=max((row["seeds"] for row in own), default=0),
+    )
+
+
+# --- What predicts them ---
+
+
+def log_axis(operation: str, name: str) -> np.ndarray | None:
+    """The non-zero residues of a prime by discrete logarithm where the operation respects it.
+
+    None elsewhere. x/y does: to multiply x by the primitive root g multiplies the answer by g. x+y
+    does not: to add to x adds to the answer.
+    """
+    ring = structure(name)
+    if not ring.is_ring or ring.order < 3 or not is_prime(ring.order):
+        return None
+    order, answers = fourier.discrete_log_order(ring.order), table(operation, name).answers
+    moved, of_answer = answers[np.roll(order, -1)][:, order], answers[order][:, order]
+    return order if (moved == order[1] * of_answer % ring.order).all() else None
+
+
+def circulant_before(run: Run, order=slice(None)) -> float:
+    """How far the encoding of Z/n respects differences before training: its circulant share.
+
+    NaN where it has none. order: the elements on another axis, such as `log_axis`. A trained table,
+    and a trained map of one-hot vectors, begin as
+    random vectors; a trained map of other features keeps their inner products on average, so the
+    features stand for it.
+    """
+    begins = run.replace(values="random") if run.values in ("learned", "onehot") else run
+    try:
+        return fourier.circulant_score(fourier.cosine_similarity(element_features(begins)[order]))
+    except GrokError:  # no residues, or a table that is not at hand
+        return np.nan
+
+
+def predicted(results, known: pd.DataFrame, order=slice(None)) -> survival.Estimate:
+    """Rank correlation of the runs' times with that share, resampled by encoding.
+
+    A run that never crossed counts as last. NaN where there is too little.
+    """
+    score = np.array([circulant_before(results.experiment_run(run), order) for run in known["run"]])
+    finite = np.isfinite(score)
+    if len(np.unique(score[finite])) < 3:
+        return survival.UNKNOWN
+    return survival.spearman_interval(
+        score[finite],
+        known["crossed"].fillna(np.inf)[finite].rank(),
+        clusters=known["encoding"][finite],
+    )
+
+
+def correlations(results, known: pd.DataFrame) -> list[dict]:
+    """`predicted` under decay and the paper's positions, a row a task over Z/n and axis.
+
+    own: whether it is the axis whose differences the task respects.
+    """
+    rows = []
+    for operation, name, here in runs.tasks(
+        known[known["decays"] & (known["positions"] == POSITIONS[0])]
+    ):
+        if not structure(name).is_ring:
+            continue
+        order = log_axis(operation, name)
+        axes = [("additive axis", slice(None), order is None)]
+        axes += [("axis of discrete logarithms", order, True)] if order is not None else []
+        for axis, on, own in axes:
+            rho = predicted(results, here, on)
+            if not np.isnan(rho.value):
+                rows.append(
+                    {"operation": operation, "structure": name, "axis": axis, "own": own}
+                    | {"rho": rho.value, "low": rho.low, "high": rho.high}
+                    | runs.size(here)
+                )
+    return rows

@@ -1,0 +1,13 @@
+"""The quickstart: the same split and the same initial weights, with and without decay."""
+
+from collections.abc import Iterator
+
+from grok.measure.findings import figure1_left
+from grok.measure.findings.finding import Finding, Table
+
+
+def find(results) -> Iterator[Finding | Table]:
+    table = figure1_left.outcomes(results)
+    plain, decayed = table[~table["decays"]], table[table["decays"]]
+    yield Table("runs", table.to_dict("records"))
+    yield figure1_left.sooner(plain, decayed)

@@ -1,0 +1,36 @@
+"""`python -m grok findings`: verdicts in the terminal, and the pages that tell them."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from grok.experiment import GrokError
+from grok.measure.findings import pages, registry
+from grok.measure.findings.registry import Findings
+
+
+def make(folder: Path | None, root: Path) -> str:
+    """Renew the findings of a folder, or of all folders of `root`, and the pages; in words."""
+    folders = [folder] if folder else described(root)
+    if not folders:
+        raise GrokError(f"{root} holds no results: train them with python -m grok train")
+    parts = [f"{each}\n{table(registry.refresh(each))}" for each in folders]
+    changed = pages.renew_all(folders[0].parent if folder else root)
+    return "\n\n".join([*parts, *(f"renewed: {page}" for page in changed)])
+
+
+def described(root: Path) -> list[Path]:
+    """The folders of `root` that hold an experiment."""
+    return sorted(path.parent for path in root.glob("*/experiment.json"))
+
+
+def table(found: Findings) -> str:
+    """Claims with their numbers and verdicts; medians of the times where there are no claims."""
+    if found.findings:
+        rows = [
+            {"claim": each.claim, "paper": each.paper, "here": each.here, "verdict": each.verdict}
+            for each in found.findings.values()
+        ]
+        return pd.DataFrame(rows).to_string(index=False)
+    times = found.table("times", "split", "group", "median", "low", "high", "runs", "censored")
+    return times.to_string(index=False, float_format="{:,.0f}".format, na_rep="not reached")

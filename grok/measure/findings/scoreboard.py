@@ -1,0 +1,79 @@
+"""The scoreboard: one row a claim, from the largest complete scale at which it was tested."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from grok.experiment import SCALES
+from grok.measure.findings import registry
+from grok.measure.findings.finding import NOT_TESTED, VERDICTS, Finding
+from grok.measure.findings.registry import Findings
+from grok.measure.findings.words import count
+
+HEAD = ("Claim", "Paper", "Here [95%]", "Scale, seeds", "Verdict")
+LONGEST_CELL = 60
+MARKS = dict(zip(VERDICTS, ("✓", "partly", "✗", "–")))
+
+
+class Claim(NamedTuple):
+    """A finding and the results folder that it is of."""
+
+    folder: Path
+    made: Findings
+    finding: Finding
+
+    @property
+    def cells(self) -> list[str]:
+        found = self.finding
+        return [found.claim, found.paper or "–", found.here, self.scale, found.verdict]
+
+    @property
+    def scale(self) -> str:
+        """Scale, network, seeds (or networks counted), and whether the results are cut short."""
+        head, found = self.made.head, self.finding
+        words = [head["scale"]]
+        words += ["paper's network"] if head["network"] == "the paper's" else []
+        is_count = found.unit.startswith("share of networks")
+        words.append(count(found.runs, "network") if is_count else count(found.seeds, "seed"))
+        words += [] if head["complete"] else ["cut short"]
+        return ", ".join(words)
+
+
+def folders_of(root: Path, theme: str) -> list[Path]:
+    """The results of an experiment at each scale, the largest first."""
+    names = [theme if scale == "small" else f"{theme}_{scale}" for scale in SCALES]
+    return [root / name for name in reversed(names) if (root / name / "experiment.json").exists()]
+
+
+def claims(root: Path, theme: str) -> list[Claim]:
+    """The claims of an experiment, each from the folder that decides it."""
+    made = [(folder, registry.refresh(folder)) for folder in folders_of(root, theme)]
+    ids = dict.fromkeys(id for _, found in made for id in found.findings)
+    return [
+        deciding(
+            [Claim(folder, found, found[id]) for folder, found in made if id in found.findings]
+        )
+        for id in ids
+    ]
+
+
+def deciding(found: list[Claim]) -> Claim:
+    """Of one claim at several scales, the largest first, the one that counts.
+
+    It is the largest that is complete and was tested there, or else the largest that was tested, or
+    else the largest that is complete, or else the first.
+    """
+    tested = [claim for claim in found if claim.finding.verdict != NOT_TESTED]
+    complete = [claim for claim in found if claim.made.head["complete"]]
+    both = [claim for claim in tested if claim in complete]
+    return (both or tested or complete or found)[0]
+
+
+def everything(root: Path) -> list[tuple[str, Claim]]:
+    """All claims with the experiment of each, in the order of the scoreboard."""
+    return [(theme, claim) for theme in registry.THEMES for claim in claims(root, theme)]
+
+
+def markdown(lines: list[list[str]], head=HEAD) -> str:
+    """A table in Markdown."""
+    rows = [list(head), ["---"] * len(head), *lines]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)

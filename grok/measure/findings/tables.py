@@ -1,0 +1,203 @@
+"""Tables of numbers on the pages of embeddings and encodings, of skip-gram, and of speed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from grok.analysis.survival import Estimate
+from grok.measure.findings import registry, scoreboard
+from grok.measure.findings.encodings import POSITIONS
+from grok.measure.findings.registry import Findings
+from grok.measure.findings.words import count, interval, number, pretty, share
+from grok.store import results
+
+BENCH = {  # key -> what it is, format
+    "single_ms": ("ms an update, one run", "{:.3g}"),
+    "sweep_ms_per_run": ("ms a run-update, sweep", "{:.3g}"),
+    "slots": ("slots", "{}"),
+    "floor_ms": ("floor, ms", "{:.3g}"),
+    "sweep_over_floor": ("sweep over floor", "{:.2f}"),
+    "matmul_gflops": ("GFLOP/s of products", "{:,.0f}"),
+    "peak_memory_mb": ("peak memory, MB", "{:,.0f}"),
+}
+SCORES = {  # score -> what it is, format
+    "gini": ("Gini on residues", ".2f"),
+    "log_gini": ("Gini on discrete logarithms", ".2f"),
+    "key_frequencies": ("key frequencies, residues", ".1f"),
+    "log_key_frequencies": ("key frequencies, logarithms", ".1f"),
+    "plane_angle_error": ("degrees off the circle, residues", ".0f"),
+    "log_plane_angle_error": ("degrees off the circle, logarithms", ".0f"),
+    "circulant_cosine": ("circulant share of cosines, residues", ".2f"),
+    "log_circulant_cosine": ("circulant share of cosines, logarithms", ".2f"),
+    "residues": ("moduli k ≤ 29 readable", ".1f"),
+    "effective_rank": ("effective rank", ".1f"),
+    "longest_loop": ("longest loop (persistent homology)", ".2f"),
+    "equivariance_x": ("equivariance error of the function", ".2f"),
+    "distance_irrelevance": ("distance irrelevance q", ".2f"),
+    "gradient_symmetricity": ("gradient symmetricity", ".2f"),
+    "analogy_key_rotation_cosine": ("analogies by rotation in key planes", ".3f"),
+    "analogy_raw_additive_cosine": ("analogies by differences of rows", ".3f"),
+    "irrep_top": ("share of the top irrep", ".2f"),
+    "coset_z": ("z of the best cosets", ".0f"),
+    "tsne_silhouette": ("silhouette of those cosets in t-SNE", ".2f"),
+}
+
+
+def largest_complete(root: Path, theme: str) -> Findings | None:
+    """The findings of an experiment at its largest complete scale, or else its largest."""
+    made = [registry.refresh(folder) for folder in scoreboard.folders_of(root, theme)]
+    complete = [found for found in made if found.head["complete"]]
+    return (complete or made or [None])[0]
+
+
+def with_rows(root: Path, theme: str, table: str) -> list[dict]:
+    """A table of an experiment from the largest scale at which it has rows."""
+    for folder in scoreboard.folders_of(root, theme):
+        rows = registry.refresh(folder).tables[table]
+        if rows:
+            return rows
+    return []
+
+
+# --- Encodings ---
+
+
+def encoding_times(root: Path, theme: str) -> str:
+    """Updates to 99%: a row a value and position encoding, a column a task and decay."""
+    rows = with_rows(root, theme, "times")
+    rows = sorted(rows, key=lambda row: row["weight_decay"] == 0)  # with decay first
+    heads = list(dict.fromkeys(map(task_words, rows)))
+    cells = {(row["encoding"], row["positions"], task_words(row)): time_cell(row) for row in rows}
+    lines = []
+    for encoding in dict.fromkeys(row["encoding"] for row in rows):
+        for positions in POSITIONS:
+            found = [cells.get((encoding, positions, head)) for head in heads]
+            if any(found):
+                lines.append([encoding, positions, *(cell or "–" for cell in found)])
+    return scoreboard.markdown(lines, ("elements", "positions", *heads))
+
+
+def task_words(row: dict) -> str:
+    decay = f"decay {row['weight_decay']:g}" if row["weight_decay"] else "no decay"
+    return f"{pretty(row['operation'])} {row['structure']}, {decay}"
+
+
+def time_cell(row: dict) -> str:
+    """A row of times in a few characters: median [interval] (runs that got there / runs)."""
+    reached = f"({row['runs'] - row['never']}/{row['runs']})"
+    if np.isnan(row["median"]):
+        return f"never {reached}"
+    return f"{interval(Estimate(row['median'], row['low'], row['high']))} {reached}"
+
+
+# --- Embeddings ---
+
+
+def scores(root: Path, theme: str) -> str:
+    """Scores with and without decay, a row a score and task."""
+    rows = with_rows(root, theme, "scores")
+    lines = []
+    for name, (words, form) in SCORES.items():
+        for task in dict.fromkeys((row["operation"], row["structure"]) for row in rows):
+            of = {
+                row["decays"]: row
+                for row in rows
+                if row["score"] == name and (row["operation"], row["structure"]) == task
+            }
+            if of:
+                lines.append([words, pretty(task[0]), *score_cells(of, form)])
+    head = ("score", "task", "with decay", "without", "null", "untrained")
+    return scoreboard.markdown(lines, head)
+
+
+def score_cells(of: dict[bool, dict], form: str) -> list[str]:
+    """With decay, without, the null's range, untrained."""
+    cells = [
+        interval(Estimate(of[decays]["mean"], of[decays]["low"], of[decays]["high"]), form)
+        if decays in of
+        else "–"
+        for decays in (True, False)
+    ]
+    row = of[True] if True in of else of[False]
+    null = f"{number(row['null_low'], form)} to {number(row['null_high'], form)}"
+    return [*cells, null, number(row["untrained"], form)]
+
+
+def circles(root: Path, theme: str) -> str:
+    """How many networks show a circle: a row a way to train, and a row a number of keys."""
+    ways = [
+        [row["label"], f"{row['generalised']} of {row['networks']}", share_cell(row)]
+        for row in with_rows(root, theme, "circles")
+    ]
+    keys = [
+        [count(row["keys"], "key frequency").replace("ys", "ies"), "all", share_cell(row)]
+        for row in sorted(with_rows(root, theme, "circles_by_keys"), key=lambda row: row["keys"])
+    ]
+    return scoreboard.markdown(ways + keys, ("networks", "generalised", "with a circle"))
+
+
+def share_cell(row: dict) -> str:
+    ours = Estimate(row["share"], row["low"], row["high"])
+    return share(ours, row["happened"], row["networks"])
+
+
+def cosets(root: Path, theme: str) -> str:
+    """How many networks show cosets in their rows and pictures."""
+    names = {
+        "coset_z": "in the rows",
+        "tsne_silhouette": "clusters in t-SNE",
+        "plane1_silhouette": "clusters in PCA",
+    }
+    lines = [
+        [
+            f"{pretty(row['operation'])} {row['structure']}",
+            "with decay" if row["decays"] else "without",
+            names[row["score"]],
+            share_cell(row),
+        ]
+        for row in with_rows(root, theme, "cosets")
+    ]
+    return scoreboard.markdown(lines, ("task", "decay", "best cosets beyond chance", "networks"))
+
+
+def precedence(root: Path, theme: str) -> str:
+    """In how many networks the equivariance error halves before validation passes 50%."""
+    lines = [
+        [
+            f"{pretty(row['operation'])} {row['structure']}",
+            f"{row['before']} of {row['decided']}",
+            interval(Estimate(row["ratio"], row["low"], row["high"])),
+        ]
+        for row in with_rows(root, theme, "precedence")
+    ]
+    head = ("task", "symmetric first", "accuracy at times as many updates")
+    return scoreboard.markdown(lines, head)
+
+
+# --- Skip-gram ---
+
+
+def skipgrams(root: Path) -> str:
+    """The folders of skip-gram vectors: task, equations read, width."""
+    lines = []
+    for folder in sorted(root.glob("skipgram_*")):
+        run = results.load(folder).runs.iloc[0]
+        task = f"{pretty(run['operation'])} over {run['structure']}"
+        link = f"[{folder.name}]({folder.name}/experiment.json)"
+        lines.append([link, task, number(run["n_train"]), number(run["d_model"])])
+    return scoreboard.markdown(lines, ("folder", "task", "equations read", "width"))
+
+
+# --- Speed ---
+
+
+def bench(root: Path) -> str:
+    """What `bench --json` measured, a row a file of results/bench."""
+    lines = []
+    for path in sorted((root / "bench").glob("*.json")):
+        found = json.loads(path.read_text())
+        cells = [form.format(found[key]) for key, (_, form) in BENCH.items()]
+        lines.append([f"[{found['device']}](bench/{path.name})", found["precision"], *cells])
+    head = ("device", "precision", *(words for words, _ in BENCH.values()))
+    return scoreboard.markdown(lines, head)

@@ -1,0 +1,243 @@
+"""Findings and pages: the rules of verdicts, what is kept and when, and that no page is stale."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_figures import BASE, write
+
+from grok import figures
+from grok.experiment import GrokError, grid
+from grok.measure import findings
+from grok.measure.findings import (
+    figure1_left,
+    finding,
+    pages,
+    registry,
+    report,
+    scoreboard,
+    words,
+)
+from grok.measure.findings.finding import (
+    IN_PART,
+    NOT_REPRODUCED,
+    NOT_TESTED,
+    REPRODUCED,
+    Finding,
+)
+from grok.measure.findings.registry import Findings
+from grok.store import provenance, results
+
+HERE = Path(__file__).parent.parent
+ROOT = HERE / "results"
+PAGES = [HERE / "README.md", *sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*.md"))]
+# Words with digits that are names or definitions, and no results.
+NAMES = (
+    r"Figure \d|[Ff]igure\d\w*|[ASZ]\d+|[xyn][²³]\S*|99%|95%|\b0\b|\d+x\d+|`[^`]*`|\(.*?\.md.*?\)"
+)
+DEAR = ("embeddings", "figure3", "encodings")  # seconds to minutes; their pages are compared
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch):
+    monkeypatch.setattr(provenance, "git", lambda *arguments: None)
+
+
+@pytest.fixture
+def as_committed(monkeypatch):
+    """Findings as they are kept, whether or not the code has changed since."""
+    monkeypatch.setattr(registry, "refresh", lambda folder: registry.read(folder)[0])
+
+
+# --- Rules ---
+
+
+def test_one_seed_shows_that_something_can_happen_and_no_more():
+    assert finding.by_seeds(REPRODUCED, 1) == IN_PART and finding.by_seeds(REPRODUCED, 2) == (
+        REPRODUCED
+    )
+    assert finding.by_seeds(NOT_REPRODUCED, 1) == NOT_REPRODUCED
+
+
+def test_a_number_without_an_interval_meets_no_range():
+    inside = findings.Estimate(45, np.nan, np.nan)
+    assert finding.by_overlap(inside, 40, 50, weaker=True) == IN_PART
+    assert finding.by_overlap(findings.Estimate(45, 30, 60), 40, 50, weaker=False) == REPRODUCED
+    assert finding.by_overlap(findings.Estimate(23, 9, 39), 40, 50, weaker=True) == IN_PART
+    assert finding.by_overlap(findings.Estimate(2, -9, 9), 40, 50, False) == NOT_REPRODUCED
+    assert finding.by_overlap(findings.Estimate(*[np.nan] * 3), 40, 50, True) == NOT_TESTED
+
+
+def test_counts_decide_and_few_networks_that_show_nothing_prove_nothing():
+    counts = [finding.by_count(*pair) for pair in ((3, 3), (1, 3), (0, 3), (0, 0))]
+    assert counts == [REPRODUCED, IN_PART, NOT_REPRODUCED, NOT_TESTED]
+    some = [finding.for_some_network(*pair) for pair in ((1, 9), (0, 9), (0, 3))]
+    assert some == [REPRODUCED, NOT_REPRODUCED, NOT_TESTED]
+
+
+def outcomes(**columns) -> pd.DataFrame:
+    """Runs without decay as `figure1_left.outcomes` has them."""
+    known = {"seed": [0, 1], "decays": False, "train_99": 100.0, "last": 1e6, "best_val": 1.0}
+    losses = {"first_loss": 4.0, "top_loss": 10.0, "top_at": 1000, "bottom_loss": 0.2}
+    return pd.DataFrame(known | losses | columns)
+
+
+@pytest.mark.parametrize(
+    "val_99, last, best, late, generalises",
+    [
+        ([2e4, 3e4], 1e6, 1.0, REPRODUCED, REPRODUCED),
+        ([2e4, np.nan], 1e6, 1.0, REPRODUCED, IN_PART),
+        ([2e3, 3e3], 1e6, 1.0, IN_PART, REPRODUCED),
+        ([200.0, 300.0], 1e6, 1.0, NOT_REPRODUCED, REPRODUCED),
+        ([np.nan, np.nan], 1e6, 0.05, REPRODUCED, NOT_REPRODUCED),
+        ([np.nan, np.nan], 2e5, 0.95, REPRODUCED, IN_PART),
+        ([np.nan, np.nan], 2e5, 0.05, REPRODUCED, NOT_TESTED),
+        ([np.nan, np.nan], 5e3, 0.05, IN_PART, NOT_TESTED),
+    ],
+)
+def test_late_generalisation_takes_censored_runs_as_later(val_99, last, best, late, generalises):
+    plain = outcomes(val_99=val_99, last=last, best_val=best)
+    assert figure1_left.late(plain).verdict == late
+    assert figure1_left.generalises(plain).verdict == generalises
+
+
+def test_a_loss_must_rise_and_fall_in_every_run():
+    assert figure1_left.double_descent(outcomes()).verdict == REPRODUCED
+    assert figure1_left.double_descent(outcomes(bottom_loss=[0.2, 9.0])).verdict == IN_PART
+    assert figure1_left.double_descent(outcomes(bottom_loss=9.0)).verdict == IN_PART
+    assert figure1_left.double_descent(outcomes(top_loss=5.0)).verdict == NOT_REPRODUCED
+    assert figure1_left.double_descent(outcomes().head(1)).verdict == IN_PART
+
+
+def test_growth_of_the_paper_is_found_where_it_is_planted(tmp_path):
+    """Each 1% less data takes 45% longer, in seven seeds that scatter by a tenth."""
+    rng = np.random.default_rng(0)
+    fractions, seeds = [0.25, 0.26, 0.27, 0.28, 0.29, 0.3], range(7)
+    runs = grid(BASE.replace(num_steps=100_000), train_fraction=fractions, seed=seeds)
+    folder = write(tmp_path, "figure1_center", lambda run: (100, 100), runs=runs)
+    table = results.load(folder).runs
+    late = (
+        2000
+        * 1.45 ** (30 - 100 * table["train_fraction"])
+        * np.exp(0.1 * rng.normal(size=len(table)))
+    )
+    table["steps_to_val_99"] = late.round().astype("Int64")
+    results.write_table(folder, "runs", table.assign(stopped_at=100_000))
+    growth = findings.refresh(folder)["growth"]
+    assert growth.value == pytest.approx(45, abs=3) and growth.verdict == REPRODUCED
+    assert growth.low < 45 < growth.high and growth.runs == 42 and growth.censored == 0
+
+
+# --- Kept and read ---
+
+
+def test_findings_survive_their_file(tmp_path):
+    folder = write(tmp_path, "weight_decay")
+    made = findings.refresh(folder)
+    kept, mark = registry.read(folder)
+    assert mark == registry.mark_of(folder)
+    assert repr(kept) == repr(made), "NaN and infinity too"
+    (folder / "findings.json").write_text("torn {")
+    assert repr(findings.refresh(folder)) == repr(made)
+
+
+def test_findings_are_made_anew_when_results_change(tmp_path):
+    folder = write(tmp_path, "figure6")
+    assert findings.refresh(folder)["training"].verdict == REPRODUCED
+    runs = results.load(folder).runs.assign(best_train_accuracy=0.5)
+    results.write_table(folder, "runs", runs)
+    assert findings.refresh(folder)["training"].verdict == NOT_REPRODUCED
+
+
+def test_an_experiment_without_a_theme_has_medians(tmp_path):
+    folder = write(tmp_path, "unheard_of")
+    said = report.make(folder, tmp_path)
+    assert "learning rate 0.001" in said and "2,000" in said
+    with pytest.raises(GrokError, match="holds no results"):
+        report.make(None, tmp_path / "nothing")
+
+
+# --- The scoreboard ---
+
+
+def claim(scale: str, verdict: str, complete: bool = True) -> scoreboard.Claim:
+    head = {"scale": scale, "network": "small", "complete": complete}
+    return scoreboard.Claim(
+        Path(scale), Findings(head, {}, {}), Finding("a", "", "", "", verdict, seeds=1)
+    )
+
+
+def test_the_largest_complete_scale_that_tests_a_claim_decides_it():
+    small, night = claim("small", REPRODUCED), claim("night", IN_PART)
+    assert scoreboard.deciding([night, small]) is night
+    untested, cut = claim("night", NOT_TESTED), claim("paper", REPRODUCED, complete=False)
+    assert scoreboard.deciding([untested, small]) is small
+    assert scoreboard.deciding([cut, small]) is small
+    assert scoreboard.deciding([cut, untested]) is cut
+    assert cut.scale == "paper, 1 seed, cut short" and small.scale == "small, 1 seed"
+
+
+def test_scales_are_sought_from_the_largest(tmp_path):
+    for name in ("figure6", "figure6_night", "figure6-seed=3", "figure66"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "experiment.json").touch()
+    found = scoreboard.folders_of(tmp_path, "figure6")
+    assert [path.name for path in found] == ["figure6_night", "figure6"]
+
+
+def test_no_cell_of_the_scoreboard_is_long(as_committed):
+    found = scoreboard.everything(ROOT)
+    assert len(found) > 30
+    for theme, each in found:
+        assert max(map(len, each.cells)) <= scoreboard.LONGEST_CELL, (theme, each.cells)
+        assert theme in pages.SECTIONS
+
+
+# --- The pages ---
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HERE)))
+def test_every_generated_block_is_what_the_findings_give(page, as_committed):
+    assert pages.renewed(page.read_text(), ROOT) == page.read_text(), "run make figures"
+
+
+def test_a_number_that_is_changed_by_hand_is_noticed(as_committed):
+    text = (ROOT / "README.md").read_text()
+    assert text.count("−0.69") > 0
+    assert pages.renewed(text.replace("−0.69", "−0.79"), ROOT) == text
+    empty = re.sub(r"(<!-- findings: .+? -->\n).*?(<!-- end -->)", r"\1\2", text, flags=re.S)
+    assert len(empty) < len(text) / 2 and pages.renewed(empty, ROOT) == text
+    with pytest.raises(GrokError, match="no block 'scorebord'"):
+        pages.renewed("<!-- findings: scorebord -->\n<!-- end -->", ROOT)
+
+
+@pytest.mark.parametrize("name", ["README.md", "embeddings/README.md", "encodings/README.md"])
+def test_prose_gives_no_number_of_results(name):
+    prose = pages.BLOCK.sub("", (ROOT / name).read_text())
+    prose = re.sub(NAMES, "", prose)
+    assert not [line for line in prose.splitlines() if re.search(r"\d", line)]
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [folder for folder in report.described(ROOT) if registry.theme_of(folder.name) not in DEAR],
+    ids=lambda folder: folder.name,
+)
+def test_committed_findings_are_what_the_results_give(folder):
+    kept, _ = registry.read(folder)
+    assert repr(registry.compute(results.load(folder))) == repr(kept), "run make figures"
+
+
+def test_the_front_page_is_short_and_the_list_of_figures_is_whole():
+    assert len((HERE / "README.md").read_text().split()) <= 900
+    assert figures.listing() in (HERE / "grok/figures/README.md").read_text()
+
+
+def test_numbers_are_written_as_people_write_them():
+    assert words.number(-0.5) == "−0.5" and words.number(12_345.6) == "12,346"
+    assert words.interval(findings.Estimate(0.5, -np.inf, 1), ".2f") == "0.50 [−∞, 1.00]"
+    assert words.interval(findings.Estimate(0.5, np.nan, 1), ".2f") == "0.50"
+    assert words.span([3, 3]) == "3" and words.span([1, 1000]) == "1 to 1,000"
+    assert words.share(findings.Estimate(0.25, 0.1, 0.5), 1, 4) == "1 of 4: 25% [10, 50]"
