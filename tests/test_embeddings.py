@@ -55,7 +55,7 @@ def test_the_files_give_back_the_rows_of_both_matrices(folder, tmp_path):
         np.testing.assert_array_equal(rows.to_numpy(np.float32), saved[name][:120])
         known = pd.read_csv(place / "metadata.tsv", sep="\t", dtype=str)
         assert len(known) == len(rows) and known["token"].tolist() == list(structure("S5").labels)
-        with np.load(place / "export.npz") as file:
+        with np.load(place / "embeddings.npz") as file:
             np.testing.assert_array_equal(file["vectors"], saved[name][:120])
             np.testing.assert_array_equal(file["special_vectors"], saved[name][120:])
             assert (

@@ -96,7 +96,7 @@ def scores_of(W) -> dict[str, float]:
     spectrum = dict(
         zip(matrix_scores.SPECTRUM, matrix_scores.spectrum_values(matrix_scores.Cyclic.of(W)))
     )
-    [norm_cv] = [score.value for score in matrix_scores.dimension_parts(W, 0)[0]()]
+    norm_cv = matrix_scores.norm_cv(W)
     return spectrum | {"step": fourier.number_line(W)[0], "norm_cv": norm_cv}
 
 
@@ -280,11 +280,11 @@ def test_p_value_counts_the_observation_and_ties():
             "99 rows but the structure has 97",
         ),
         (
-            lambda: matrix_scores.cyclic_parts(gaussian(p=120), structure("S5"), 0),
+            lambda: matrix_scores.cyclic_scorers(gaussian(p=120), structure("S5"), 0),
             "S5 is not a cyclic group.*coset_scores.*explained_by_irrep",
         ),
         (
-            lambda: matrix_scores.cyclic_parts(gaussian(p=6), structure("Z2xZ3"), 0),
+            lambda: matrix_scores.cyclic_scorers(gaussian(p=6), structure("Z2xZ3"), 0),
             "not a cyclic group",
         ),
         (lambda: fourier.frequency_norms(np.ones((P, 4))), "all rows of the matrix are equal"),

@@ -1,12 +1,14 @@
 """Do learned vectors help outside the network? `python -m grok classical results/<experiment>`.
 
-Fits the models of grok.analysis.classical on the run's own task and split, with the rows of its output and input
-matrix as features, beside those of the untrained network and vectors that carry nothing learned. Writes
-classical.parquet into the results folder: a row a run, kind of vectors and model.
+Fits the models of grok.analysis.classical on the task and split of each run. Their features are the
+rows of its output and input matrix, those of the untrained network, and vectors without anything
+learned. Writes classical.parquet into the results folder: a row for each run, kind of vectors and
+model.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,10 +23,16 @@ from grok.store.matrices import MATRICES, element_rows
 from grok.task.dataset import TRAIN, UNDEFINED, make_dataset
 
 
-def measure(
-    folder: Path | str, runs: Iterable[int] | None = None
-) -> tuple[pd.DataFrame, list[str], Path]:
-    """Fit every model for some runs (None: all) and write the table; returns it, a line for each run left out, and its path.
+class Measured(NamedTuple):
+    """The table that was written, a line for each run left out, and the path of the table."""
+
+    table: pd.DataFrame
+    notes: list[str]
+    path: Path
+
+
+def measure(folder: Path | str, runs: Iterable[int] | None = None) -> Measured:
+    """Fit every model for some runs of a results folder (None: all), and write the table.
 
     Raises GrokError for a run that the folder does not have, and where none can be measured.
     """
@@ -34,53 +42,50 @@ def measure(
     for run in tqdm(chosen, desc="classical models", unit="run", disable=None):
         spec = loaded.experiment_run(run)
         try:
-            tables.append(compare_run(spec, dict(learned_vectors(loaded, run))).assign(run=run))
+            found = compare_run(spec, vectors_of(loaded, run))
+            found.insert(0, "run", run)
+            tables.append(found)
         except GrokError as error:
             notes.append(f"run {run}: {error}")
     if not tables:
-        raise GrokError(
-            f"no run of {folder} can be measured: {notes[0] if notes else 'it has no runs'}"
-        )
+        why = notes[0] if notes else "it has no runs"
+        raise GrokError(f"no run of {folder} can be measured: {why}")
     table = pd.concat(tables, ignore_index=True)
-    return (
-        table,
-        notes,
-        results.write_measured(loaded, "classical", table[["run", *table.columns.drop("run")]]),
-    )
+    return Measured(table, notes, results.write_measured(loaded, "classical", table))
 
 
-def learned_vectors(loaded: results.Results, run: int) -> Iterator[tuple[str, np.ndarray]]:
-    """The kinds of vectors [n, d] that are compared: learned, untrained, random with the learned moments, one-hot."""
+def vectors_of(loaded: results.Results, run: int) -> dict[str, np.ndarray]:
+    """The kinds of vectors [n, d] that are compared: learned, untrained, and the controls."""
     model = skipgram if skipgram.learned(loaded) else symmetry
     untrained = model.untrained_matrices(loaded.experiment_run(run))
+    vectors = {}
     for matrix in MATRICES:
         W, group = element_rows(loaded, run, matrix)
-        yield f"learned, {matrix}", W
-        yield f"untrained, {matrix}", untrained[matrix][: group.order]
-    yield from classical.controls(element_rows(loaded, run, "output")[0]).items()
+        vectors[f"learned, {matrix}"] = W
+        vectors[f"untrained, {matrix}"] = untrained[matrix][: group.order]
+    return vectors | classical.controls(vectors["learned, output"])
 
 
 def compare_run(run: Run, vectors: dict[str, np.ndarray]) -> pd.DataFrame:
-    """`classical.compare` on a run's own rows: those it was trained on are fitted, its validation rows are scored."""
+    """`classical.compare` on the rows of a run: its training rows are fitted, the others scored."""
     dataset = make_dataset(run)
     rows_N = np.flatnonzero(dataset.kind_N != UNDEFINED)
     n = len(next(iter(vectors.values())))
+    x_N, y_N = np.divmod(rows_N, n)
+    train_N = dataset.kind_N[rows_N] == TRAIN
     with threadpool_limits(1):
-        return classical.compare(
-            vectors,
-            rows_N // n,
-            rows_N % n,
-            dataset.answer_N[rows_N],
-            dataset.kind_N[rows_N] == TRAIN,
-        )
+        return classical.compare(vectors, x_N, y_N, dataset.answer_N[rows_N], train_N)
 
 
 def summary(table: pd.DataFrame) -> str:
-    """Mean validation accuracy over the runs, models against kinds of vectors, in per cent, and what blind guessing gives."""
-    accuracy = 100 * table.pivot_table(
+    """Mean validation accuracy over the runs in per cent, and what blind guessing gives.
+
+    A row a model, a column a kind of vectors.
+    """
+    accuracy = table.pivot_table(
         index="model", columns="features", values="val_accuracy", sort=False
     )
-    blind = "; ".join(
-        f"{name} {100 * table[name].mean():.1f}%" for name in ("chance", "elimination")
-    )
-    return f"validation accuracy in %, mean of {table['run'].nunique()} runs ({blind})\n{accuracy.to_string(float_format='{:.1f}'.format)}"
+    chance, elimination = 100 * table["chance"].mean(), 100 * table["elimination"].mean()
+    blind = f"chance {chance:.1f}%; elimination {elimination:.1f}%"
+    heading = f"validation accuracy in %, mean of {table['run'].nunique()} runs ({blind})"
+    return f"{heading}\n{(100 * accuracy).to_string(float_format='{:.1f}'.format)}"

@@ -1,12 +1,14 @@
-"""Learned embeddings as files that other programs read: `python -m grok embeddings results/<experiment> --out DIR`.
+"""Learned embeddings as files that other programs read.
 
-For every run and matrix a folder in DIR:
+`python -m grok embeddings results/<experiment> --out DIR` makes a folder for every run and matrix:
 
 vectors.tsv       a row a token, without header
 metadata.tsv      what is known of each token, under a header
-embeddings.npz    vectors [n, d], labels [n], metadata_<column> [n]; special_vectors and special_labels, the rows of the operator and '='
+embeddings.npz    vectors [n, d], labels [n], metadata_<column> [n]; special_vectors and
+                  special_labels of the other tokens: operator, '=' and <eos>
 
-The TensorBoard Embedding Projector loads the two .tsv as they are; `tensorboard --logdir DIR` shows all of them.
+The TensorBoard Embedding Projector loads the .tsv files as they are; `tensorboard --logdir DIR`
+shows all of them.
 """
 
 from collections.abc import Iterable
@@ -19,66 +21,65 @@ from grok.analysis import fourier, groups
 from grok.experiment import GrokError
 from grok.files import disk_errors, replacing
 from grok.store.matrices import saved_matrix
-from grok.store.results import Results, load
-from grok.task.operations import Structure, is_prime, structure
+from grok.store.results import Results, arrays_name, load
+from grok.task.groups import Structure, structure
+from grok.task.operations import is_prime
 
 RESIDUES = range(2, 11)
-CONFIG_ENTRY = 'embeddings {{\n  tensor_name: "{name}"\n  tensor_path: "{name}/vectors.tsv"\n  metadata_path: "{name}/metadata.tsv"\n}}\n'
-
-
-# --- Rows ---
+CONFIG_ENTRY = """embeddings {{
+  tensor_name: "{name}"
+  tensor_path: "{name}/vectors.tsv"
+  metadata_path: "{name}/metadata.tsv"
+}}
+"""
 
 
 # --- Metadata ---
 
 
 def metadata(rows, group: Structure) -> pd.DataFrame:
-    """What is known of each element of a structure, a row a token; `rows` [n, D] decide which subgroup fits best.
+    """What is known of each element of a structure, a row an element.
 
-    Z<n>: mod_2 .. mod_10, parity, and for a prime log_<g>, the discrete logarithm to the smallest primitive root g.
-    Other groups: cycle_type and sign of a permutation, order, best_coset_<side>_order_<k> (gH or Hg of the subgroup in
-    which `rows` lie closest, `groups.best_subgroup`), and on S5 the cosets of the paper's subgroup (Figure 3) on both sides.
+    Z<n>: mod_2 .. mod_10, parity, and for a prime log_<g>, the discrete logarithm to the smallest
+    primitive root g. Other groups: cycle_type and sign of a permutation; order;
+    best_coset_<side>_order_<k>, the coset gH or Hg of the subgroup that fits `rows` [n, D] best
+    (`groups.best_subgroup`); on S5 the cosets of the paper's subgroup (Fig 3) on both sides.
     """
-    tokens = pd.DataFrame({"token": group.labels})
-    return tokens.assign(
-        **(ring_columns(group.order) if group.is_ring else group_columns(rows, group))
-    )
+    columns = ring_columns(group.order) if group.is_ring else group_columns(rows, group)
+    return pd.DataFrame({"token": group.labels} | columns)
 
 
 def ring_columns(n: int) -> dict:
+    """The columns of Z<n>."""
     token = np.arange(n)
     columns = {f"mod_{k}": token % k for k in RESIDUES if k < n}
     columns["parity"] = np.where(token % 2, "odd", "even")
     if n > 2 and is_prime(n):
         powers = fourier.discrete_log_order(n)
-        columns[f"log_{powers[1]}"] = pd.Series(np.argsort([0, *powers]) - 1, dtype="Int64").where(
-            token > 0
-        )
+        logarithm = pd.Series(np.argsort([0, *powers]) - 1, dtype="Int64")
+        columns[f"log_{powers[1]}"] = logarithm.where(token > 0)
     return columns
 
 
 def group_columns(rows, group: Structure) -> dict:
+    """The columns of a group other than Z<n>."""
     columns = {}
     if group.permutations is not None:
-        columns["cycle_type"] = [
-            "+".join(map(str, cycles)) for cycles in groups.cycle_types(group.permutations)
-        ]
+        types = groups.cycle_types(group.permutations)
+        columns["cycle_type"] = ["+".join(map(str, cycles)) for cycles in types]
         columns["sign"] = groups.signs(group.permutations)
-    columns["order"] = [
-        int(groups.generated_subgroup(group, [x]).sum()) for x in range(group.order)
-    ]
+    generated = [groups.generated_subgroup(group, [x]) for x in range(group.order)]
+    columns["order"] = [int(members.sum()) for members in generated]
     if group.order <= groups.MAX_SUBGROUP_ORDER and len(groups.subgroups(group)) > 2:
         best = groups.best_subgroup(groups.coset_scores(rows, group))
         side = "gH" if best.side == "left" else "Hg"
-        columns[f"best_coset_{side}_order_{best.order}"] = groups.cosets(
-            group, groups.subgroups(group)[best.subgroup], best.side
-        )
+        members = groups.subgroups(group)[best.subgroup]
+        name = f"best_coset_{side}_order_{best.order}"
+        columns[name] = groups.cosets(group, members, best.side)
     if group.name == "S5":
         paper = groups.figure_3_subgroup(group)
-        columns |= {
-            "paper_coset_gH": groups.cosets(group, paper, "left"),
-            "paper_coset_Hg": groups.cosets(group, paper, "right"),
-        }
+        columns["paper_coset_gH"] = groups.cosets(group, paper, "left")
+        columns["paper_coset_Hg"] = groups.cosets(group, paper, "right")
     return columns
 
 
@@ -92,9 +93,10 @@ def export(
     step: int | None = None,
     matrices: Iterable[str] = ("output",),
 ) -> tuple[list[Path], list[str]]:
-    """Write the embeddings of runs of a results folder (default: all) into `out`; returns the folders made, and a line for each run left out.
+    """Write the embeddings of runs of a results folder (None: all) into `out`.
 
-    Raises GrokError where a run was asked for by number and has nothing to export, or where no run has.
+    Returns the folders that were made, and a line for each run left out. Raises GrokError where a
+    run was asked for by number and has nothing to export, or where no run has.
     """
     loaded, made, left_out = load(folder), [], []
     for run in loaded.runs["run"] if runs is None else runs:
@@ -112,18 +114,18 @@ def export(
 
 
 def export_matrix(loaded: Results, out: Path, run: int, matrix: str, step: int | None) -> Path:
+    """Write one matrix of a run; returns its folder. GrokError for a matrix that is not finite."""
     matrix_VD, labels_V = saved_matrix(loaded, run, matrix, step)
     group = structure(loaded.experiment_run(run).structure)
     rows_ND = matrix_VD[: group.order]
     fourier.token_matrix(rows_ND, group.order)
     known = metadata(rows_ND, group)
-    folder = out / (f"run_{run:04d}" + ("" if step is None else f"_step_{step:08d}") + f"_{matrix}")
+    folder = out / f"{arrays_name(run, step)}_{matrix}"
     columns = {f"metadata_{name}": plain(known[name]) for name in known}
     with disk_errors(folder, "--out DIR"):
         with replacing(folder / "vectors.tsv") as side:
-            np.savetxt(
-                side, rows_ND, fmt="%.9g", delimiter="\t"
-            )  # nine digits give a float32 back exactly
+            # Nine digits give a float32 back exactly.
+            np.savetxt(side, rows_ND, fmt="%.9g", delimiter="\t")
         with replacing(folder / "metadata.tsv") as side:
             known.to_csv(side, sep="\t", index=False, na_rep="none")
         with replacing(folder / "embeddings.npz") as side, open(side, "wb") as file:
@@ -139,10 +141,15 @@ def export_matrix(loaded: Results, out: Path, run: int, matrix: str, step: int |
 
 
 def plain(column: pd.Series) -> np.ndarray:
-    """A column as an array that loads without pickle: text, whole numbers, or floats with NaN for what is missing."""
+    """A column as an array that loads without pickle: text, whole numbers, or floats.
+
+    Missing values are NaN.
+    """
     if column.dtype == "Int64":
         return column.to_numpy(float, na_value=np.nan)
-    return column.to_numpy(str) if not pd.api.types.is_numeric_dtype(column) else column.to_numpy()
+    if pd.api.types.is_numeric_dtype(column):
+        return column.to_numpy()
+    return column.to_numpy(str)
 
 
 def write_projector_config(out: Path) -> None:

@@ -1,9 +1,12 @@
-"""How flat are the minima of an experiment's networks? `python -m grok flatness results/figure7` (paper, Fig 7).
+"""How flat are the minima of networks? `python -m grok flatness results/figure7` (paper, Fig 7).
 
-Reads the final parameters that runs with keep_params=True left, and writes sharpness.parquet beside its
-tables: run, val_accuracy, sharpness, eigenvalue and trace with their errors, all of the loss on the training rows.
+Reads the final parameters that runs with keep_params=True left. Writes sharpness.parquet into the
+results folder: run, val_accuracy, sharpness, eigenvalue and trace with their errors, all of the
+loss on the training rows.
 """
 
+import functools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,35 +20,58 @@ from grok.experiment import Run
 from grok.store import results
 from grok.task.dataset import make_dataset
 from grok.task.randomness import new_key
-from grok.training.program import program_of, traced_data
+from grok.training.program import make_program, traced_data
 from grok.training.update import cross_entropy, forward
 
+COLUMNS = [
+    "run",
+    "val_accuracy",
+    "sharpness",
+    "eigenvalue",
+    "eigenvalue_error",
+    "trace",
+    "trace_error",
+]
 
-def training_loss(run: Run):
-    """The mean cross-entropy on all training rows as a function of the parameters, on the plain path."""
+
+@functools.lru_cache(maxsize=8)
+def training_loss(run: Run) -> Callable:
+    """The mean cross-entropy on all training rows, as a function of the parameters.
+
+    Cached, because what `grok.analysis.sharpness` computes is compiled for each function object.
+    """
     dataset = make_dataset(run)
-    program = replace(
-        program_of(run), shared_prefix=False
-    )  # the hand-written gradients know no forward mode
+    # The plain path: the hand-written gradients of the shared prefix know no forward mode.
+    program = replace(make_program(run, dataset), shared_prefix=False)
     data, rows_B = traced_data(run, dataset), dataset.train_rows
     target_BA = program.tokens.targets(dataset.answer_N[rows_B])
 
     def loss(params):
-        return cross_entropy(
-            forward(program, params, rows_B, jax.tree.map(jax.numpy.asarray, data)), target_BA
-        ).mean()
+        logits = forward(program, params, rows_B, jax.tree.map(jax.numpy.asarray, data))
+        return cross_entropy(logits, target_BA).mean()
 
     return loss
 
 
+def same_rows(run: Run) -> Run:
+    """One run for all that have the same training rows: their loss is compiled once.
+
+    The seed matters only where it draws fixed vectors.
+    """
+    return run if run.values == "random" else run.replace(seed=0, label="")
+
+
 def measure(folder: Path) -> Path:
-    """Measure every finished run of a results folder; returns the table's path. Raises GrokError."""
+    """Measure every finished run of a results folder; returns the path of the table.
+
+    Raises GrokError where there are no results or parameters.
+    """
     loaded = results.load(folder)
-    losses, rows = {}, []
+    rows = []
     finished = loaded.runs[~loaded.runs["status"].isin(["running", "queued", "diverged"])]
     for record in tqdm(finished.to_dict("records"), desc="flatness", unit="run", disable=None):
         run, params = loaded.experiment_run(record["run"]), loaded.params(record["run"])
-        loss = losses.setdefault(run.replace(seed=0, label=""), training_loss(run))
+        loss = training_loss(same_rows(run))
         key = new_key(record["run"])
         eigenvalue, trace = top_eigenvalue(loss, params, key), hessian_trace(loss, params, key)
         rows.append(
@@ -59,15 +85,5 @@ def measure(folder: Path) -> Path:
                 "trace_error": trace.error,
             }
         )
-    columns = [
-        "run",
-        "val_accuracy",
-        "sharpness",
-        "eigenvalue",
-        "eigenvalue_error",
-        "trace",
-        "trace_error",
-    ]
-    return results.write_measured(
-        loaded, "sharpness", pd.DataFrame(rows, columns=columns).astype({"run": np.int32})
-    )
+    table = pd.DataFrame(rows, columns=COLUMNS).astype({"run": np.int32})
+    return results.write_measured(loaded, "sharpness", table)

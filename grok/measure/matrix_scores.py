@@ -1,8 +1,9 @@
-"""All scores of one matrix of token rows, chosen by its structure, each beside its null distribution.
+"""All scores of one matrix of element rows, each beside its null distribution.
 
-Z<n>: Fourier spectrum, circles, number line (in the rows and in the t-SNE picture), residues, analogies; for a prime n
-the same spectrum on the discrete logarithm of the non-zero tokens (names 'log_...'). Other groups: irreducible
-representations (S2..S5), the subgroup whose cosets fit best, and how its cosets cluster in pictures.
+Its structure decides which. Z<n>: Fourier spectrum, circles, number line (in the rows and in the
+t-SNE picture), residues, analogies; for a prime n also the spectrum, circles and number line of the
+non-zero tokens by discrete logarithm (names 'log_...'). Other groups: irreducible representations
+(S2..S5), the subgroup whose cosets fit best, and how its cosets cluster in pictures.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +16,8 @@ from sklearn.metrics import silhouette_score
 
 from grok.analysis import fourier, geometry, groups, irreps, probes, projection
 from grok.experiment import GrokError
-from grok.task.operations import Structure, is_prime
+from grok.task.groups import Structure
+from grok.task.operations import is_prime
 
 PERMUTED, PARTITIONS = "tokens permuted", "tokens permuted, best of as many partitions"
 GAUSSIAN = "Gaussian rows of the same lengths"
@@ -32,13 +34,14 @@ SPECTRUM = (
 )
 DRAWS, SLOW_DRAWS, LARGE_DRAWS = 199, 39, 999
 SIGNIFICANT = 0.05
-PLANES = 3  # of parallelograms, each a score of its own
+ANALOGIES = 300
+PLANES = 3  # whose parallelograms are a score of their own
 
 
 class Score(NamedTuple):
-    """A number, and what it would be by chance: `null` [R] draws of what `null_name` says.
+    """A number, and what it would be by chance: `null` [R], draws of what `null_name` says.
 
-    smaller: small values mean structure; None: small and large ones do.
+    smaller: whether small values mean structure. None: both small and large ones do.
     """
 
     name: str
@@ -49,17 +52,31 @@ class Score(NamedTuple):
     detail: str = ""
 
 
-def null_summary(score: Score) -> tuple[float, float, float, float]:
-    """`fourier.null_summary` of a score's null: mean, 95% range, and the p-value on the side that means structure."""
-    sign = -1 if score.smaller else 1
-    mean, low, high, p = fourier.null_summary(sign * score.value, sign * score.null)
-    if score.smaller is None and len(score.null):
-        p = fourier.p_value(abs(score.value - mean), np.abs(score.null - mean))
-    return sign * mean, *sorted((sign * low, sign * high)), p
+class MatrixScores(NamedTuple):
+    """The scores of a matrix, and a note on each kind of score that could not be had."""
+
+    scores: list[Score]
+    notes: list[str]
+
+
+Scorer = Callable[[], Iterable[Score]]  # computes scores of one kind when it is called
+
+
+def null_summary(score: Score) -> fourier.NullSummary:
+    """`fourier.null_summary` of a score; the p-value is that of the side that means structure."""
+    if not score.smaller:
+        found = fourier.null_summary(score.value, score.null)
+        if score.smaller is None and len(score.null):
+            distance_R = np.abs(score.null - found.mean)
+            p = fourier.p_value(abs(score.value - found.mean), distance_R)
+            return found._replace(p_value=p)
+        return found
+    found = fourier.null_summary(-score.value, -score.null)
+    return fourier.NullSummary(-found.mean, -found.high, -found.low, found.p_value)
 
 
 def null_draws(values: Callable[[np.ndarray], np.ndarray], W, draws: int, count: int) -> np.ndarray:
-    """`fourier.null_distribution` of `count` values at once, [count, draws]; also for no draws."""
+    """`fourier.null_distribution` of `count` values at once, [count, draws]; draws may be 0."""
     return fourier.null_distribution(values, W, draws).T if draws else np.empty((count, 0))
 
 
@@ -67,9 +84,10 @@ def null_draws(values: Callable[[np.ndarray], np.ndarray], W, draws: int, count:
 
 
 class Cyclic(NamedTuple):
-    """Rows [n, D] on a cyclic axis, with what permuting them merely permutes: so a null need not compute it anew.
+    """Rows [n, D] along a cyclic axis, with what a permutation of the rows merely permutes.
 
-    components_TC: `fourier.leading_components`; cosine_TT, dot_TT, distance_TT: of all pairs of rows; threshold: `fourier.key_threshold`.
+    A null need not compute these anew. components_TC: `fourier.leading_components`. cosine_TT,
+    dot_TT, distance_TT: of all pairs of rows. threshold: `fourier.key_threshold`.
     """
 
     W: np.ndarray
@@ -116,10 +134,8 @@ def spectrum_values(rows: Cyclic) -> np.ndarray:
     """The scores of SPECTRUM."""
     norms_K = fourier.frequency_norms(rows.W)
     share_K = norms_K**2 / (norms_K**2).sum()
-    cosine, dot = (
-        fourier.circulant_score(similarity_TT) for similarity_TT in (rows.cosine_TT, rows.dot_TT)
-    )
-    step, lengths = fourier.number_line_of(rows.distance_TT)
+    cosine = fourier.circulant_score(rows.cosine_TT)
+    dot = fourier.circulant_score(rows.dot_TT)
     return np.array(
         [
             np.count_nonzero(share_K > rows.threshold),
@@ -130,131 +146,119 @@ def spectrum_values(rows: Cyclic) -> np.ndarray:
             cosine,
             dot,
             dot - cosine,
-            lengths[step - 1],
+            fourier.number_line_of(rows.distance_TT).length,
         ]
     )
 
 
 def spectrum_scores(rows: Cyclic, draws: int, prefix: str = "") -> list[Score]:
-    """Scores of rows in the order of a cyclic axis, beside permuted rows."""
+    """The scores of SPECTRUM of rows along a cyclic axis, beside permuted rows."""
     rng = np.random.default_rng(0)
-    null_RS = np.array(
-        [spectrum_values(rows.permuted(rng.permutation(len(rows.W)))) for _ in range(draws)]
-    ).reshape(draws, len(SPECTRUM))
+    orders = [rng.permutation(len(rows.W)) for _ in range(draws)]
+    null = [spectrum_values(rows.permuted(order)) for order in orders]
+    null_RS = np.array(null).reshape(draws, len(SPECTRUM))
     details = {
         "key_frequencies": " ".join(map(str, rows.keys)),
         "top_share": f"k={1 + fourier.frequency_power_share(rows.W).argmax()}",
         "norm_effect": "circulant score of dots less that of cosines",
-        "number_line": f"step {fourier.number_line_of(rows.distance_TT)[0]}",
+        "number_line": f"step {fourier.number_line_of(rows.distance_TT).step}",
     }
-    return [
-        Score(prefix + name, value, null_R, PERMUTED, name == "number_line", details.get(name, ""))
-        for name, value, null_R in zip(SPECTRUM, spectrum_values(rows), null_RS.T)
-    ]
+    found = []
+    for name, value, null_R in zip(SPECTRUM, spectrum_values(rows), null_RS.T):
+        smaller, detail = name == "number_line", details.get(name, "")
+        found.append(Score(prefix + name, value, null_R, PERMUTED, smaller, detail))
+    return found
 
 
 def picture_scores(points, prefix: str = "") -> list[Score]:
-    """Number line and circle in a picture [n, 2], beside the same picture with its tokens permuted; see `projection.shows_circle`."""
-    found = projection.picture_circle(points)
+    """Number line and circle in a picture [n, 2], beside the same picture with permuted tokens.
+
+    See `projection.shows_circle`.
+    """
+    found, n = projection.picture_circle(points), len(points)
     rng = np.random.default_rng(0)
-    null = [projection.picture_circle(points[rng.permutation(len(points))]) for _ in range(DRAWS)]
-    shown = np.array([projection.shows_circle(circle, null, len(points)) for circle in null], float)
-    return [
+    null = [projection.picture_circle(points[rng.permutation(n)]) for _ in range(DRAWS)]
+    shown = float(projection.shows_circle(found, null, n))
+    scores = [
         Score(
-            f"{prefix}tsne_number_line",
+            "tsne_number_line",
             found.length,
             np.array([circle.length for circle in null]),
-            PERMUTED,
-            True,
-            f"step {found.step}",
+            smaller=True,
+            detail=f"step {found.step}",
         ),
         Score(
-            f"{prefix}tsne_angle_order",
+            "tsne_angle_order",
             found.order,
             np.array([circle.order for circle in null]),
-            PERMUTED,
             detail=f"{found.turns} turns",
         ),
         Score(
-            f"{prefix}tsne_circle",
-            float(projection.shows_circle(found, null, len(points))),
+            "tsne_circle",
             shown,
-            PERMUTED,
+            np.array([projection.shows_circle(circle, null, n) for circle in null], float),
             detail="1: the circle appears",
         ),
     ]
+    return [score._replace(name=prefix + score.name, null_name=PERMUTED) for score in scores]
 
 
 def plane_scores(W, keys: list[int], draws: int, prefix: str = "") -> list[Score]:
-    """How round each key frequency's own plane is, mean over the key frequencies, beside permuted rows; nothing where no plane is key."""
+    """How round the plane of a key frequency is, mean over the key frequencies.
+
+    Beside permuted rows; nothing if there is no key frequency.
+    """
     if not keys:
         return []
+    details = {
+        "radius_cv": "standard deviation of the radius over its mean",
+        "angle_error": "degrees",
+    }
 
     def statistics(rows):
         found = [fourier.circle_statistics(fourier.frequency_plane(rows, k), k) for k in keys]
-        return np.array(
-            [np.mean([circle[name] for circle in found]) for name in ("radius_cv", "angle_error")]
-        )
+        radius_cv = np.mean([circle["radius_cv"] for circle in found])
+        angle_error = np.mean([circle["angle_error"] for circle in found])
+        return np.array([radius_cv, angle_error])
 
-    details = ["standard deviation of the radius over its mean", "degrees"]
-    return [
-        Score(
-            f"{prefix}plane_{name}",
-            value,
-            null_R,
-            PERMUTED,
-            True,
-            f"{detail}; k = {' '.join(map(str, keys))}",
-        )
-        for name, detail, value, null_R in zip(
-            ("radius_cv", "angle_error"),
-            details,
-            statistics(W),
-            null_draws(statistics, W, draws, 2),
-        )
-    ]
+    null = null_draws(statistics, W, draws, len(details))
+    scores = []
+    for (name, words), value, null_R in zip(details.items(), statistics(W), null):
+        detail = f"{words}; k = {' '.join(map(str, keys))}"
+        scores.append(Score(f"{prefix}plane_{name}", value, null_R, PERMUTED, True, detail))
+    return scores
 
 
 def axis_scores(W, found: Iterable[Score], draws: int) -> Iterator[Score]:
-    """Which axis orders the tokens, from the Gini coefficients on both: above the null the logarithms, below it the residues."""
+    """Which axis orders the tokens, from the Gini coefficients of the spectra on both axes.
+
+    That on discrete logarithms less that on residues: above its null, of permuted rows, the
+    logarithms order them; below it, the residues do.
+    """
     axes = {"gini": "additive", "log_gini": "multiplicative"}
-    gini = {axes[score.name]: score for score in found if score.name in axes}
-    if len(gini) < 2:
+    ginis = {}
+    for score in found:
+        if score.name in axes:
+            p = fourier.p_value(score.value, score.null) if len(score.null) else 1.0
+            ginis[axes[score.name]] = fourier.AxisGini(score.value, p)
+    if len(ginis) < 2:
         return
     order = fourier.discrete_log_order(len(W))
 
     def difference(rows):
-        return np.array(
-            [
-                fourier.gini(fourier.frequency_norms(rows[order]))
-                - fourier.gini(fourier.frequency_norms(rows))
-            ]
-        )
+        on_logarithms = fourier.gini(fourier.frequency_norms(rows[order]))
+        return np.array([on_logarithms - fourier.gini(fourier.frequency_norms(rows))])
 
-    best = fourier.better_axis(
-        {
-            axis: (
-                score.value,
-                fourier.p_value(score.value, score.null) if len(score.null) else 1.0,
-            )
-            for axis, score in gini.items()
-        }
-    )
     [null_R] = null_draws(difference, W, draws, 1)
-    yield Score(
-        "axis",
-        float(difference(W)[0]),
-        null_R,
-        PERMUTED,
-        None,
-        f"{best} (Gini on discrete logarithms less Gini)",
-    )
+    detail = f"{fourier.better_axis(ginis)} (Gini on discrete logarithms less Gini)"
+    yield Score("axis", float(difference(W)[0]), null_R, PERMUTED, None, detail)
 
 
 def residue_scores(W, draws: int) -> Iterator[Score]:
-    """How many moduli k = 2..29 can be read from the rows after Holm's correction, and the k read best, also by scikit-learn's own estimators.
+    """How many moduli can be read from the rows after Holm's correction, and the one read best.
 
-    Each permuted labelling goes the same way, with the modulus that is read best from *it*, so that the choice flatters neither.
+    The best one also by the estimators of scikit-learn. Each permuted labelling goes the same way,
+    with the modulus that is read best from *it*, so that the choice flatters neither.
     """
     if not draws:
         return
@@ -278,69 +282,64 @@ def residue_scores(W, draws: int) -> Iterator[Score]:
 
 
 def analogy_scores(W, keys: list[int], draws: int) -> list[Score]:
-    """Accuracies of analogies, beside permuted rows."""
+    """The accuracy of every kind of analogy, beside permuted rows."""
 
-    def accuracies(rows):
-        return geometry.analogies(rows, keys, count=300)["accuracy"].to_numpy()
+    found = geometry.analogies(W, keys, count=ANALOGIES)
+    names = [f"analogy_{row.space}_{row.rule}_{row.similarity}" for row in found.itertuples()]
 
-    names = [
-        f"analogy_{row.space}_{row.rule}_{row.similarity}"
-        for row in geometry.analogies(W, keys, count=1).itertuples()
-    ]
+    def accuracy(rows):
+        return geometry.analogies(rows, keys, count=ANALOGIES)["accuracy"].to_numpy()
+
+    null = null_draws(accuracy, W, draws, len(names))
     return [
         Score(name, value, null_R, PERMUTED)
-        for name, value, null_R in zip(
-            names, accuracies(W), null_draws(accuracies, W, draws, len(names))
-        )
+        for name, value, null_R in zip(names, found["accuracy"], null)
     ]
 
 
 def parallelogram_scores(W, keys: list[int], draws: int) -> list[Score]:
-    """Parallelograms that close in the best of five principal planes, in the first of these, and in the planes of the strongest key frequencies, beside permuted rows."""
+    """Parallelograms that close in principal planes and in planes of key frequencies.
+
+    In the best of five principal planes, in each of the first three, and in those of the three
+    strongest key frequencies, beside permuted rows.
+    """
     keys = keys[:PLANES]
     n_principal = min(PLANES, geometry.principal_planes(W).shape[1])
+    details = {"parallelogram": "the best of five principal planes"}
+    details |= {f"parallelogram_plane{i + 1}": "" for i in range(n_principal)}
+    details |= {f"parallelogram_key{i + 1}": f"k={k}" for i, k in enumerate(keys)}
 
     def shares(rows):
-        principal_K, key_K = (
-            geometry.parallelogram_scores(rows),
-            geometry.parallelograms(geometry.frequency_coefficients(rows, keys)) if keys else [],
-        )
+        principal_K, key_K = geometry.parallelogram_scores(rows), []
+        if keys:
+            key_K = geometry.parallelograms(geometry.frequency_coefficients(rows, keys))
         return np.array([principal_K.max(), *principal_K[:n_principal], *key_K])
 
-    names = [
-        "parallelogram",
-        *(f"parallelogram_plane{i + 1}" for i in range(n_principal)),
-        *(f"parallelogram_key{i + 1}" for i in range(len(keys))),
-    ]
-    details = ["the best of five principal planes", *[""] * n_principal, *(f"k={k}" for k in keys)]
+    null = null_draws(shares, W, draws, len(details))
     return [
         Score(name, value, null_R, PERMUTED, detail=detail)
-        for name, value, null_R, detail in zip(
-            names, shares(W), null_draws(shares, W, draws, len(names)), details
-        )
+        for (name, detail), value, null_R in zip(details.items(), shares(W), null)
     ]
 
 
-def cyclic_parts(W, group: Structure, draws: int) -> list[Callable[[], Iterable[Score]]]:
-    """The scores of a matrix over Z<n>, each group of scores a call; GrokError for any other structure."""
+def cyclic_scorers(W, group: Structure, draws: int) -> list[Scorer]:
+    """The scorers of a matrix over Z<n>; GrokError for any other structure."""
     n = fourier.require_cyclic(group)
     points, few, rows = projection.coordinates(W), min(draws, SLOW_DRAWS), Cyclic.of(W)
-    parts = axis_parts(rows, points, draws)
+    scorers = axis_scorers(rows, points, draws)
     if n > 3 and is_prime(n):
         order = fourier.discrete_log_order(n)
-        parts += axis_parts(Cyclic.of(W[order]), points[order], draws, "log_")
+        scorers += axis_scorers(Cyclic.of(W[order]), points[order], draws, "log_")
     return [
-        *parts,
+        *scorers,
         lambda: residue_scores(W, draws),
         lambda: analogy_scores(W, rows.planes, few),
         lambda: parallelogram_scores(W, rows.planes, few),
     ]
 
 
-def axis_parts(
-    rows: Cyclic, points, draws: int, prefix: str = ""
-) -> list[Callable[[], Iterable[Score]]]:
-    """The scores that depend on the order of the rows along a cyclic axis, and of their points in a picture."""
+def axis_scorers(rows: Cyclic, points, draws: int, prefix: str = "") -> list[Scorer]:
+    """The scorers that depend on the order of the rows, and of their points [n, 2], on an axis."""
     return [
         lambda: spectrum_scores(rows, draws, prefix),
         lambda: plane_scores(rows.W, rows.planes, draws, prefix),
@@ -352,7 +351,10 @@ def axis_parts(
 
 
 def irrep_scores(W, group: Structure, draws: int) -> list[Score]:
-    """Share of each irreducible representation of S_n in the centred rows, and the largest, beside permuted rows."""
+    """Share of each irreducible representation of S_n in the centred rows, and the largest share.
+
+    Beside permuted rows.
+    """
     degree = group.permutations.shape[1]
     W = fourier.centred(W, group.order)
     shapes = list(irreps.irreps(degree))
@@ -363,77 +365,73 @@ def irrep_scores(W, group: Structure, draws: int) -> list[Score]:
 
     values, null_IR = shares(W), null_draws(shares, W, draws, len(shapes) + 1)
     words = ["+".join(map(str, shape)) for shape in shapes]
-    names = [f"irrep_{word}" for word in words] + ["irrep_top"]
-    return [
-        Score(
-            name,
-            value,
-            null_R,
-            PERMUTED,
-            detail=words[values[:-1].argmax()] if name == "irrep_top" else "",
-        )
-        for name, value, null_R in zip(names, values, null_IR)
+    scores = [
+        Score(f"irrep_{word}", value, null_R, PERMUTED)
+        for word, value, null_R in zip(words, values, null_IR)
     ]
+    largest = words[values[:-1].argmax()]
+    return [*scores, Score("irrep_top", values[-1], null_IR[-1], PERMUTED, detail=largest)]
 
 
-def coset_part_scores(W, group: Structure, draws: int) -> Iterator[Score]:
-    """The best subgroup on either side, whether it is the paper's, and how its cosets cluster in pictures.
+def coset_scores(W, group: Structure, draws: int) -> Iterator[Score]:
+    """The best subgroup on either side, whether it is the paper's, and how its cosets cluster.
 
-    The null of a best z is the best z of the relabelled elements; that of a silhouette takes the subgroup that
-    is best under the relabelling, so that neither is flattered by the choice among all subgroups.
+    The null of a best z is the best z of relabelled elements. The null of a silhouette takes the
+    subgroup that is best under the relabelling. So the choice among subgroups flatters neither.
     """
     test = groups.coset_test(W, group, LARGE_DRAWS if draws else DRAWS)
     scores, null_z = test.scores, test.null_z if draws else test.null_z[:, :0]
-    best = groups.best_subgroup(scores)
-    for name, rows in {
+    rows_of = {
         "coset_z": scores.index,
         "coset_z_left": scores.index[scores.side == "left"],
         "coset_z_right": scores.index[scores.side == "right"],
-    }.items():
+    }
+    for name, rows in rows_of.items():
         yield best_coset_score(name, scores.loc[rows], null_z[rows], group)
     if group.name == "S5":
-        paper_H = np.array(
-            [groups.is_figure_3_subgroup(group, members) for members in groups.subgroups(group)]
-        )
-        rows = scores.index[paper_H[scores.subgroup]]
-        yield best_coset_score("paper_coset_z", scores.loc[rows], null_z[rows], group)
-        chosen = np.nanargmin(null_z, axis=0) if draws else np.empty(0, int)
-        yield Score(
-            "best_is_paper",
-            float(paper_H[best.subgroup]),
-            paper_H[scores.subgroup.to_numpy()[chosen]].astype(float),
-            PARTITIONS,
-            detail="1: the paper's subgroup or a conjugate",
-        )
+        yield from paper_coset_scores(scores, null_z, group)
     yield from silhouette_scores(W, group, test, draws)
+
+
+def paper_coset_scores(
+    scores: pd.DataFrame, null_z: np.ndarray, group: Structure
+) -> Iterator[Score]:
+    """The best of the paper's subgroup of S5 and its conjugates, and whether it is best of all."""
+    subgroups = groups.subgroups(group)
+    paper_H = np.array([groups.is_figure_3_subgroup(group, members) for members in subgroups])
+    rows = scores.index[paper_H[scores.subgroup]]
+    yield best_coset_score("paper_coset_z", scores.loc[rows], null_z[rows], group)
+    best_of_draw = np.nanargmin(null_z, axis=0) if null_z.size else np.empty(0, int)
+    yield Score(
+        "best_is_paper",
+        float(paper_H[groups.best_subgroup(scores).subgroup]),
+        paper_H[scores.subgroup.to_numpy()[best_of_draw]].astype(float),
+        PARTITIONS,
+        detail="1: the paper's subgroup or a conjugate",
+    )
 
 
 def best_coset_score(
     name: str, scores: pd.DataFrame, null_z: np.ndarray, group: Structure
 ) -> Score:
+    """The lowest z among some rows of `groups.coset_scores`, whose null z are null_z [rows, R]."""
     best = groups.best_subgroup(scores)
-    paper = (
-        ", the paper's"
-        if group.name == "S5"
-        and groups.is_figure_3_subgroup(group, groups.subgroups(group)[best.subgroup])
-        else ""
-    )
-    words = f"{'gH' if best.side == 'left' else 'Hg'}, order {best.order}{paper}"
-    return Score(
-        name,
-        best.z,
-        np.nanmin(null_z, axis=0, initial=np.inf) if null_z.size else np.empty(0),
-        PARTITIONS,
-        True,
-        words,
-    )
+    words = f"{'gH' if best.side == 'left' else 'Hg'}, order {best.order}"
+    members = groups.subgroups(group)[best.subgroup]
+    if group.name == "S5" and groups.is_figure_3_subgroup(group, members):
+        words += ", the paper's"
+    null = np.nanmin(null_z, axis=0, initial=np.inf) if null_z.size else np.empty(0)
+    return Score(name, best.z, null, PARTITIONS, True, words)
 
 
 def silhouette_scores(W, group: Structure, test: groups.CosetTest, draws: int) -> Iterator[Score]:
-    """Silhouettes of the best subgroup's cosets in t-SNE and in the first two principal planes (plane1: PCA's usual picture)."""
-    pictures = {"tsne_silhouette": projection.coordinates(W)} | {
-        f"plane{i}_silhouette": points for i, points in enumerate(projection.plane_points(W), 1)
-    }
+    """Silhouettes of the cosets of the best subgroup in pictures: t-SNE and two principal planes.
+
+    plane1 is the usual picture of principal components.
+    """
+    pictures = {"tsne_silhouette": projection.coordinates(W)}
+    for i, points in enumerate(projection.plane_points(W), 1):
+        pictures[f"plane{i}_silhouette"] = points
     for name, points in pictures.items():
         yield silhouette_score_of(name, points, group, test, draws)
 
@@ -447,20 +445,18 @@ def silhouette_score_of(
     def silhouette(row, order_N) -> float:
         found = test.scores.loc[row]
         labels = groups.cosets(group, groups.subgroups(group)[found.subgroup], found.side)
-        return float(
-            silhouette_score(distance_NN[np.ix_(order_N, order_N)], labels, metric="precomputed")
-        )
+        relabelled_NN = distance_NN[np.ix_(order_N, order_N)]
+        return float(silhouette_score(relabelled_NN, labels, metric="precomputed"))
 
     best_R = np.nanargmin(test.null_z[:, : min(draws, DRAWS)], axis=0)
     null = [silhouette(row, order_N) for row, order_N in zip(best_R, test.relabellings)]
-    return Score(
-        name, silhouette(test.scores.z.idxmin(), np.arange(group.order)), np.array(null), PARTITIONS
-    )
+    value = silhouette(test.scores.z.idxmin(), np.arange(group.order))
+    return Score(name, value, np.array(null), PARTITIONS)
 
 
-def group_parts(W, group: Structure, draws: int) -> list[Callable[[], Iterable[Score]]]:
-    """The scores of a matrix over a group other than Z<n>, each group of scores a call."""
-    cosets = [lambda: coset_part_scores(W, group, draws)]
+def group_scorers(W, group: Structure, draws: int) -> list[Scorer]:
+    """The scorers of a matrix over a group other than Z<n>."""
+    cosets = [lambda: coset_scores(W, group, draws)]
     if group.name not in {f"S{n}" for n in range(2, irreps.MAX_IRREP_DEGREE + 1)}:
         return cosets
     return [lambda: irrep_scores(W, group, draws), *cosets]
@@ -470,7 +466,10 @@ def group_parts(W, group: Structure, draws: int) -> list[Callable[[], Iterable[S
 
 
 def gaussian_rows(W, draws: int) -> Iterator[np.ndarray]:
-    """Matrices [n, d] with Gaussian directions and the lengths of the centred rows of `W`: permuting tokens changes no rank, dimension or loop."""
+    """Matrices [n, d] with Gaussian directions and the lengths of the centred rows of `W`.
+
+    A permutation of the tokens is no null here: it changes no rank, dimension or loop.
+    """
     length_T, rng = np.linalg.norm(fourier.centred(W), axis=1), np.random.default_rng(0)
     for _ in range(draws):
         rows = rng.normal(size=W.shape)
@@ -478,7 +477,10 @@ def gaussian_rows(W, draws: int) -> Iterator[np.ndarray]:
 
 
 def permuted_components(W, draws: int) -> Iterator[np.ndarray]:
-    """The principal components of `W`, each permuted on its own: the spectrum stays, what joins the components is gone."""
+    """The principal components of `W`, each permuted on its own.
+
+    The spectrum stays; what joins the components is gone.
+    """
     U, S, _ = np.linalg.svd(fourier.centred(W), full_matrices=False)
     rng = np.random.default_rng(0)
     for _ in range(draws):
@@ -491,72 +493,56 @@ def norm_cv(W) -> float:
     return float(length_T.std() / length_T.mean())
 
 
-def dimension_parts(W, draws: int) -> list[Callable[[], Iterable[Score]]]:
-    """Scores that do not see the order of the rows, beside Gaussian rows."""
+def beside_gaussian(
+    name: str, statistic: Callable, W, draws: int, smaller: bool | None = True, detail: str = ""
+) -> Score:
+    """A statistic of `W` that does not see the order of the rows, beside Gaussian rows."""
+    null = np.array([statistic(rows) for rows in gaussian_rows(W, draws)])
+    return Score(name, statistic(W), null, GAUSSIAN, smaller, detail)
 
-    def beside_gaussian(name, measure, smaller=True, detail=""):
-        return [
-            Score(
-                name,
-                measure(W),
-                np.array([measure(rows) for rows in gaussian_rows(W, draws)]),
-                GAUSSIAN,
-                smaller,
-                detail,
-            )
-        ]
 
-    def norms():
-        rng = np.random.default_rng(0)
-        null = np.array([norm_cv(rng.normal(size=W.shape)) for _ in range(draws)])
-        return [
-            Score(
-                "norm_cv",
-                norm_cv(W),
-                null,
-                "Gaussian matrix",
-                True,
-                "standard deviation of the rows' lengths over their mean",
-            )
-        ]
+def norm_score(W, draws: int) -> Score:
+    """How much the lengths of the rows vary, beside Gaussian matrices."""
+    rng = np.random.default_rng(0)
+    null = np.array([norm_cv(rng.normal(size=W.shape)) for _ in range(draws)])
+    words = "standard deviation of the rows' lengths over their mean"
+    return Score("norm_cv", norm_cv(W), null, "Gaussian matrix", True, words)
 
-    def loops():
-        words = "lifetime over the mean distance of two rows"
-        [score] = beside_gaussian("longest_loop", geometry.longest_loop, False, words)
-        null = np.array([geometry.longest_loop(rows) for rows in permuted_components(W, draws)])
-        return [
-            score,
-            score._replace(
-                name="longest_loop_components",
-                null=null,
-                null_name="principal components permuted, each on its own",
-            ),
-        ]
 
+def loop_scores(W, draws: int) -> list[Score]:
+    """The longest-lived loop, beside Gaussian rows and beside permuted principal components."""
+    words = "lifetime over the mean distance of two rows"
+    score = beside_gaussian("longest_loop", geometry.longest_loop, W, draws, False, words)
+    null = np.array([geometry.longest_loop(rows) for rows in permuted_components(W, draws)])
+    name, null_name = "longest_loop_components", "principal components permuted, each on its own"
+    return [score, score._replace(name=name, null=null, null_name=null_name)]
+
+
+def dimension_scorers(W, draws: int) -> list[Scorer]:
+    """The scorers that do not see the order of the rows."""
+    rank, mle = geometry.effective_rank, geometry.intrinsic_dimension_mle
+    twonn = geometry.intrinsic_dimension_twonn
     return [
-        norms,
-        lambda: beside_gaussian("effective_rank", geometry.effective_rank),
-        lambda: beside_gaussian("intrinsic_dimension_mle", geometry.intrinsic_dimension_mle, None),
-        lambda: beside_gaussian(
-            "intrinsic_dimension_twonn", geometry.intrinsic_dimension_twonn, None
-        ),
-        loops,
+        lambda: [norm_score(W, draws)],
+        lambda: [beside_gaussian("effective_rank", rank, W, draws)],
+        lambda: [beside_gaussian("intrinsic_dimension_mle", mle, W, draws, None)],
+        lambda: [beside_gaussian("intrinsic_dimension_twonn", twonn, W, draws, None)],
+        lambda: loop_scores(W, draws),
     ]
 
 
-def matrix_scores(W, group: Structure, with_null: bool = True) -> tuple[list[Score], list[str]]:
-    """Every score that fits a matrix [n, D] of a structure's elements, and a line for each that could not be had.
+def matrix_scores(W, group: Structure, with_null: bool = True) -> MatrixScores:
+    """Every score that fits a matrix [n, D] of the elements of a structure.
 
     GrokError for a matrix that is not finite or has the wrong size.
     """
     draws = DRAWS if with_null else 0
     W = fourier.token_matrix(W, group.order)
-    found, notes = [], []
-    for part in (cyclic_parts if group.is_ring else group_parts)(W, group, draws) + dimension_parts(
-        W, min(draws, SLOW_DRAWS)
-    ):
+    scorers = cyclic_scorers(W, group, draws) if group.is_ring else group_scorers(W, group, draws)
+    scores, notes = [], []
+    for scorer in scorers + dimension_scorers(W, min(draws, SLOW_DRAWS)):
         try:
-            found += part()
+            scores += scorer()
         except GrokError as error:
             notes.append(str(error))
-    return found + list(axis_scores(W, found, draws)), notes
+    return MatrixScores(scores + list(axis_scores(W, scores, draws)), notes)

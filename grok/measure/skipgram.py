@@ -1,21 +1,24 @@
-"""Skip-gram with negative sampling on the equations as sentences: what co-occurrence alone says about the tokens.
+"""Skip-gram with negative sampling on the equations as sentences: what co-occurrence alone says.
 
-Mikolov et al. (2013), Distributed Representations of Words and Phrases. A sentence is an equation `a o b = c`, all
-five tokens, and the window is the whole of it, so every ordered pair of its positions is a (word, context) pair. At
-its optimum the product of two vectors is their PMI up to what depends on the context alone (Levy and Goldberg, 2014),
-so the vectors can hold what stands in `pair_counts`, and nothing else:
+Mikolov et al. (2013), Distributed Representations of Words and Phrases. A sentence is an equation
+`a o b = c`, all five tokens. The window is the whole sentence, so every ordered pair of its
+positions is a (word, context) pair. At the optimum the product of two vectors is their PMI, up to
+what depends on the context alone (Levy and Goldberg, 2014). So the vectors can hold what the pair
+counts hold (`count_pairs`), and nothing else:
 
-Full table of a group (any Latin square): two operands and an answer determine each other, so every pair of elements,
-    an element with itself too, shares exactly 6 of the counted pairs. Their PMI is constant. Skip-gram sees no trace
-    of the group, and vectors that show one would be an error.
-A part of that table: the same plus sampling noise, independent of the group; vectors that fit it have memorised
-    which pairs are in the training set.
-Other tables: what is visible is how often two elements meet, not by which rule. x/y with y != 0: 0 = 0/y meets itself
-    2 (p - 1) times and each other element twice, and all others meet 6 times. x^2+y^2: s meets t by the quadratic characters of
-    t - s^2 and s - t^2, so s and -s, which share the first, come closer.
+Full table of a group (any Latin square): two operands and an answer determine each other, so every
+    pair of elements, an element with itself too, shares exactly 6 of the counted pairs. The PMI is
+    constant. Skip-gram sees no trace of the group; vectors that show one would be an error.
+A part of that table: the same, with sampling noise that is independent of the group. Vectors that
+    fit it have memorised which pairs are in the training set.
+Other tables: what is visible is how often two elements meet, not by which rule. x/y with y != 0:
+    0 = 0/y meets itself 2 (p - 1) times and each other element twice; all others meet 6 times.
+    x^2+y^2: s meets t by the quadratic characters of t - s^2 and s - t^2, so s and -s, which share
+    the first, come closer.
 
-`python -m grok skipgram` writes results/<name>/ in the layout of grok.store.results, with the input vectors as `embedding`
-and the context vectors as `unembedding`, so that everything that reads a network's vectors reads these.
+`python -m grok skipgram` writes results/<name>/ in the layout of grok.store.results, with the input
+vectors as `embedding` and the context vectors as `unembedding`. So everything that reads the
+vectors of a network reads these.
 """
 
 import functools
@@ -38,13 +41,12 @@ from grok.task.operations import Table, table
 from grok.task.randomness import new_key
 from grok.training.devices import device_facts
 
-POSITION_PAIRS = np.array(
-    list(itertools.permutations(range(5), 2))
-)  # (word, context) positions in a sentence, [20, 2]
+# The (word, context) positions in a sentence, [20, 2].
+POSITION_PAIRS = np.array(list(itertools.permutations(range(5), 2)))
 MODEL = "skip-gram with negative sampling"
 NEGATIVES = 5
 NOISE_POWER = 0.75
-FIELDS = (
+FIELDS = (  # of a `Run`, those that have a meaning here
     "label",
     "operation",
     "structure",
@@ -64,7 +66,7 @@ FIELDS = (
     "num_steps",
     "eval_every",
     "precision",
-)  # fields of a run that have a meaning here
+)
 
 
 class Vectors(NamedTuple):
@@ -78,16 +80,21 @@ class Vectors(NamedTuple):
 
 
 def sentences(operation: Table, rows) -> np.ndarray:
-    """The equations of `rows` (numbered x n + y, as in grok.task.dataset) as tokens, int32 [N, 5]. Raises GrokError where a row is undefined."""
+    """The equations of `rows` as tokens, int32 [N, 5].
+
+    rows [N]: numbered x n + y, as in grok.task.dataset. Raises GrokError where a row is undefined.
+    """
     rows_N = np.asarray(rows)
     tokens = Tokens(operation.structure.order, "answer")
     z_N = operation.answers.reshape(-1)[rows_N]
     if (z_N < 0).any():
         raise GrokError(
-            f"{operation.operation} is undefined at {np.count_nonzero(z_N < 0)} of the rows: give rows of its domain only"
+            f"{operation.operation} is undefined at {np.count_nonzero(z_N < 0)} of the rows: "
+            "give rows of its domain only"
         )
     x_N, y_N = np.divmod(rows_N, tokens.n_elements)
-    return np.column_stack([np.asarray(tokens.sequences(x_N, y_N, z_N)), z_N]).astype(np.int32)
+    inputs_N4 = np.asarray(tokens.sequences(x_N, y_N, z_N))
+    return np.column_stack([inputs_N4, z_N]).astype(np.int32)
 
 
 def count_pairs(sentences_N5: np.ndarray, vocab_size: int) -> np.ndarray:
@@ -98,19 +105,8 @@ def count_pairs(sentences_N5: np.ndarray, vocab_size: int) -> np.ndarray:
     return counts_VV
 
 
-def pair_counts(operation: Table, rows) -> tuple[np.ndarray, np.ndarray]:
-    """Co-occurrence counts [V, V] of the tokens in the equations of `rows`, and their PMI log(#(w,c) #total / (#(w) #(c))) [V, V].
-
-    Tokens: the n elements, the operator, '='. The PMI is -inf where a pair never occurs, NaN where a token does not.
-    """
-    counts_VV = count_pairs(sentences(operation, rows), operation.structure.order + 2)
-    marginal_V = counts_VV.sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return counts_VV, np.log(counts_VV * counts_VV.sum() / np.outer(marginal_V, marginal_V))
-
-
 def noise_distribution(counts_VV: np.ndarray) -> np.ndarray:
-    """Probability [V] that a token is drawn as a negative: its share of the corpus to the power 3/4."""
+    """Probability [V] that a token is drawn as a negative: share of the corpus to the power 3/4."""
     weight_V = counts_VV.sum(axis=1) ** NOISE_POWER
     return weight_V / weight_V.sum()
 
@@ -119,19 +115,19 @@ def noise_distribution(counts_VV: np.ndarray) -> np.ndarray:
 
 
 def sgns_losses(vectors: Vectors, word_P, context_P, negative_PK):
-    """-log s(u_w . v_c) - sum_k log s(-u_w . v_k), s the logistic function, of each pair, [P] (Mikolov et al., equation 4)."""
-    score_VV = (
-        vectors.input @ vectors.context.T
-    )  # a small vocabulary: all products once, then look-ups
+    """-log s(u_w . v_c) - sum_k log s(-u_w . v_k) of each pair, [P]; s is the logistic function.
+
+    (Mikolov et al., equation 4.)
+    """
+    score_VV = vectors.input @ vectors.context.T  # a small vocabulary: all products, then look-ups
     negative_score_PK = score_VV[word_P[..., None], negative_PK]
-    return -jax.nn.log_sigmoid(score_VV[word_P, context_P]) - jax.nn.log_sigmoid(
-        -negative_score_PK
-    ).sum(-1)
+    positive_P = -jax.nn.log_sigmoid(score_VV[word_P, context_P])
+    return positive_P - jax.nn.log_sigmoid(-negative_score_PK).sum(-1)
 
 
 @jax.jit
 def expected_loss(vectors: Vectors, counts_VV, noise_V):
-    """The mean of `sgns_losses` over a corpus with the given pair counts [V, V], and over the negatives, exactly."""
+    """The mean of `sgns_losses` over a corpus with pair counts [V, V], and over all negatives."""
     score_VV = vectors.input @ vectors.context.T
     positive = (counts_VV * jax.nn.log_sigmoid(score_VV)).sum()
     negative = (counts_VV.sum(1) * (jax.nn.log_sigmoid(-score_VV) @ noise_V)).sum()
@@ -140,15 +136,13 @@ def expected_loss(vectors: Vectors, counts_VV, noise_V):
 
 def init_vectors(key, vocab_size: int, d_model: int) -> Vectors:
     """As word2vec begins: input vectors uniform in +-1/(2 D), context vectors zero."""
-    bound = 0.5 / d_model
-    return Vectors(
-        jax.random.uniform(key, (vocab_size, d_model), jnp.float32, -bound, bound),
-        jnp.zeros((vocab_size, d_model), jnp.float32),
-    )
+    bound, shape = 0.5 / d_model, (vocab_size, d_model)
+    vectors = jax.random.uniform(key, shape, jnp.float32, -bound, bound)
+    return Vectors(vectors, jnp.zeros(shape, jnp.float32))
 
 
 def learned(loaded: results.Results) -> bool:
-    """Were the vectors of a results folder learned here, and not by a network?"""
+    """Whether skip-gram learned the vectors of a results folder, and not a network."""
     return any(session.get("model") == MODEL for session in loaded.description["sessions"])
 
 
@@ -166,44 +160,39 @@ def stream_keys(run: Run):
 def train_vectors(
     sentences_N5: np.ndarray, vocab_size: int, run: Run
 ) -> Iterator[tuple[int, Vectors]]:
-    """Learn vectors by Adam; yields (step, vectors) every `run.eval_every` updates and at the last. A function of its arguments alone.
+    """Learn vectors by Adam; yields (step, vectors) every `run.eval_every` updates and at the end.
 
-    An update sees all pairs of a batch of equations, with fresh negatives. The learning rate falls to 0 (cosine, for word2vec's line).
+    An update sees all pairs of a batch of equations, with fresh negatives. The learning rate falls
+    to 0 by a cosine (word2vec: by a line). A function of its arguments alone.
     """
     init_key, batch_key, noise_key = stream_keys(run)
     n_sentences, batch_size = len(sentences_N5), effective_batch_size(run, len(sentences_N5))
     noise_V = jnp.asarray(noise_distribution(count_pairs(sentences_N5, vocab_size)), jnp.float32)
-    tx = optax.adam(
-        optax.cosine_decay_schedule(run.learning_rate, run.num_steps), run.b1, run.b2, run.eps
-    )
+    learning_rate = optax.cosine_decay_schedule(run.learning_rate, run.num_steps)
+    tx = optax.adam(learning_rate, run.b1, run.b2, run.eps)
+    all_rows = jnp.arange(n_sentences, dtype=jnp.int32)
 
     def update(state, step):
         vectors, opt_state = state
         rows_B, valid_B = batch_rows(
-            batch_key,
-            step,
-            jnp.arange(n_sentences, dtype=jnp.int32),
-            n_sentences,
-            batch_size,
-            batch_size,
+            batch_key, step, all_rows, n_sentences, batch_size, cap=batch_size
         )
-        word_BP, context_BP = jnp.moveaxis(
-            jnp.asarray(sentences_N5)[rows_B][:, POSITION_PAIRS], -1, 0
-        )
-        negative_BPK = jax.random.choice(
-            jax.random.fold_in(noise_key, step), vocab_size, (*word_BP.shape, NEGATIVES), p=noise_V
-        )
-        grads = jax.grad(
-            lambda v: jnp.average(
-                sgns_losses(v, word_BP, context_BP, negative_BPK).mean(1), weights=valid_B
-            )
-        )(vectors)
-        updates, opt_state = tx.update(grads, opt_state)
+        pairs_BP2 = jnp.asarray(sentences_N5)[rows_B][:, POSITION_PAIRS]
+        word_BP, context_BP = jnp.moveaxis(pairs_BP2, -1, 0)
+        key, shape = jax.random.fold_in(noise_key, step), (*word_BP.shape, NEGATIVES)
+        negative_BPK = jax.random.choice(key, vocab_size, shape, p=noise_V)
+
+        def mean_loss(vectors):
+            losses_BP = sgns_losses(vectors, word_BP, context_BP, negative_BPK)
+            return jnp.average(losses_BP.mean(1), weights=valid_B)
+
+        updates, opt_state = tx.update(jax.grad(mean_loss)(vectors), opt_state)
         return (optax.apply_updates(vectors, updates), opt_state), None
 
     @functools.partial(jax.jit, static_argnums=2)
     def advance(state, start, n_updates):
-        return jax.lax.scan(update, state, start + jnp.arange(n_updates, dtype=jnp.int32))[0]
+        steps = start + jnp.arange(n_updates, dtype=jnp.int32)
+        return jax.lax.scan(update, state, steps)[0]
 
     vectors = init_vectors(init_key, vocab_size, run.d_model)
     state, step = (vectors, tx.init(vectors)), 0
@@ -224,9 +213,10 @@ def skipgram_run(
     seed: int,
     train_fraction: float | None,
 ) -> Run:
-    """The record of a run of skip-gram; train_fraction None means the full table. Raises GrokError.
+    """The record of a run of skip-gram; train_fraction None means the full operation table.
 
-    The fields that describe a Transformer have no meaning here, and are missing from runs.parquet.
+    The fields that describe a Transformer have no meaning here and are missing from runs.parquet.
+    Raises GrokError for a run that cannot be.
     """
     label = "skip-gram" + (" on the full table" if train_fraction is None else "")
     changes = {} if train_fraction is None else {"train_fraction": train_fraction}
@@ -247,11 +237,12 @@ def skipgram_run(
         **changes,
     )
     n_train = len(corpus_rows(run, train_fraction is None)[0])
-    return run.replace(num_steps=epochs * -(-n_train // effective_batch_size(run, n_train)))
+    updates_an_epoch = -(-n_train // effective_batch_size(run, n_train))
+    return run.replace(num_steps=epochs * updates_an_epoch)
 
 
 def corpus_rows(run: Run, full_table: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The rows that skip-gram reads, and those held out (none of the full table)."""
+    """The rows that skip-gram reads, and those held out: none of the full table."""
     defined = np.flatnonzero(table(run.operation, run.structure).answers >= 0)
     read = defined if full_table else make_dataset(run).train_rows
     return read, np.setdiff1d(defined, read)
@@ -267,10 +258,11 @@ def learn(
     epochs: int = 200,
     seed: int = 0,
 ) -> Path:
-    """Learn the vectors of an operation's tokens and write them to `root/<name>`, whose path it returns.
+    """Learn the vectors of the tokens of an operation; returns the results folder `root/<name>`.
 
-    train_fraction None reads the full table; otherwise only the training rows that a network with this fraction sees.
-    Complete results of the same run are left alone. Raises GrokError, before anything is written.
+    train_fraction None reads the full operation table; a number only the training rows that a
+    network with this fraction sees. Complete results of the same run are left alone. Raises
+    GrokError before anything is written.
     """
     run = skipgram_run(operation, structure, d_model, epochs, seed, train_fraction)
     experiment, folder = Experiment(name=name, runs=(run,)), Path(root) / name
@@ -280,75 +272,74 @@ def learn(
         if results.begin(folder, experiment, device_facts() | facts):
             start = time.monotonic()
             write(folder, run, full_table=train_fraction is None)
-            results.finish(
-                folder,
-                {"seconds": round(time.monotonic() - start, 1), "run_updates": run.num_steps},
-            )
+            seconds = round(time.monotonic() - start, 1)
+            results.finish(folder, {"seconds": seconds, "run_updates": run.num_steps})
     return folder
 
 
 def refuse_foreign_files(folder: Path) -> None:
-    """Raise GrokError where a folder holds something, but no experiment of ours."""
+    """Raise GrokError where a folder holds something, but no experiment."""
+    ours = {*results.LOCAL, ".lock"}
     with files.disk_errors(folder):
-        others = (
-            [path.name for path in folder.iterdir() if path.name not in (*results.LOCAL, ".lock")]
-            if folder.exists()
-            else []
-        )
+        found = list(folder.iterdir()) if folder.exists() else []
+    others = [path.name for path in found if path.name not in ours]
     if others and results.read_description(folder) is None:
         raise GrokError(
-            f"{folder} holds files of another origin ({min(others)}): choose another --name, or move that folder away"
+            f"{folder} holds files of another origin ({min(others)}): "
+            "choose another --name, or move that folder away"
         )
 
 
 def write(folder: Path, run: Run, full_table: bool) -> None:
     """Train the vectors of `run`; write its tables and arrays."""
-    operation = table(run.operation, run.structure)
-    labels, corpus, held_out = (
-        token_labels(run),
-        *(sentences(operation, rows) for rows in corpus_rows(run, full_table)),
+    operation, labels = table(run.operation, run.structure), token_labels(run)
+    read, held_out = corpus_rows(run, full_table)
+    corpus_N5 = sentences(operation, read)
+    losses = Losses(
+        count_pairs(corpus_N5, len(labels)),
+        count_pairs(sentences(operation, held_out), len(labels)),
     )
-    counts_VV, held_out_VV = (
-        count_pairs(sentences_N5, len(labels)) for sentences_N5 in (corpus, held_out)
-    )
-    noise_V = noise_distribution(counts_VV)
     steps, metrics = [], []
-    for step, vectors in train_vectors(corpus, len(labels), run):
-        norms = [float(jnp.linalg.norm(matrix_VD)) for matrix_VD in vectors]
-        found = {
-            "train_loss": expected_loss(vectors, counts_VV, noise_V),
-            "embedding_norm": norms[0],
-            "unembedding_norm": norms[1],
-            "weight_norm": np.hypot(*norms),
-        }
-        if len(held_out):
-            found["val_loss"] = expected_loss(vectors, held_out_VV, noise_V)
+    for step, vectors in train_vectors(corpus_N5, len(labels), run):
+        found = losses.metrics(vectors)
         steps.append(step)
         metrics.append([float(found.get(name, np.nan)) for name in results.METRICS])
     curves = results.curves_table(np.zeros(len(steps)), np.array(steps), np.array(metrics))
-    told = {name: getattr(run, name) for name in FIELDS} | {
-        "batch_size": effective_batch_size(run, len(corpus)),
-        "n_train": len(corpus),
-    }
+    told = {name: getattr(run, name) for name in FIELDS}
+    told |= {"batch_size": effective_batch_size(run, len(read)), "n_train": len(read)}
     if full_table:
         told["train_fraction"] = 1.0
-    results.write_tables(
-        folder,
-        results.runs_table(
-            [{"run": 0} | told | results.outcome(curves, run, diverged=False, stopped=True)]
-        ),
-        curves,
-    )
-    results.write_arrays(
-        folder, results.arrays_name(0), results.matrices(*map(np.asarray, vectors), labels)
-    )
+    outcome = results.outcome(curves, run, diverged=False, stopped=True)
+    results.write_tables(folder, results.runs_table([{"run": 0} | told | outcome]), curves)
+    arrays = results.matrices(*map(np.asarray, vectors), labels)
+    results.write_arrays(folder, results.arrays_name(0), arrays)
+
+
+class Losses(NamedTuple):
+    """The pair counts [V, V] of the equations that are read and of those held out."""
+
+    read_VV: np.ndarray
+    held_out_VV: np.ndarray
+
+    def metrics(self, vectors: Vectors) -> dict[str, float]:
+        """What the curves hold of vectors: losses, and norms of the matrices."""
+        noise_V = noise_distribution(self.read_VV)
+        input_norm, context_norm = (float(jnp.linalg.norm(matrix_VD)) for matrix_VD in vectors)
+        found = {
+            "train_loss": expected_loss(vectors, self.read_VV, noise_V),
+            "embedding_norm": input_norm,
+            "unembedding_norm": context_norm,
+            "weight_norm": np.hypot(input_norm, context_norm),
+        }
+        if self.held_out_VV.any():
+            found["val_loss"] = expected_loss(vectors, self.held_out_VV, noise_V)
+        return found
 
 
 def closing_line(row) -> str:
     """What came of a run, from its row of runs.parquet."""
-    held_out = (
-        ""
-        if np.isnan(row["final_val_loss"])
-        else f", {row['final_val_loss']:.4f} on held-out equations"
-    )
-    return f"{row['label']}, {row['operation']} over {row['structure']}: {row['n_train']} equations, loss {row['final_train_loss']:.4f}{held_out} after {row['stopped_at']} updates"
+    task = f"{row['label']}, {row['operation']} over {row['structure']}"
+    losses = f"loss {row['final_train_loss']:.4f}"
+    if not np.isnan(row["final_val_loss"]):
+        losses += f", {row['final_val_loss']:.4f} on held-out equations"
+    return f"{task}: {row['n_train']} equations, {losses} after {row['stopped_at']} updates"

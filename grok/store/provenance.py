@@ -1,4 +1,4 @@
-"""Who made these numbers: what every results folder keeps about the sessions that filled it."""
+"""Who made these numbers: what a results folder keeps about each session that trained in it."""
 
 import platform
 import subprocess
@@ -11,7 +11,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "orbax-checkpoint")
 
 
 def provenance() -> dict:
-    """Who made these numbers: command, commit, versions and machine of this session."""
+    """The start, command, commit and versions of this session."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": " ".join(["python -m grok", *sys.argv[1:]]),
@@ -32,6 +32,7 @@ def git(*arguments: str) -> str | None:
 
 
 def installed(package: str) -> str | None:
+    """The version of a package, or None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,4 +1,7 @@
-"""The updates at which a run's matrices are kept, and the one to look at: a network may collapse after it has grokked."""
+"""The updates at which the matrices of a run are kept, and the one to look at.
+
+A network may collapse after it has grokked, so its end is not always its best.
+"""
 
 from typing import NamedTuple
 
@@ -9,7 +12,11 @@ from grok.store.results import THRESHOLD, Results
 
 
 class Moment(NamedTuple):
-    """An update at which a run's matrices are kept. step: of the snapshot, None at the run's end; accuracies in [0, 1], NaN where not evaluated."""
+    """An update at which the matrices of a run are kept.
+
+    step: that of the snapshot, None at the end of the run. update: how many updates the run has
+    taken. Accuracies are in [0, 1], NaN where they were not evaluated.
+    """
 
     step: int | None
     update: int
@@ -18,13 +25,10 @@ class Moment(NamedTuple):
 
     @property
     def words(self) -> str:
-        known = np.isfinite(self.val_accuracy)
-        accuracies = (
-            f"{100 * self.train_accuracy:.0f}% train, {100 * self.val_accuracy:.0f}% val"
-            if known
-            else "accuracy unknown"
-        )
-        return f"update {self.update:,}\n{accuracies}"
+        if not np.isfinite(self.val_accuracy):
+            return f"update {self.update:,}\naccuracy unknown"
+        train, val = 100 * self.train_accuracy, 100 * self.val_accuracy
+        return f"update {self.update:,}\n{train:.0f}% train, {val:.0f}% val"
 
     @property
     def generalised(self) -> bool:
@@ -32,38 +36,33 @@ class Moment(NamedTuple):
 
 
 def moments(results: Results, run: int) -> list[Moment]:
-    """Every update at which a run's matrices are kept, the last one its end."""
+    """Every update at which the matrices of a run are kept, the last one its end."""
     curve = results.curve(run).set_index("step")
     end = int(curve.index.max()) if len(curve) else 0
-    steps = [(step, step) for step in results.snapshot_steps(run) if step < end]
-    at = (
-        curve[["train_accuracy", "val_accuracy"]]
-        .reindex([update for _, update in steps] + [end])
-        .to_numpy(float)
-    )
-    return [
-        Moment(step, update, *accuracies)
-        for (step, update), accuracies in zip([*steps, (None, end)], at)
-    ]
+    steps = [step for step in results.snapshot_steps(run) if step < end]
+    accuracies = curve[["train_accuracy", "val_accuracy"]].reindex([*steps, end]).to_numpy(float)
+    kept = [Moment(step, step, *pair) for step, pair in zip(steps, accuracies)]
+    return [*kept, Moment(None, end, *accuracies[-1])]
 
 
 def best(found: list[Moment]) -> Moment:
-    """The moment with the highest validation accuracy, the last of equals, among those with 99% of the training rows if there are any.
+    """The moment with the highest validation accuracy, the last of equals.
 
-    Of a network that only memorises the highest validation accuracy is chance, and may be that of an update before it has learned anything.
+    If the run has learned 99% of its training rows at some moment, only such moments count: a
+    network that merely memorises is at chance, which may be highest before it has learned anything.
     """
     learned = [moment for moment in found if moment.train_accuracy >= THRESHOLD]
-    return max(
-        learned or found,
-        key=lambda moment: (np.nan_to_num(moment.val_accuracy, nan=-1), moment.update),
-    )
+
+    def rank(moment: Moment) -> tuple[float, int]:
+        return np.nan_to_num(moment.val_accuracy, nan=-1), moment.update
+
+    return max(learned or found, key=rank)
 
 
 def at_step(found: list[Moment], step: int) -> Moment:
-    """The moment after `step` updates; GrokError where none is kept."""
+    """The moment after `step` updates; GrokError where nothing is kept."""
     for moment in found:
         if moment.update == step:
             return moment
-    raise GrokError(
-        f"nothing is kept after {step} updates: choose {', '.join(str(moment.update) for moment in found)}"
-    )
+    updates = ", ".join(str(moment.update) for moment in found)
+    raise GrokError(f"nothing is kept after {step} updates: choose {updates}")
