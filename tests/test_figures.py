@@ -466,7 +466,7 @@ def test_data_fraction_against_time_shows_medians_and_censored_runs(tmp_path):
     assert sorted(map(tuple, np.round(triangles).astype(int))) == [(20, 10_000)] * 4 + [
         (30, 10_000)
     ]
-    assert "% steps for each 1% less data" in texts(picture)
+    assert "steps for each 1% less data" in texts(picture)
 
 
 def test_the_slope_is_fitted_at_the_steep_end():

@@ -18,6 +18,7 @@ from grok.measure.findings import (
     registry,
     report,
     scoreboard,
+    story,
     words,
 )
 from grok.measure.findings.finding import (
@@ -35,7 +36,8 @@ ROOT = HERE / "results"
 PAGES = [HERE / "README.md", *sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*.md"))]
 # Words with digits that are names or definitions, and no results.
 NAMES = (
-    r"Figure \d|[Ff]igure\d\w*|[ASZ]\d+|[xyn][²³]\S*|99%|95%|\b0\b|\d+x\d+|`[^`]*`|\(.*?\.md.*?\)"
+    r"Figure \d|[Ff]igure\d\w*|[ASZ]\d+|[xyn][²³]\S*|99%|95%|\b0\b|float32|word2vec"
+    r"|`[^`]*`|\(.*?\.md.*?\)"
 )
 DEAR = ("embeddings", "figure3", "encodings")  # seconds to minutes; their pages are compared
 
@@ -241,3 +243,17 @@ def test_numbers_are_written_as_people_write_them():
     assert words.interval(findings.Estimate(0.5, np.nan, 1), ".2f") == "0.50"
     assert words.span([3, 3]) == "3" and words.span([1, 1000]) == "1 to 1,000"
     assert words.share(findings.Estimate(0.25, 0.1, 0.5), 1, 4) == "1 of 4: 25% [10, 50]"
+
+
+def test_a_training_of_a_few_runs_is_told_in_words(tmp_path):
+    folder = write(tmp_path, "quickstart", lambda run: (200, 2000 if run.weight_decay else np.inf))
+    said = story.told(results.load(folder), [folder / "quickstart.png", folder / "a.pdf"])
+    lines = said.splitlines()
+    assert lines[0] == (
+        "decay: memorised its training rows (99%) after 200 updates, "
+        "and generalised to the others after 2,000."
+    )
+    assert lines[1].endswith("at its end, after 10,000, it is right on 10% of the others.")
+    assert lines[2] == f"Pictures: {folder / 'quickstart.png'}" and "make train" in lines[3]
+    many = write(tmp_path, "figure7")
+    assert story.told(results.load(many), []) == ""

@@ -52,16 +52,21 @@ def begin(monkeypatch, clock):
         shown.close()
 
 
-def test_elsewhere_than_on_a_terminal_there_is_a_line_a_minute_and_no_bar(begin, clock):
+def test_elsewhere_than_on_a_terminal_there_is_a_line_now_and_then_and_no_bar(begin, clock):
+    """Every 15 s at first, and every minute once it has taken ten."""
     shown, screen = begin(terminal=False)
-    for second in range(1, 181):
+    said = []
+    for second in range(1, 781):
         clock.seconds += 1
-        shown.advance(2 * second, [1.0], [0.5])
-    lines = screen.take().splitlines()
-    assert lines == [
-        f"{done} of at most 1,000 steps, 2 steps/s, at most {left} min left, runs 1/4, train 100.0%, val 50.0%"
-        for done, left in ((122, 7), (244, 6))
-    ]
+        shown.advance(second, [1.0], [0.5])
+        said += [second] if screen.take() else []
+    assert said == [*range(15, 600, 15), 645, 705, 765]
+    clock.seconds += 60
+    shown.advance(840, [1.0], [0.5])
+    assert screen.take() == (
+        "840 of at most 1,000 steps, 1 steps/s, at most 3 min left, "
+        "runs 1/4, train 100.0%, val 50.0%\n"
+    )
 
 
 def test_the_rate_and_the_time_left_do_not_count_the_updates_of_earlier_sessions(begin, clock):

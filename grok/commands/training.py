@@ -204,6 +204,7 @@ def field_changes(given: dict[str, Any]) -> dict[str, Any]:
 def show(folder: Path, draw: bool) -> None:
     """Print an experiment's closing table, draw its figures, and say where everything is."""
     from grok import figures
+    from grok.measure.findings import story
     from grok.store import results
 
     loaded = results.load(folder)
@@ -216,6 +217,8 @@ def show(folder: Path, draw: bool) -> None:
     print(results.closing_table(loaded.runs))
     paths = figures.draw(folder) if draw else []
     print(folder / "runs.parquet", folder / "curves.parquet", folder / "arrays", *paths, sep="\n")
+    if words := story.told(loaded, paths):
+        print(f"\n{words}")
 
 
 @command(

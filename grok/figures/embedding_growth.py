@@ -91,7 +91,7 @@ def group_drawers(W_best, group):
     def plane(ax, W):
         matrix.principal_plane(ax, W, colouring=colouring)
         ax.set_xlabel(
-            f"within cosets {groups.coset_concentration(W, label_T):.2f} ({chance:.2f})",
+            f"within {groups.coset_concentration(W, label_T):.2f} ({chance:.2f})",
             fontsize=6,
             labelpad=1,
         )

@@ -6,7 +6,7 @@ from grok.figures.parts import style, times
 from grok.figures.parts.gallery import figure
 from grok.measure import findings
 from grok.measure.findings.runs import TIMES, crossings, runs_with
-from grok.measure.findings.words import number
+from grok.measure.findings.words import interval
 
 
 @figure(
@@ -28,10 +28,11 @@ def figure1_center(results):
         )
     growth = found["growth"]
     if np.isnan(growth.value):
-        axes.plot([], [], linestyle="none", label="no slope: too few runs got there")
+        style.note(axes, "no slope: too few runs got there")
     else:
-        law = found.tables["law"][0]
-        label = f"{number(growth.value, '+.0f')}% steps for each 1% less data"
-        times.draw_law(axes, law, (100 * law["from"], 100 * law["to"]), lambda x: x, label)
+        law, ours = found.tables["law"][0], (growth.value, growth.low, growth.high)
+        times.draw_law(axes, law, (100 * law["from"], 100 * law["to"]), lambda x: x)
+        slope = interval(findings.Estimate(*ours), "+.0f", "%")
+        style.note(axes, f"dashed: {slope}\nsteps for each 1% less data")
     style.legend_above(axes)
     return picture

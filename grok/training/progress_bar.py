@@ -5,7 +5,9 @@ import time
 
 from tqdm.auto import tqdm
 
-QUIET_SECONDS = 60
+QUIET_SECONDS = 15  # between two lines where there is no bar,
+LONG_SECONDS = 60  # and once a training has taken a while
+A_WHILE = 600
 
 
 def in_notebook() -> bool:
@@ -16,7 +18,7 @@ def in_notebook() -> bool:
 
 
 class Progress:
-    """A bar on a terminal and in a notebook; elsewhere a line a minute.
+    """A bar on a terminal and in a notebook; elsewhere a line now and then.
 
     total: updates all runs may take together. Runs that stop early give their rest back.
     """
@@ -39,20 +41,28 @@ class Progress:
         self.start, self.start_done, self.done, self.total = time.monotonic(), done, done, total
 
     def advance(self, done: int, train_accuracies, val_accuracies) -> None:
-        """Show the updates done so far and the accuracies [slots] of the runs in training: each, or the range of many."""
+        """Show the updates done so far, and how right the runs in training are.
+
+        The accuracies are [slots]; of many runs their range is shown.
+        """
         self.bar.update(done - self.done)
         self.done = done
-        text = f"runs {self.done_runs}/{self.n_runs}, train {accuracies(train_accuracies)}, val {accuracies(val_accuracies)}"
+        both = f"train {accuracies(train_accuracies)}, val {accuracies(val_accuracies)}"
+        text = f"runs {self.done_runs}/{self.n_runs}, {both}"
         self.bar.set_postfix_str(text, refresh=False)
-        if not self.has_bar and time.monotonic() - self.last_line > QUIET_SECONDS:
-            self.last_line = time.monotonic()
-            rate = (self.done - self.start_done) / (self.last_line - self.start)
-            left = (self.total - self.done) / max(rate, 1e-9)
-            print(
-                f"{self.done:,} of at most {self.total:,} steps, {rate:.0f} steps/s, at most {left / 60:.0f} min left, {text}",
-                file=sys.stderr,
-                flush=True,
-            )
+        now = time.monotonic()
+        pause = QUIET_SECONDS if now - self.start < A_WHILE else LONG_SECONDS
+        if self.has_bar or now - self.last_line < pause:
+            return
+        self.last_line = now
+        rate = (self.done - self.start_done) / (now - self.start)
+        left = (self.total - self.done) / max(rate, 1e-9)
+        print(
+            f"{self.done:,} of at most {self.total:,} steps, {rate:.0f} steps/s, "
+            f"at most {left / 60:.0f} min left, {text}",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def retire(self, line: str, unused: int) -> None:
         """A run has ended with `unused` updates of its budget left."""

@@ -74,6 +74,7 @@ def step_axis(axes: Axes, last: float) -> None:
     axes.set_xscale("log")
     axes.set_xlim(1, max(last, 10))
     axes.xaxis.set_major_locator(LogLocator(numticks=12))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("Optimization steps")
 
 
@@ -119,6 +120,11 @@ def say(axes: Axes, text: str) -> None:
         fontsize=7,
         color=GREY,
     )
+
+
+def note(axes: Axes, text: str) -> None:
+    """A few words at the top right inside the axes."""
+    axes.text(0.98, 0.98, text, transform=axes.transAxes, ha="right", va="top", fontsize=6.5)
 
 
 def legend_above(axes: Axes, handles=None, columns: int = 2) -> None:

@@ -47,7 +47,7 @@ def draw_times(axes, runs: pd.DataFrame, medians: pd.DataFrame, field: str, spli
     )
 
 
-def draw_law(axes, law: dict, ends, of, label: str) -> None:
+def draw_law(axes, law: dict, ends, of) -> None:
     """A line of log time, dashed between two ends; of: from a place on the axis to the law's x."""
     ends = np.asarray(ends, float)
     axes.plot(
@@ -56,7 +56,6 @@ def draw_law(axes, law: dict, ends, of, label: str) -> None:
         color=style.BLACK,
         linestyle="dashed",
         linewidth=1.2,
-        label=label,
         zorder=4,
     )
 
@@ -80,11 +79,11 @@ def law_figure(results, field: str, label: str, symbol: str):
         draw_times(axes, runs, found.table("times"), field, split, place)
     law, exponent = found.tables["law"][0], found["exponent"]
     if np.isnan(exponent.value):
-        axes.plot([], [], linestyle="none", label="no law: too few values with a delay")
+        style.note(axes, "no law: too few values with a delay")
     else:
-        ends = law["fitted"][0], law["fitted"][-1]
+        draw_law(axes, law, (law["fitted"][0], law["fitted"][-1]), np.log)
         slope = interval(slope_of(law, exponent), ".2f")
-        draw_law(axes, law, ends, np.log, f"steps ∝ {symbol}^b, b = {slope}")
+        style.note(axes, f"dashed: steps ∝ {symbol}^b,\nb = {slope}")
     if values[0] == 0:
         axes.axvline(place(0) * ZERO_GAP**0.5, color=style.GREY, linestyle="dotted", linewidth=0.8)
     style.name_ticks(axes.xaxis, map(place, values), [f"{value:g}" for value in values])
