@@ -10,7 +10,7 @@ DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>
 CUDA := $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo 'jax[cuda13]' || echo 'jax[cuda12]'))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check figures results bench lock clean
+.PHONY: help setup train test check figures page results bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ check: setup  ## check format, lint and types
 
 figures: setup  ## redraw every figure whose results have changed
 	@$(IN) -m grok figures $(ARGS)
+
+page: setup  ## write results/page.html: findings, runs and networks, to open in a browser
+	@$(IN) -m grok page $(ARGS)
 
 results: setup  ## make all results that are not complete, at SCALE=small, night or paper
 	@$(IN) -m grok results --scale $(SCALE) $(ARGS)

@@ -21,6 +21,7 @@ MAY_IMPORT = {  # room -> the rooms that it may import, beside itself
     "training": {"experiment", "files", "task", "model", "store"},
     "measure": {"experiment", "files", "task", "model", "store", "training", "analysis"},
     "figures": {"experiment", "files", "task", "store", "analysis", "measure"},
+    "page": {"experiment", "files", "store", "analysis", "measure"},
     "commands": {
         "experiment",
         "campaign",
@@ -31,6 +32,7 @@ MAY_IMPORT = {  # room -> the rooms that it may import, beside itself
         "training",
         "measure",
         "figures",
+        "page",
     },
     "__main__": {"experiment", "commands"},
     "trained": {"experiment", "store", "training", "measure", "figures"},
@@ -45,6 +47,9 @@ ONLY_IN = {  # a library with an interface of its own -> the rooms that know it
     "matplotlib": {"figures"},
     "PIL": {"figures"},
     "sklearn": {"analysis", "measure"},
+    "plotext": {"figures"},
+    "plotly": {"page"},
+    "tensorboardX": {"store"},
 }
 
 

@@ -263,6 +263,14 @@ def test_null_distribution_permutes_whole_rows():
     )
 
 
+@pytest.mark.parametrize("p", [12, 31])
+def test_the_quick_null_of_the_spectrum_is_that_of_permuted_rows(p):
+    W = np.random.default_rng(2).normal(size=(p, 5)) + np.arange(p)[:, None]
+    quick = fourier.permuted_power_shares(W, draws=9, seed=4)
+    plain = fourier.null_distribution(fourier.frequency_power_share, W, draws=9, seed=4)
+    np.testing.assert_allclose(quick, plain, rtol=1e-9, atol=1e-12)
+
+
 def test_p_value_counts_the_observation_and_ties():
     assert fourier.p_value(2.0, np.array([1.0, 2.0, 3.0])) == pytest.approx(3 / 4)
     assert fourier.p_value(9.0, np.zeros(99)) == pytest.approx(0.01)

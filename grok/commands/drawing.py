@@ -1,4 +1,4 @@
-"""Commands that draw: figures, animate, watch."""
+"""Commands that draw: figures, animate, watch, page."""
 
 from pathlib import Path
 
@@ -62,3 +62,28 @@ def watch(options) -> None:
     from grok.figures.watch import watch
 
     watch(options.folder, options.every)
+
+
+@command(
+    "page",
+    "write one HTML file with findings, runs and networks, to open in a browser",
+    argument(
+        "folders",
+        metavar="FOLDER",
+        nargs="*",
+        type=Path,
+        help="results folders, or folders that hold some (default: results)",
+    ),
+    argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        default=Path("results/page.html"),
+        help="the file to write",
+    ),
+)
+def page(options) -> None:
+    from grok.page import build
+
+    missing = build.build(options.folders or [Path("results")], options.out)
+    print(*missing, options.out, sep="\n")

@@ -17,7 +17,7 @@ from grok.store.matrices import MATRICES, answered_right, element_rows
 from grok.store.results import Results
 from grok.store.snapshots import Moment, best, moments
 from grok.task.dataset import make_dataset
-from grok.task.groups import Structure
+from grok.task.groups import Structure, structure
 
 NULL_DRAWS = 20  # permutations; every frequency of each is a draw of the null
 MOST_KEYS = 6
@@ -55,7 +55,7 @@ def follow(results: Results, run: int, most: int | None = None) -> Growth:
         raise GrokError(f"run {run} in {results.folder} diverged: no matrix of it can be drawn")
     at_best = best(found)
     found = evenly(found, at_best, most)
-    _, group = element_rows(results, run, MATRIX, found[0].step)
+    group = structure(results.experiment_run(run).structure)
     place = found.index(at_best)
     return Growth(results, run, group, found, place, [rows[moment] for moment in found])
 
@@ -198,10 +198,7 @@ def frequencies(growth: Growth, order: np.ndarray) -> Spectrum:
     """The spectrum along an axis; its null is that of the same rows permuted, all frequencies."""
     rows_MTD = [W[order] for W in growth.W_MnD]
     share_MK = np.array([fourier.frequency_power_share(rows) for rows in rows_MTD])
-    null_MRK = [
-        fourier.null_distribution(fourier.frequency_power_share, rows, NULL_DRAWS)
-        for rows in rows_MTD
-    ]
+    null_MRK = [fourier.permuted_power_shares(rows, NULL_DRAWS) for rows in rows_MTD]
     low, high = np.quantile(np.reshape(null_MRK, (len(rows_MTD), -1)), [0.025, 0.975], axis=1)
     names = [str(k) for k in range(1, share_MK.shape[1] + 1)]
     return Spectrum(names, share_MK, low, high)

@@ -531,6 +531,13 @@ class Results:
             }
         )
 
+    def runs_kept(self) -> dict[int, bool]:
+        """The runs whose final matrices are kept, ascending, and whether snapshots are kept too."""
+        names = {path.stem for path in self.kept("run_*") if "_params" not in path.stem}
+        ends = sorted(name for name in names if "_step_" not in name)
+        with_snapshots = {name.split("_step_")[0] for name in names if "_step_" in name}
+        return {int(name.removeprefix("run_")): name in with_snapshots for name in ends}
+
     def kept(self, name: str) -> list[Path]:
         """The files of arrays with a name, without those that a new training has set aside."""
         return [

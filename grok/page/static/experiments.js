@@ -1,0 +1,201 @@
+// An experiment: the curves of the chosen runs, and the updates to 99% against any field.
+
+async function showExperiments() {
+  const pairs = index.experiments.map(({ name, runs }) => [
+    name,
+    `${name} (${counted(runs, "run")})`,
+  ]);
+  const name = choices($("experiment"), pairs, state.experiment);
+  const data = await block(`experiment/${name}`);
+  if (state.view !== "experiments" || $("experiment").value !== name) return;
+  $("metric").value = state.metric === "loss" ? "loss" : "accuracy";
+  $("split").value = state.split === "train" ? "train" : "val";
+  const fields = varied(data).map((column) => [column.name, spaced(column.name)]);
+  choices($("field"), fields, state.against ?? preferredField(data));
+  const rows = rowsOf(data);
+  const drawn = drawnRows(data, rows);
+  describe(data);
+  drawCurves(data, drawn);
+  drawTimes(data, rows);
+  drawTable(data, rows, drawn);
+}
+
+/** The field of the paper's question where it is varied, or else the first that is. */
+function preferredField(data) {
+  const names = varied(data).map((column) => column.name);
+  const wanted = [
+    "train_fraction",
+    "weight_decay",
+    "learning_rate",
+    "init_scale",
+    "corrupted_labels",
+  ];
+  return wanted.find((name) => names.includes(name)) ?? names.find((name) => name !== "run");
+}
+
+function describe(data) {
+  const thinned = data.thinned
+    ? ` Curves are thinned to at most ${data.thinned} evaluations a run.`
+    : "";
+  const ended = data.complete ? "complete" : "not complete";
+  $("facts").textContent =
+    `${data.scale} scale, ${counted(data.planned, "run")} planned, ${ended}.${thinned}`;
+  const constants = data.columns.filter((column) => "constant" in column);
+  $("shared").textContent = constants
+    .map((column) => `${column.name} ${cellWords(column.constant)}`)
+    .join(", ");
+  const sessions = data.sessions.map((session) => {
+    const { command, started, device, commit } = session;
+    const told = [started, device, commit && `commit ${commit.slice(0, 10)}`].filter(Boolean);
+    return element(
+      "li",
+      {},
+      element("code", {}, command ?? "unknown command"),
+      ` ${told.join(", ")}`,
+    );
+  });
+  $("sessions").replaceChildren(...sessions);
+}
+
+// --- Plots ---
+
+/** A run's curve: its updates above 0 and a metric there; a loss without zeros, for its axis. */
+function curveOf(data, i, metric) {
+  const [from, to] = [data.arrays.starts[i], data.arrays.starts[i + 1]];
+  const steps = data.arrays.step.subarray(from, to);
+  const values = data.arrays[metric].subarray(from, to);
+  const isDrawn = (at) => steps[at] > 0 && (metric.endsWith("accuracy") || values[at] > 0);
+  const places = Array.from(steps.keys()).filter(isDrawn);
+  return { x: places.map((at) => steps[at]), y: places.map((at) => values[at]) };
+}
+
+const SPLITS = { train: ["training", "dash"], val: ["validation", "solid"] };
+
+/** The two lines of a run, in one colour each; every point can be hovered. */
+function linesOf(data, i, metric, colours) {
+  const shown = metric === "accuracy" ? "%{y:.2%}" : "%{y:.4g}";
+  return Object.entries(SPLITS).map(([split, [words, dash]]) => ({
+    ...curveOf(data, i, `${split}_${metric}`),
+    mode: "lines",
+    name: `run ${runAt(data, i)} ${words}`,
+    line: { color: colours[split], dash, width: 1.6 },
+    hovertemplate:
+      `${data.names[i]}<br>update %{x:,}: ${words} ${shown}` +
+      `<extra>run ${runAt(data, i)}</extra>`,
+  }));
+}
+
+function drawCurves(data, drawn) {
+  const metric = $("metric").value;
+  const traces = drawn.flatMap((i, place) => {
+    const line = PALETTE[place % PALETTE.length];
+    return linesOf(data, i, metric, { train: line, val: line });
+  });
+  const runs = drawn.map((i) => runAt(data, i)).join(", ");
+  const of = drawn.length === 1 ? `run ${runs}` : `runs ${runs}`;
+  const words = drawn.length
+    ? `${metric} of ${of}: training dashed, validation solid`
+    : "No run is chosen: mark some in the table.";
+  $("curves-words").textContent = words;
+  if (!traces.some((trace) => trace.x.length)) return say("curves", "Nothing was evaluated.");
+  const yaxis =
+    metric === "accuracy"
+      ? accuracyAxis
+      : { type: "log", exponentformat: "power", title: { text: "loss" } };
+  return draw("curves", traces, { xaxis: updatesAxis, yaxis }, words);
+}
+
+/** Where a run stands on the axis of times: when it got to 99%, or until when it had not. */
+function timeOf(data, i, split) {
+  const at = (name) => valueAt(data, columnOf(data, name), i);
+  const time = at(`steps_to_${split}_99`);
+  if (time !== null) return { time, censored: false };
+  // A run that diverged cannot get there any more: it counts as followed to its budget's end.
+  return { time: at(at("status") === "diverged" ? "num_steps" : "stopped_at"), censored: true };
+}
+
+function drawTimes(data, rows) {
+  const split = $("split").value;
+  const field = columnOf(data, $("field").value);
+  const points = rows
+    .map((i) => ({ i, x: valueAt(data, field, i), ...timeOf(data, i, split) }))
+    .filter(({ x, time }) => x !== null && time > 0);
+  const censored = points.filter((point) => point.censored);
+  const reached = points.filter((point) => !point.censored);
+  const what = `Updates to 99% ${SPLITS[split][0]} accuracy against ${spaced(field.name)}`;
+  $("times-words").textContent =
+    `${what}: ${counted(reached.length, "run")} reached it (dots), ${censored.length} had not ` +
+    "when they ended (open triangles). Click a point to open its network.";
+  if (!points.length) return say("times", "No run has been evaluated.");
+  const traces = [
+    marks(data, field, reached, "reached 99%", { symbol: "circle", color: colour("val") }),
+    marks(data, field, censored, "not by then", {
+      symbol: "triangle-up-open",
+      color: colour("alarm"),
+    }),
+  ];
+  const yaxis = { type: "log", tickformat: ",", dtick: "D2", title: { text: "updates" } };
+  draw("times", traces, { xaxis: fieldAxis(field, points), yaxis }, what);
+  const place = $("times");
+  place.removeAllListeners("plotly_click");
+  place.on("plotly_click", ({ points: [point] }) => openRun(data.name, point.customdata));
+}
+
+/** Runs as marks of one kind: a field across, their times up. */
+function marks(data, field, points, words, marker) {
+  return {
+    x: points.map(({ x }) => (typeof x === "boolean" ? String(x) : x)),
+    y: points.map(({ time }) => time),
+    customdata: points.map(({ i }) => runAt(data, i)),
+    text: points.map(({ i }) => data.names[i]),
+    mode: "markers",
+    name: words,
+    marker: { size: 8, ...marker },
+    hovertemplate:
+      `run %{customdata}: %{text}<br>${field.name} %{x}<br>` +
+      `${words}: update %{y:,}<extra></extra>`,
+  };
+}
+
+/** The axis of a field: logarithmic where its numbers span much, names where it has no numbers. */
+function fieldAxis(field, points) {
+  const title = { text: spaced(field.name) };
+  const numbers = [...new Set(points.map(({ x }) => x))].filter((x) => typeof x === "number");
+  if (!numbers.length) return { title, type: "category" };
+  const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
+  const ticks = numbers.length <= 12 ? { tickvals: numbers } : {};
+  return { title, type: low > 0 && high > 20 * low ? "log" : "linear", ...ticks };
+}
+
+/** Open a run: its curve and network, or where the page has no network of it, its curve alone. */
+function openRun(name, run) {
+  if (!hasNetwork(name, run)) return go({ runs: String(run) });
+  return go({ view: "network", experiment: name, run, runs: String(run), update: null });
+}
+
+// --- Controls ---
+
+function startExperiments() {
+  const forget = () =>
+    Object.fromEntries(Object.keys(partsOf("where.")).map((name) => [`where.${name}`, null]));
+  $("experiment").addEventListener("change", (event) => {
+    rowsShown = ROWS;
+    go({
+      experiment: event.target.value,
+      runs: null,
+      against: null,
+      sort: null,
+      run: null,
+      ...forget(),
+    });
+  });
+  $("metric").addEventListener("change", (event) => go({ metric: event.target.value }));
+  $("split").addEventListener("change", (event) => go({ split: event.target.value }));
+  $("field").addEventListener("change", (event) => go({ against: event.target.value }));
+  $("draw-shown").addEventListener("click", () => go({ runs: null }));
+  $("no-filters").addEventListener("click", () => go(forget()));
+  $("more-rows").addEventListener("click", () => {
+    rowsShown += ROWS;
+    show();
+  });
+}
