@@ -182,9 +182,11 @@ def test_the_largest_complete_scale_that_tests_a_claim_decides_it():
 
 
 def test_scales_are_sought_from_the_largest(tmp_path):
-    for name in ("figure6", "figure6_night", "figure6-seed=3", "figure66"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "experiment.json").touch()
+    for name in ("figure6", "figure6_night/part-0", "figure6-seed=3", "figure66"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "runs.parquet").touch()
+    (tmp_path / "figure6_paper").mkdir()
+    (tmp_path / "figure6_paper" / "experiment.json").touch()  # has only just begun
     found = scoreboard.folders_of(tmp_path, "figure6")
     assert [path.name for path in found] == ["figure6_night", "figure6"]
 

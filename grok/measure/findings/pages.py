@@ -25,6 +25,7 @@ SECTIONS = {  # experiment -> the heading of its section
     "figure3": "Figure 3",
     "figure6": "Figure 6",
     "figure7": "Figure 7",
+    "nanda": "Nanda et al.",
     "embeddings": "Embeddings",
     "encodings": "Encodings",
     "weight_decay": "Weight decay",
@@ -88,7 +89,8 @@ def all_claims(root: Path) -> str:
 
 
 def anchor(heading: str) -> str:
-    return heading.lower().replace(" ", "-")
+    """The address of a heading on its page, as GitHub makes it."""
+    return heading.lower().replace(" ", "-").replace(".", "")
 
 
 def in_six(root: Path) -> str:

@@ -25,6 +25,7 @@ THEMES = (  # in the order of the scoreboard
     "figure3",
     "figure6",
     "figure7",
+    "nanda",
     "embeddings",
     "encodings",
     "weight_decay",

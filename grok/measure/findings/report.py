@@ -7,6 +7,7 @@ import pandas as pd
 from grok.experiment import GrokError
 from grok.measure.findings import pages, registry
 from grok.measure.findings.registry import Findings
+from grok.measure.findings.scoreboard import has_tables
 
 
 def make(folder: Path | None, root: Path) -> str:
@@ -20,8 +21,8 @@ def make(folder: Path | None, root: Path) -> str:
 
 
 def described(root: Path) -> list[Path]:
-    """The folders of `root` that hold an experiment."""
-    return sorted(path.parent for path in root.glob("*/experiment.json"))
+    """The folders of `root` that hold results."""
+    return sorted(folder for folder in root.glob("*/") if has_tables(folder))
 
 
 def table(found: Findings) -> str:

@@ -41,7 +41,12 @@ class Claim(NamedTuple):
 def folders_of(root: Path, theme: str) -> list[Path]:
     """The results of an experiment at each scale, the largest first."""
     names = [theme if scale == "small" else f"{theme}_{scale}" for scale in SCALES]
-    return [root / name for name in reversed(names) if (root / name / "experiment.json").exists()]
+    return [root / name for name in reversed(names) if has_tables(root / name)]
+
+
+def has_tables(folder: Path) -> bool:
+    """Whether a folder holds results; one whose training has only just begun holds none."""
+    return any((part / "runs.parquet").exists() for part in (folder, *folder.glob("part-*")))
 
 
 def claims(root: Path, theme: str) -> list[Claim]:
