@@ -1,9 +1,10 @@
 """The command line, `python -m grok` or `grok`. The commands themselves are in grok/commands."""
 
 import sys
+import warnings
 
 from grok.commands.parser import make_parser
-from grok.experiment import GrokError
+from grok.experiment import GrokError, Note
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -11,6 +12,14 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns the exit status. A mistake of the user's gives one line on standard error and status 2.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Note)
+        warnings.showwarning = in_one_line(warnings.showwarning)
+        return answered(arguments)
+
+
+def answered(arguments: list[str] | None) -> int:
+    """The exit status of a command; whatever its user can mend has been said in one line."""
     try:
         options = make_parser().parse_args(arguments)
         return options.command(options) or 0
@@ -26,6 +35,18 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 130
+
+
+def in_one_line(show):
+    """`warnings.showwarning` that says a Note as the command line says everything else."""
+
+    def showwarning(message, category, filename, lineno, file=None, line=None):
+        if issubclass(category, Note):
+            print(f"grok: note: {message}", file=sys.stderr)
+        else:
+            show(message, category, filename, lineno, file, line)
+
+    return showwarning
 
 
 if __name__ == "__main__":

@@ -206,6 +206,7 @@ def standing(folder: Path, experiment: Experiment) -> Standing:
     """How far the runs of an experiment have come in a results folder."""
     try:
         loaded = results.load(folder)
+        loaded.need_runs("status", "stopped_at")
     except GrokError:
         most = sum(run.num_steps for run in experiment.runs)
         return Standing(False, 0, len(experiment.runs), False, most, None)

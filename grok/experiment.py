@@ -6,12 +6,16 @@ reads a run, from the dataset to the figures, reads these fields under these nam
 
 import dataclasses
 import itertools
+import math
 import re
+import struct
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 MOST = 2**31  # whole numbers are 32 bits wide on the device
+SMALLEST = 2.0**-126  # above 0, for a float32 on the device
 LONGEST_NAME = 200
 SCALES = {
     "small": "small networks and tables, minutes on two CPU cores",
@@ -22,6 +26,10 @@ SCALES = {
 
 class GrokError(Exception):
     """A mistake its user can mend: shown as one line on standard error, exit status 2."""
+
+
+class Note(UserWarning):
+    """What a user should know though nothing failed: shown as one line on standard error."""
 
 
 def positive(value: float) -> bool:
@@ -248,8 +256,10 @@ def typed(spec: dataclasses.Field, value: Any) -> Any:
     """
 
     def wrong(what):
-        return GrokError(f"{spec.name}={value!r} {what}")
+        return GrokError(f"{spec.name}={' '.join(repr(value).split())} {what}")
 
+    if getattr(value, "ndim", None) == 0:  # a number of NumPy or JAX
+        value = value.item()
     if get_origin(spec.type) is Literal:
         if value not in get_args(spec.type):
             raise wrong(f"is none of {', '.join(get_args(spec.type))}")
@@ -270,7 +280,24 @@ def typed(spec: dataclasses.Field, value: Any) -> Any:
     check = spec.metadata["check"]
     if check and not check(value):
         raise wrong(spec.metadata["rule"])
+    if isinstance(value, float):
+        rounded = in_float32(value)
+        kept = math.isfinite(rounded) and (rounded != 0 or value == 0)
+        if not kept or (check and not check(rounded)):
+            nearest = "a smaller one" if rounded else f"0, or at least {SMALLEST:.2g}"
+            if check and not check(0.0):
+                nearest = nearest.removeprefix("0, or ")
+            raise wrong(f"is {rounded:g} in float32, in which training computes: choose {nearest}")
     return value
+
+
+def in_float32(value: float) -> float:
+    """The number that a device computes with: float32, and 0 below its smallest normal number."""
+    try:
+        rounded = struct.unpack("f", struct.pack("f", value))[0]
+    except OverflowError:
+        return math.copysign(math.inf, value)
+    return rounded if abs(rounded) >= SMALLEST else 0.0
 
 
 # The network of most experiments at the small scale: one narrow block and 961 equations.
@@ -295,7 +322,7 @@ class Experiment:
     scale: str = "small"
 
     def __post_init__(self):
-        object.__setattr__(self, "runs", tuple(self.runs))
+        object.__setattr__(self, "runs", distinct(self.name, self.runs))
         if not re.fullmatch(r"(?!\.)[\w.=+^-]+", self.name):
             raise GrokError(
                 f"experiment name '{self.name[:LONGEST_NAME]}' must be letters, digits and "
@@ -312,7 +339,8 @@ class Experiment:
     def override(self, name: str | None = None, **changes: Any) -> "Experiment":
         """Every run with some fields changed, under a given name or one that says what was changed.
 
-        A label that spoke of a field whose value has changed is dropped.
+        A label that spoke of a field whose value has changed is dropped, and so are runs that the
+        change makes equal in all but the label.
         """
         words = (
             "-".join(f"{key}={value}" for key, value in changes.items())
@@ -320,12 +348,35 @@ class Experiment:
             .replace("/", ".over.")
         )
         suffix = f"-{words}" if changes else ""
-        runs = tuple(
-            relabelled(run, run.replace(**changes), "label" in changes) for run in self.runs
-        )
+        runs = [relabelled(run, run.replace(**changes), "label" in changes) for run in self.runs]
+        if changes:
+            first: dict[Run, Run] = {}
+            runs = [first.setdefault(run.replace(label=""), run) for run in runs]
         return dataclasses.replace(
-            self, name=name or self.name + re.sub(r"[^\w.=+^-]", "_", suffix), runs=runs
+            self, name=name or self.name + re.sub(r"[^\w.=+^-]", "_", suffix), runs=tuple(runs)
         )
+
+
+def distinct(name: str, runs: Iterable[Run]) -> tuple[Run, ...]:
+    """The runs without those that equal an earlier one, which are no other seed.
+
+    Notes how many were left out. Raises GrokError for what is no list of runs.
+    """
+    if isinstance(runs, Run) or not isinstance(runs, Iterable):
+        raise GrokError(f"experiment '{name}' needs a list of runs: write runs=[...]")
+    found: list[Run] = []
+    for run in runs:
+        if not isinstance(run, Run):
+            raise GrokError(
+                f"run {len(found)} of experiment '{name}' is a {type(run).__name__}, not a Run: "
+                "join lists with +, as in runs=grid(...) + grid(...)"
+            )
+        found.append(run)
+    kept = tuple(dict.fromkeys(found))
+    if len(kept) < len(found):
+        equal = f"{len(found) - len(kept)} of {len(found)} runs of '{name}' equal an earlier one"
+        warnings.warn(f"{equal}: left out", Note, stacklevel=4)
+    return kept
 
 
 def relabelled(before: Run, after: Run, given: bool) -> Run:
@@ -356,6 +407,9 @@ def relabelled(before: Run, after: Run, given: bool) -> Run:
 
 def grid(base: Run, **values: Iterable[Any]) -> list[Run]:
     """Every combination of the listed field values, in the order of a nested loop, last fastest."""
+    for name, listed in values.items():
+        if isinstance(listed, str) or not isinstance(listed, Iterable):
+            raise GrokError(f"{name}={listed!r} is no list of values: write {name}=[{listed!r}]")
     return [
         base.replace(**dict(zip(values, combination)))
         for combination in itertools.product(*values.values())

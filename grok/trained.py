@@ -22,7 +22,7 @@ class Trained(results.Results):
     """What came of runs: `runs` and `curves` (pandas), `arrays(run)`; prints as a table of runs."""
 
     def __str__(self) -> str:
-        return results.closing_table(self.runs)
+        return results.closing_table(self)
 
     def draw(self) -> list[Path]:
         """Draw the figures of these results into their folder; returns the files."""

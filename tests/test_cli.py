@@ -215,14 +215,21 @@ def test_overrides_are_typed_and_name_the_folder(config, asked, capsys):
 
 def test_no_override_keeps_the_name_and_scale_reaches_the_config(config, asked):
     main(["train", str(config)])
-    main(["train", str(config), "--scale", "paper", "--name", "other", "--seed", "7"])
+    main(["train", str(config), "--scale", "paper", "--name", "other", "--b1", "0.5"])
     (small, _), (paper, _) = asked
     assert (small.name, small.scale, [run.seed for run in small.runs]) == ("tiny", "small", [0, 1])
     assert (paper.name, paper.scale, [run.seed for run in paper.runs]) == (
         "other",
         "paper",
-        [7] * 5,
+        [0, 1, 2, 3, 4],
     )
+
+
+def test_an_override_that_makes_runs_equal_leaves_one_and_says_so(config, asked, capsys):
+    main(["train", str(config), "--seed", "7"])
+    assert asked[0][0].runs[0].seed == 7 and len(asked[0][0].runs) == 1
+    said = "grok: note: 1 of 2 runs of 'tiny-seed=7' equal an earlier one: left out"
+    assert said in capsys.readouterr().err.splitlines()
 
 
 def test_how_to_train_reaches_the_sweep(config, asked):
@@ -339,7 +346,7 @@ def test_a_results_folder_that_cannot_be_written_gives_one_line(config, capsys, 
 
 
 def test_a_different_experiment_under_the_same_name_gives_one_line(config, capsys, tmp_path):
-    other = Experiment(name="tiny", runs=[Run(seed=5)] * 2)
+    other = Experiment(name="tiny", runs=[Run(seed=5), Run(seed=6)])
     results.begin(tmp_path / "results" / "tiny", other, {})
     before = (tmp_path / "results" / "tiny" / "experiment.json").read_bytes()
     err = refused(capsys, "train", config, "--results", tmp_path / "results")

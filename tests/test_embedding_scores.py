@@ -230,9 +230,7 @@ def test_what_comes_first_is_told_for_each_task_of_networks_with_decay(folder):
 
 def test_a_table_of_another_layout_is_one_line(folder):
     results.write_table(folder, "scores", pd.DataFrame({"run": [0], "score": ["gini"]}))
-    with pytest.raises(
-        GrokError, match="scores.parquet have no column matrix, val_accuracy, value"
-    ):
+    with pytest.raises(GrokError, match="scores.parquet has no column matrix, val_accuracy, value"):
         gallery.ENTRIES["circles"].picture(folder)
     (folder / "scores.parquet").write_text("no table")
     with pytest.raises(GrokError, match="scores.parquet cannot be read"):

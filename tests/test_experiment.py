@@ -2,9 +2,10 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
-from grok.experiment import Experiment, GrokError, Run, grid
+from grok.experiment import Experiment, GrokError, Note, Run, grid
 
 
 def test_defaults_are_the_papers_adamw_setting():
@@ -43,6 +44,21 @@ def test_defaults_are_the_papers_adamw_setting():
         ({"train_fraction": float("nan")}, "train_fraction=nan must be finite"),
         ({"learning_rate": float("inf")}, "learning_rate=inf must be finite"),
         ({"learning_rate": 0}, "learning_rate=0.0 must be above 0"),
+        (
+            {"learning_rate": 1e39},
+            "=1e+39 is inf in float32, in which training computes: choose a smaller",
+        ),
+        (
+            {"b2": 0.99999999},
+            "b2=0.99999999 is 1 in float32, in which training computes: choose a s",
+        ),
+        ({"dropout": 0.99999999}, "dropout=0.99999999 is 1 in float32"),
+        (
+            {"eps": 1e-50},
+            "=1e-50 is 0 in float32, in which training computes: choose at least 1.2e-38",
+        ),
+        ({"eps": 1e-40}, "eps=1e-40 is 0 in float32"),
+        ({"weight_decay": 1e-50}, "computes: choose 0, or at least 1.2e-38"),
         ({"learning_rate": "1e-3"}, "learning_rate='1e-3' must be float"),
         ({"weight_decay": -0.1}, "weight_decay=-0.1 must not be negative"),
         ({"dropout": 1.0}, "dropout=1.0 must lie in [0, 1)"),
@@ -108,6 +124,26 @@ def test_grid_is_a_nested_loop_with_the_last_field_fastest():
     assert grid(Run()) == [Run()]
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"seed": 3}, r"seed=3 is no list of values: write seed=\[3\]"),
+        ({"optimizer": "sgd"}, "optimizer='sgd' is no list of values"),
+        ({"seed": [[1, 2]]}, r"seed=\[1, 2\] must be int"),
+    ],
+)
+def test_grid_refuses_what_is_no_list_of_values(values, said):
+    with pytest.raises(GrokError, match=said):
+        grid(Run(), **values)
+
+
+def test_grid_takes_the_numbers_of_numpy():
+    runs = grid(Run(), weight_decay=np.logspace(-1, 1, 3), seed=np.arange(2), tied=np.array([True]))
+    assert [(run.weight_decay, run.seed) for run in runs[:3]] == [(0.1, 0), (0.1, 1), (1.0, 0)]
+    kinds = {(type(run.weight_decay), type(run.seed), type(run.tied)) for run in runs}
+    assert kinds == {(float, int, bool)}
+
+
 def test_grid_refuses_a_wrong_value_or_field():
     with pytest.raises(GrokError, match="train_fraction=2.0"):
         grid(Run(), train_fraction=[0.5, 2.0])
@@ -134,6 +170,35 @@ def test_the_name_of_an_override_is_safe_as_a_folder():
     assert name != Experiment(name="e", runs=[Run()]).override(operation="x+y").name
 
 
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [
+        (
+            [grid(Run(), seed=[1]), grid(Run(), seed=[2])],
+            "run 0 of experiment 'e' is a list, not a",
+        ),
+        ([Run(), {"seed": 1}], "run 1 of experiment 'e' is a dict, not a Run: join lists with"),
+        (Run(), r"needs a list of runs: write runs=\[...\]"),
+        (None, "needs a list of runs"),
+    ],
+)
+def test_what_is_no_list_of_runs_is_refused(runs, said):
+    with pytest.raises(GrokError, match=said):
+        Experiment(name="e", runs=runs)
+
+
+def test_equal_runs_are_left_out_with_a_note():
+    eight = Experiment(name="e", runs=grid(Run(), seed=range(8)))
+    with pytest.warns(Note, match="7 of 8 runs of 'e-seed=3' equal an earlier one: left out"):
+        one = eight.override(seed=3)
+    assert one.runs == (Run(seed=3),)
+    with pytest.warns(Note, match="1 of 3 runs"):
+        Experiment(name="e", runs=[Run(label="a"), Run(label="a"), Run(seed=1)])
+    named = Experiment(name="e", runs=[Run(label="a"), Run(label="b", weight_decay=0.0)])
+    with pytest.warns(Note, match="1 of 2 runs"):
+        assert [run.label for run in named.override(weight_decay=1.0).runs] == ["a"]
+
+
 def test_an_experiment_needs_a_run():
     with pytest.raises(GrokError, match="'empty' has no runs"):
         Experiment(name="empty", runs=[])
@@ -148,7 +213,7 @@ def test_whole_numbers_must_fit_the_device():
 
 def test_a_label_that_an_override_makes_untrue_is_dropped():
     experiment = Experiment(
-        name="e", runs=(Run(label="AdamW, decay 1"), Run(label="half", weight_decay=0.5))
+        name="e", runs=(Run(label="AdamW, decay 1"), Run(label="half", weight_decay=0.5, seed=1))
     )
     assert [run.label for run in experiment.override(weight_decay=0.5).runs] == ["", "half"]
     assert [run.label for run in experiment.override(num_steps=10).runs] == [

@@ -5,14 +5,17 @@ import io
 import json
 import os
 import re
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from grok import files
-from grok.experiment import Experiment, GrokError, Run
-from grok.store import results
+from grok.experiment import Experiment, GrokError, Note, Run
+from grok.measure import flatness, scores, symmetry
+from grok.store import provenance, results, snapshots
 
 NAN, NEVER = float("nan"), None
 DEVICE = {"device": "1 x cpu", "processes": 1}
@@ -120,6 +123,30 @@ def test_experiment_json_says_who_made_the_numbers(tmp_path, experiment):
     ) == (1.0, 200)
 
 
+def git(folder, *arguments):
+    who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run(["git", *who, "-C", folder, *arguments], check=True, capture_output=True)
+
+
+def test_the_commit_is_that_of_the_code_and_never_of_a_repository_around_it(tmp_path, monkeypatch):
+    copy = tmp_path / "downloads" / "grok-main"
+    (copy / "grok").mkdir(parents=True)
+    (copy / "grok" / "__init__.py").write_text("")
+    git(tmp_path, "init")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "another project, with a copy in it")
+    monkeypatch.setattr(provenance, "ROOT", copy)
+    nothing = {"commit": None, "uncommitted_changes": None}
+    assert provenance.checkout() == nothing
+    git(copy, "init")
+    assert provenance.checkout() == nothing
+    git(copy, "add", ".")
+    git(copy, "commit", "-m", "the code")
+    (copy / "grok" / "__init__.py").write_text("# changed")
+    found = provenance.checkout()
+    assert re.fullmatch("[0-9a-f]{40}", found["commit"]) and found["uncommitted_changes"] is True
+
+
 def test_curves_are_ordered_by_run_and_step():
     table = results.curves_table(
         np.array([1, 0, 1, 0]), np.array([2, 2, 1, 1]), np.arange(40).reshape(4, 10)
@@ -214,7 +241,8 @@ def test_the_closing_table_says_never(experiment):
     curves = pd.concat(
         [curve(0, [1, 100], [0.1, 0.2], 0.5), curve(1, [1, 100], [0.1, 1.0])], ignore_index=True
     )
-    _, never, crossed = results.closing_table(rows(experiment, curves)).splitlines()
+    loaded = results.Results(Path("two"), {}, rows(experiment, curves), curves)
+    _, never, crossed = results.closing_table(loaded).splitlines()
     assert never.count("never") == 2 and "20.0%" in never and "budget" in never
     assert "never" not in crossed and "100.0%" in crossed and "grokked" in crossed
     assert "NA" not in never
@@ -502,6 +530,106 @@ def test_torn_arrays_give_one_line_that_names_the_file(tmp_path, experiment, spo
     with pytest.raises(GrokError, match=f"{re.escape(str(path))} cannot be read") as refusal:
         loaded.arrays(1)
     assert "\n" not in str(refusal.value)
+
+
+def edit(folder, change):
+    """Change the content of a folder's experiment.json."""
+    path = folder / "experiment.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+
+
+def newer(description):
+    description["experiment"]["runs"][1]["flavour"] = "sweet"
+    return description
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda _: {}, "experiment.json does not describe an experiment: restore the file"),
+        (lambda _: [], "does not describe an experiment"),
+        (lambda _: None, "does not describe an experiment"),
+        (lambda found: found | {"experiment": None}, "does not describe an experiment"),
+        (lambda found: found | {"sessions": []}, "does not describe an experiment"),
+        (newer, "run 1 in .*experiment.json has the field 'flavour', which this version"),
+    ],
+)
+def test_a_description_of_another_kind_gives_one_line(tmp_path, experiment, change, said):
+    save(tmp_path, experiment)
+    edit(tmp_path, change)
+    for read in (results.load, lambda folder: results.begin(folder, experiment, DEVICE)):
+        with pytest.raises(GrokError, match=said) as refusal:
+            read(tmp_path)
+        assert "\n" not in str(refusal.value)
+
+
+def closing(loaded):
+    return results.closing_table(loaded)
+
+
+def moments(loaded):
+    return snapshots.moments(loaded, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "use"),
+    [
+        ("runs", "run", results.load),
+        ("curves", "step", results.load),
+        ("runs", "status", closing),
+        ("runs", "steps_to_val_99", closing),
+        ("curves", "val_accuracy", moments),
+        ("curves", "val_fresh_accuracy", scores.memorised_runs),
+        ("curves", "val_accuracy", lambda loaded: list(symmetry.equivariance_curve(loaded, 0))),
+        ("runs", "final_val_accuracy", lambda loaded: flatness.measure(loaded.folder)),
+    ],
+)
+def test_a_table_without_a_column_gives_one_line_that_names_both(
+    tmp_path, experiment, name, column, use
+):
+    save(tmp_path, experiment)
+    path = tmp_path / f"{name}.parquet"
+    pd.read_parquet(path).drop(columns=column).to_parquet(path)
+    with pytest.raises(GrokError, match=rf"{name}\.parquet has no column {column}: .*--anew"):
+        use(tmp_path if use is results.load else results.load(tmp_path))
+
+
+def test_a_field_that_came_in_later_is_that_of_the_description(tmp_path, experiment):
+    save(tmp_path, experiment)
+    path = tmp_path / "runs.parquet"
+    pd.read_parquet(path).drop(columns=["norm", "values"]).to_parquet(path)
+    loaded = results.load(tmp_path)
+    assert list(loaded.runs["norm"]) == ["post", "pre"]
+    assert list(loaded.runs["values"]) == ["learned", "learned"]
+
+
+def test_a_run_that_the_description_does_not_know_gives_one_line(tmp_path, experiment):
+    save(tmp_path, experiment)
+    edit(tmp_path, lambda found: found | {"experiment": {**found["experiment"], "runs": [{}]}})
+    with pytest.raises(GrokError, match="has a run 1, of which experiment.json does not know"):
+        results.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["runs", "curves"])
+def test_a_lost_table_of_complete_results_gives_the_line_that_helps(tmp_path, experiment, name):
+    save(tmp_path, experiment)
+    (tmp_path / f"{name}.parquet").unlink()
+    with pytest.raises(GrokError, match=rf"has lost its {name}\.parquet: restore .* --anew"):
+        results.load(tmp_path)
+
+
+def test_runs_that_equal_another_are_not_counted(tmp_path, tiny):
+    experiment = Experiment(name="two", runs=[tiny, tiny.replace(seed=1)])
+    save(tmp_path, experiment)
+
+    def alike(found):
+        found["experiment"]["runs"][1] = found["experiment"]["runs"][0]
+        return found
+
+    edit(tmp_path, alike)
+    with pytest.warns(Note, match="1 of 2 runs equal an earlier one: left out"):
+        loaded = results.load(tmp_path)
+    assert list(loaded.runs["run"]) == [0] and set(loaded.curves["run"]) == {0}
 
 
 def test_a_folder_that_holds_nothing_gives_one_line(tmp_path):

@@ -214,7 +214,7 @@ def show(folder: Path, draw: bool) -> None:
             "the last one draws the figures"
         )
         return
-    print(results.closing_table(loaded.runs))
+    print(results.closing_table(loaded))
     paths = figures.draw(folder) if draw else []
     print(folder / "runs.parquet", folder / "curves.parquet", folder / "arrays", *paths, sep="\n")
     if words := story.told(loaded, paths):

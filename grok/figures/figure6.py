@@ -7,7 +7,7 @@ from grok.figures.parts import curves, style
 from grok.figures.parts.gallery import figure
 from grok.measure import findings
 from grok.measure.findings.fractions import COLUMNS
-from grok.measure.findings.runs import ended, need, runs_with
+from grok.measure.findings.runs import ended, runs_with
 
 SPLITS = {
     "train": ("training", style.TRAIN, -0.08),
@@ -42,7 +42,7 @@ def draw_accuracies(axes, results, runs: pd.DataFrame, colours: dict) -> None:
     if shown.empty:
         style.say(axes, "no run has been evaluated yet")
         return
-    need(shown, "train_accuracy", "val_accuracy", where=results.folder)
+    results.need_curves("train_accuracy", "val_accuracy")
     best = shown.groupby("run")[["train_accuracy", "val_accuracy"]].cummax()
     line_colours = [colours[k] for k in runs["corrupted_labels"]]
     curves.draw_lines(axes, shown.assign(**best), runs["run"], line_colours, "accuracy", width=0.8)

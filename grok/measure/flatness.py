@@ -67,6 +67,7 @@ def measure(folder: Path) -> Path:
     Raises GrokError where there are no results or parameters.
     """
     loaded = results.load(folder)
+    loaded.need_runs("status", "final_val_accuracy")
     rows = []
     finished = loaded.runs[~loaded.runs["status"].isin(["running", "queued", "diverged"])]
     for record in tqdm(finished.to_dict("records"), desc="flatness", unit="run", disable=None):

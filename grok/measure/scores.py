@@ -343,6 +343,7 @@ def memorised_runs(loaded: results.Results) -> pd.Index:
     A validation row is fresh if its mirror image is not trained on. The mirror images (b, a) of a
     commutative operation come free with training rows (a, b), also without the rule.
     """
+    loaded.need_curves("train_accuracy", "val_fresh_accuracy")
     end = loaded.curves.groupby("run").tail(1).set_index("run")
     learned = end["train_accuracy"] >= results.THRESHOLD
     return end.index[learned & (end["val_fresh_accuracy"] < 0.5)]

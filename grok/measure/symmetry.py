@@ -158,6 +158,7 @@ def equivariance_curve(loaded: Results, run: int) -> Iterator[dict]:
     val_accuracy is that of the curve of the run, NaN at updates that were not evaluated. GrokError
     where the run keeps no parameters or the operation has no symmetry.
     """
+    loaded.need_curves("val_accuracy")
     curve = loaded.curve(run).set_index("step")["val_accuracy"]
     for step, params in kept_params(loaded, run, final=int(curve.index.max())):
         accuracy = float(curve.get(step, np.nan))

@@ -20,13 +20,15 @@ import hashlib
 import io
 import json
 import shutil
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from grok.experiment import Experiment, GrokError, Run
+from grok.experiment import Experiment, GrokError, Note, Run
 from grok.files import NOT_ARRAYS, disk_errors, replacing
 from grok.store.provenance import provenance
 
@@ -85,7 +87,36 @@ def read_description(folder: Path) -> dict | None:
         description = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise GrokError(f"{path} cannot be read ({error}): move the folder away") from error
-    return description | {"experiment": as_written_today(description["experiment"])}
+    if not describes_an_experiment(description):
+        raise GrokError(
+            f"{path} does not describe an experiment: restore the file, or move the folder away"
+        )
+    description |= {"experiment": as_written_today(description["experiment"])}
+    known = {spec.name for spec in dataclasses.fields(Run)}
+    for number, run in enumerate(description["experiment"]["runs"]):
+        if strange := sorted(run.keys() - known):
+            raise GrokError(
+                f"run {number} in {path} has the field '{strange[0]}', which this version of grok "
+                "does not know: use the version that trained it"
+            )
+    return description
+
+
+def describes_an_experiment(description: Any) -> bool:
+    """Whether the content of an experiment.json has all that is read of one."""
+    if not isinstance(description, dict):
+        return False
+    specified, sessions = description.get("experiment"), description.get("sessions")
+    return (
+        isinstance(specified, dict)
+        and {"name", "scale"} <= specified.keys()
+        and isinstance(specified.get("runs"), list)
+        and all(isinstance(run, dict) for run in specified["runs"])
+        and isinstance(description.get("complete"), bool)
+        and isinstance(sessions, list)
+        and bool(sessions)
+        and all(isinstance(session, dict) for session in sessions)
+    )
 
 
 def as_written_today(specified: dict) -> dict:
@@ -435,8 +466,10 @@ def first_sustained(above: np.ndarray) -> int | None:
     return start
 
 
-def closing_table(runs: pd.DataFrame) -> str:
+def closing_table(loaded: "Results") -> str:
     """The runs and what came of them, for people."""
+    loaded.need_runs(*OUTCOMES)
+    runs = loaded.runs
     shown = pd.DataFrame(
         {
             "run": runs["run"],
@@ -494,6 +527,14 @@ class Results:
     @property
     def complete(self) -> bool:
         return self.description["complete"]
+
+    def need_runs(self, *columns: str) -> None:
+        """Raise GrokError where runs.parquet lacks one of these columns."""
+        need(self.runs, *columns, where=self.folder / "runs.parquet")
+
+    def need_curves(self, *columns: str) -> None:
+        """Raise GrokError where curves.parquet lacks one of these columns."""
+        need(self.curves, *columns, where=self.folder / "curves.parquet")
 
     def curve(self, run: int) -> pd.DataFrame:
         return self.curves[self.curves["run"] == run]
@@ -579,6 +620,59 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.read_parquet(io.BytesIO(path.read_bytes()))
 
 
+def need(
+    frame: pd.DataFrame, *columns: str, where: Path, advice: str = "Train them anew with --anew"
+) -> None:
+    """Raise GrokError for columns that a table lacks; where: its file."""
+    missing = [name for name in columns if name not in frame]
+    if missing:
+        raise GrokError(
+            f"{where} has no column {', '.join(missing)}: was it made by another version? {advice}"
+        )
+
+
+def read_columns(folder: Path, name: str, *columns: str) -> pd.DataFrame:
+    """A table of a results folder. Raises GrokError where it lacks one of `columns`."""
+    path = folder / f"{name}.parquet"
+    table = read_table(path)
+    need(table, *columns, where=path)
+    return table
+
+
+def nothing_to_load(folder: Path, description: dict | None) -> str:
+    """Why a folder's results cannot be loaded, and what to do about it."""
+    gone = [name for name in ("runs", "curves") if not (folder / f"{name}.parquet").exists()]
+    if description and description["complete"] and gone:
+        return (
+            f"{folder} has lost its {gone[0]}.parquet: restore the file, "
+            "or train again with python -m grok train --anew"
+        )
+    return f"{folder} holds no results: train them with python -m grok train"
+
+
+def with_fields(runs: pd.DataFrame, description: dict) -> pd.DataFrame:
+    """A table of runs with the fields of a run that came in after it was written."""
+    if any("model" in session for session in description["sessions"]):
+        return runs  # the vectors of a skip-gram have few of a network's fields
+    specified = [vars(Run()) | fields for fields in description["experiment"]["runs"]]
+    missing = [spec.name for spec in dataclasses.fields(Run) if spec.name not in runs]
+    columns = {name: [specified[run][name] for run in runs["run"]] for name in missing}
+    return runs.assign(**columns)
+
+
+def without_repeats(runs: pd.DataFrame, description: dict) -> pd.DataFrame:
+    """A table of runs without those that equal an earlier one, which are no other seed."""
+    seen, kept = set(), []
+    for number in runs["run"]:
+        told = json.dumps(description["experiment"]["runs"][number], sort_keys=True)
+        kept.append(told not in seen)
+        seen.add(told)
+    if not all(kept):
+        text = f"{kept.count(False)} of {len(kept)} runs equal an earlier one: left out"
+        warnings.warn(text, Note, stacklevel=3)
+    return runs[kept]
+
+
 def load(folder: Path | str) -> Results:
     """Read a results folder, also one that is still being written or was cut short. Raises GrokError."""
     folder = Path(folder)
@@ -592,10 +686,10 @@ def load(folder: Path | str) -> Results:
         (read_description(part) for part in written), None
     )
     if description is None or not written:
-        raise GrokError(f"{folder} holds no results: train them with python -m grok train")
+        raise GrokError(nothing_to_load(folder, description))
     try:
-        runs = pd.concat([read_table(part / "runs.parquet") for part in written])
-        curves = pd.concat([read_table(part / "curves.parquet") for part in written])
+        runs = pd.concat([read_columns(part, "runs", "run") for part in written])
+        curves = pd.concat([read_columns(part, "curves", "run", "step") for part in written])
         if "snapshots" in runs:  # formerly true where they were kept at log-spaced updates
             runs["snapshots"] = runs["snapshots"].replace({True: "log", False: ""})
     except (OSError, ValueError) as error:
@@ -605,9 +699,17 @@ def load(folder: Path | str) -> Results:
         description["complete"] = len(begun) == max(
             description["sessions"][0].get("processes", 1), len(parts) - 1
         ) and all(found["complete"] for found in begun)
+    runs = runs.sort_values("run", ignore_index=True)
+    unknown = set(runs["run"]) - set(range(len(description["experiment"]["runs"])))
+    if unknown:
+        raise GrokError(
+            f"{folder / 'runs.parquet'} has a run {min(unknown)}, of which experiment.json does not "
+            "know: restore both files"
+        )
+    runs = without_repeats(runs, description)
     return Results(
         folder,
         description,
-        runs.sort_values("run", ignore_index=True),
-        curves.sort_values(["run", "step"], ignore_index=True),
+        with_fields(runs, description),
+        curves[curves["run"].isin(runs["run"])].sort_values(["run", "step"], ignore_index=True),
     )

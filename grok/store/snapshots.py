@@ -37,6 +37,7 @@ class Moment(NamedTuple):
 
 def moments(results: Results, run: int) -> list[Moment]:
     """Every update at which the matrices of a run are kept, the last one its end."""
+    results.need_curves("train_accuracy", "val_accuracy")
     curve = results.curve(run).set_index("step")
     end = int(curve.index.max()) if len(curve) else 0
     steps = [step for step in results.snapshot_steps(run) if step < end]

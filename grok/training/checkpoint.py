@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import orbax.checkpoint as ocp
 
-from grok.experiment import GrokError
+from grok.experiment import GrokError, Note
 from grok.files import disk_errors
 
 logging.getLogger("absl").setLevel(logging.CRITICAL)
@@ -65,8 +65,11 @@ class Checkpoints:
             except (
                 Exception
             ) as error:  # Orbax, TensorStore and JSON each raise their own for a torn file.
+                said = (str(error).splitlines() or [type(error).__name__])[0][:120]
                 warnings.warn(
-                    f"checkpoint {step} in {self.folder} is damaged ({str(error).splitlines()[0][:120]}); using the one before it",
+                    f"checkpoint {step} in {self.folder} is damaged ({said}); "
+                    "using the one before it",
+                    Note,
                     stacklevel=2,
                 )
                 damaged.append(step)

@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 
 from grok.figures.parts import style
 from grok.figures.parts.gallery import figure
-from grok.measure.findings.runs import group_names, need, runs_with
+from grok.measure.findings.runs import group_names, runs_with
 
 MOST_NAMES = 8
 MANY_RUNS = 12
@@ -45,7 +45,7 @@ def quickstart_loss(results):
 
 def answers_nothing(results) -> bool:
     """Whether runs were evaluated, but have no accuracy, as skip-gram's vectors."""
-    need(results.curves, "train_accuracy", where=results.folder)
+    results.need_curves("train_accuracy")
     return len(results.curves) > 0 and results.curves["train_accuracy"].isna().all()
 
 
@@ -68,7 +68,7 @@ def draw_curves(axes, results, metric: str) -> None:
     """
     runs = runs_with(results, "weight_decay", "operation")
     curves = results.curves
-    need(curves, "run", "step", f"train_{metric}", f"val_{metric}", where=results.folder)
+    results.need_curves(f"train_{metric}", f"val_{metric}")
     curves = curves[curves["step"] > 0]
     style.step_axis(axes, curves["step"].max() if len(curves) else 10)
     style.accuracy_axis(axes) if metric == "accuracy" else loss_axis(axes)

@@ -44,13 +44,13 @@ def outcomes(results) -> pd.DataFrame:
             "best_val": begun["best_val_accuracy"].astype(float),
         }
     )
+    results.need_curves("val_loss")
     descents = [descent(results.curve(run)) for run in table["run"]]
     return table.assign(**pd.DataFrame(descents, index=table.index)) if descents else table
 
 
 def descent(curve: pd.DataFrame) -> dict:
     """The validation loss of a run: its first value, its top, the update of the top, the bottom."""
-    runs.need(curve, "step", "val_loss", where="a run")
     curve = curve[(curve["step"] > 0) & np.isfinite(curve["val_loss"])]
     if curve.empty:
         return dict.fromkeys(("first_loss", "top_loss", "top_at", "bottom_loss"), np.nan)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from grok.experiment import GrokError, Run
 from grok.measure.findings.words import pretty
-from grok.store.results import ENDED, Results, read_table
+from grok.store.results import ENDED, Results, need, read_table
 
 TRAINED = ("grokked", "budget")
 NOT_A_DIFFERENCE = (
@@ -25,21 +25,9 @@ PAPERS_NETWORK = {"n_layers": 2, "d_model": 128, "n_heads": 4, "norm": "post"}
 PAPERS_STRUCTURES = ("Z97", "S5")
 
 
-def need(
-    frame: pd.DataFrame, *columns: str, where, advice: str = "Train them anew with --anew"
-) -> None:
-    """Raise GrokError for columns that a table lacks."""
-    missing = [name for name in columns if name not in frame]
-    if missing:
-        raise GrokError(
-            f"the tables of {where} have no column {', '.join(missing)}: "
-            f"were they made by another version? {advice}"
-        )
-
-
 def runs_with(results: Results, *columns: str) -> pd.DataFrame:
     """runs.parquet, once it is known to have these columns."""
-    need(results.runs, "run", "status", *columns, where=results.folder)
+    results.need_runs("run", "status", *columns)
     return results.runs
 
 
