@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from grok.commands.parser import FOLDER, RESULTS, argument, command, positive_float
+from grok.commands.parser import FOLDER, RESULTS, argument, command, positive_float, positive_int
 
 
 @command(
@@ -38,9 +38,7 @@ def figures(options) -> int:
         help="curve, table, circle, pca, tsne, spectrum, cosines; several with commas between "
         "(default: curve,table,circle, and curve,table,pca where there are no circles)",
     ),
-    argument(
-        "--per-second", metavar="X", type=positive_float, default=5.0, help="moments a second"
-    ),
+    argument("--per-second", metavar="N", type=positive_int, default=5, help="moments a second"),
     argument("--out", metavar="FILE", type=Path, required=True, help="a .gif or an .mp4"),
 )
 def animate(options) -> None:

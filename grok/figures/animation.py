@@ -158,14 +158,14 @@ def follow_points(axes: Axes, points_Mn2, value_n, step: int | None) -> Show:
     axes.spines[["top", "right"]].set_visible(True)
     lines = LineCollection([], colors="0.75", linewidths=0.6, zorder=0)
     axes.add_collection(lines, autolim=False)
-    dots = axes.scatter(
-        *points_Mn2[0].T, c=value_n, cmap="twilight_shifted", vmin=0, vmax=1, s=14, lw=0.3, ec="0.3"
-    )
+    x_n, y_n = points_Mn2[0].T
+    dots = axes.scatter(x_n, y_n, s=14, c=value_n, cmap="twilight_shifted", vmin=0, vmax=1)
+    dots.set(linewidths=0.3, edgecolors="0.3")
 
     def show(i: int) -> None:
         dots.set_offsets(points_Mn2[i])
         if step:
-            lines.set_segments(np.stack([points_Mn2[i], np.roll(points_Mn2[i], -step, 0)], 1))
+            lines.set_segments(list(zip(points_Mn2[i], np.roll(points_Mn2[i], -step, 0))))
 
     return show
 
@@ -244,7 +244,7 @@ OF_RINGS, OF_GROUPS = ("curve", "table", "circle"), ("curve", "table", "pca")
 # --- The film ---
 
 
-def animate(folder: Path, run: int, views: list[str], out: Path, per_second: float) -> Path:
+def animate(folder: Path, run: int, views: list[str], out: Path, per_second: int) -> Path:
     """Draw a run over training as an animation, GIF or MP4 by the ending of `out`; returns `out`.
 
     views: names of VIEWS, side by side; none for those of the structure. Raises GrokError.
@@ -302,7 +302,7 @@ def writer(out: Path) -> Callable:
     return write_mp4
 
 
-def write_gif(path: Path, picture: Figure, show: Show, count: int, per_second: float) -> None:
+def write_gif(path: Path, picture: Figure, show: Show, count: int, per_second: int) -> None:
     """All frames with one palette, which is that of the last frame: it has every colour."""
     canvas, images = FigureCanvasAgg(picture), []
     for i in range(count):
@@ -315,7 +315,7 @@ def write_gif(path: Path, picture: Figure, show: Show, count: int, per_second: f
     first.save(path, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
 
 
-def write_mp4(path: Path, picture: Figure, show: Show, count: int, per_second: float) -> None:
+def write_mp4(path: Path, picture: Figure, show: Show, count: int, per_second: int) -> None:
     """H.264 at a rate that every player knows; each frame is repeated as often as needed."""
     film_writer = FFMpegWriter(fps=per_second, extra_args=["-f", "mp4", "-r", str(PLAYER_RATE)])
     with film_writer.saving(picture, path, DPI):

@@ -208,7 +208,7 @@ def irrep_shares(growth: Growth) -> Spectrum:
     """The share of each irrep of S_n, beside that of random rows: dimension squared over n!."""
     if growth.group.name not in {f"S{n}" for n in range(2, irreps.MAX_IRREP_DEGREE + 1)}:
         raise GrokError(f"irreps are built for S2..S{irreps.MAX_IRREP_DEGREE}")
-    degree = growth.group.permutations.shape[1]
+    degree = int(growth.group.name[1:])
     found = irreps.irreps(degree)
     share_MI = np.array([list(irreps.explained_by_irrep(W, degree).values()) for W in growth.W_MnD])
     random_I = np.array([rho.shape[1] ** 2 / growth.group.order for rho in found.values()])

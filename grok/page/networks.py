@@ -5,7 +5,7 @@ Numbers that are only drawn are held in 16 or 8 bits.
 
 import functools
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -118,7 +118,8 @@ def group(grown: Growth, wish: Wish) -> tuple[dict[str, np.ndarray], dict]:
 
     Cosets are sought where snapshots were kept: all subgroups are tried, which takes its time.
     """
-    arrays, facts = {}, {"is_ring": False, "colours": []}
+    arrays: dict[str, np.ndarray] = {}
+    facts: dict[str, Any] = {"is_ring": False, "colours": []}
     try:
         spectrum = growth.irrep_shares(grown)
         arrays["share"] = spectrum.share.astype(np.float32)

@@ -2,6 +2,7 @@
 
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -34,7 +35,7 @@ TRAIN, VALIDATION, WITH_DECAY, WITHOUT_DECAY = ORANGE, BLUE, GREEN, VERMILION
 GREY = "0.45"
 MARKERS = "os^DvPX*<>"
 
-LOOK = {
+LOOK: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.labelsize": 8,
