@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from grok.model import layers
+from grok.model.shared_prefix import shared_logits
 from grok.task.encodings import AS_WIDE_AS_THE_MODEL
 
 
@@ -110,14 +111,16 @@ def table_init(arch: Architecture) -> Any:
 class Linear(nn.Module):
     """A bias-free linear map. tuned: with the hand-written gradient of grok.model.layers."""
 
+    inputs: int
     features: int
     tuned: bool
     init: Any
 
-    @nn.compact
+    def setup(self):
+        self.kernel = self.param("kernel", self.init, (self.inputs, self.features))
+
     def __call__(self, x):
-        kernel = self.param("kernel", self.init, (x.shape[-1], self.features))
-        return layers.linear(x, kernel) if self.tuned else x @ kernel
+        return layers.linear(x, self.kernel) if self.tuned else x @ self.kernel
 
 
 class LayerNorm(nn.Module):
@@ -162,21 +165,26 @@ class Block(nn.Module):
     def setup(self):
         arch = self.arch
         linear = functools.partial(Linear, tuned=self.tuned, init=kernel_init(arch))
-        self.wq, self.wk, self.wv, self.wo = (linear(arch.d_model) for _ in range(4))
-        self.w_in, self.w_out = linear(arch.d_ff), linear(arch.d_model)
+        d_model, d_ff = arch.d_model, arch.d_ff
+        self.wq, self.wk, self.wv, self.wo = (linear(d_model, d_model) for _ in range(4))
+        self.w_in, self.w_out = linear(d_model, d_ff), linear(d_ff, d_model)
         if arch.norm != "none":
             self.ln1, self.ln2 = (LayerNorm(self.tuned) for _ in range(2))
 
-    def query(self, x, position):
-        """Queries [..., H, K], scaled by 1/sqrt(K), of the residual stream [..., D] at positions [...]."""
-        return self.placed(self.heads(self.wq(self.before(x))), position) / math.sqrt(
-            self.arch.d_head
-        )
+    def project(self, x, position, names="qkv"):
+        """Those named of queries, keys and values, each [..., H, K], in one matrix product.
 
-    def key_value(self, x, position):
-        """Keys and values, each [..., H, K], of the residual stream [..., D] at positions [...]."""
+        x [..., D]: the residual stream at positions [...]. Queries are scaled by 1/sqrt(K).
+        """
         x = self.before(x)
-        return self.placed(self.heads(self.wk(x)), position), self.heads(self.wv(x))
+        kernel = jnp.concatenate([getattr(self, "w" + name).kernel for name in names], 1)
+        products = layers.linear(x, kernel) if self.tuned else x @ kernel
+        projected = []
+        for name, product in zip(names, jnp.split(products, len(names), -1)):
+            part = self.heads(product)
+            part = part if name == "v" else self.placed(part, position)
+            projected.append(part / math.sqrt(self.arch.d_head) if name == "q" else part)
+        return projected
 
     def placed(self, x, position):
         return rotated(x, position) if self.arch.positions == "rotary" else x
@@ -205,9 +213,7 @@ class Block(nn.Module):
         """
         n_positions = x_BTD.shape[1]
         x_BTD = self.seen("residual", x_BTD)
-        q_BTHK, (k_BTHK, v_BTHK) = (
-            project(x_BTD, np.arange(n_positions)) for project in (self.query, self.key_value)
-        )
+        q_BTHK, k_BTHK, v_BTHK = self.project(x_BTD, np.arange(n_positions))
         scores_BHTT = jnp.einsum("bthk,bshk->bhts", q_BTHK, k_BTHK)
         causal_TT = np.tril(np.ones((n_positions, n_positions), bool))
         attention_BHTT = jax.nn.softmax(jnp.where(causal_TT, scores_BHTT, -jnp.inf))
@@ -291,75 +297,5 @@ class Transformer(nn.Module):
         return self.logits(x_BTD[:, -self.arch.n_answers :])
 
     def shared(self, prefix_PT, index_B, suffix):
-        """Logits [B, A, V] of the equations whose prefix is `prefix_PT[index_B]` and which go on with `suffix`.
-
-        prefix_PT: the distinct prefixes (up to the operator). suffix: a token a position, either an array [B] or
-        an int where all equations agree. The same function as `__call__` on the assembled sequences, without dropout.
-        """
-        n_prefix = prefix_PT.shape[1]
-        operand = n_prefix - 2
-        position_TD = self.positions(n_prefix + len(suffix))
-        position_S1 = n_prefix + np.arange(len(suffix))[:, None]
-        prefix_PTD = self.embedding[prefix_PT] + position_TD[:n_prefix]
-        x_SBD = None
-        for block in self.blocks:
-            last = block is self.blocks[-1]
-            first = x_SBD is None
-            keys, values = self.prefix_keys_values(
-                block, prefix_PTD, index_B, varying=[operand] if first else range(n_prefix)
-            )
-            if first:
-                x_SBD, queries, (k, v) = self.first_projections(
-                    block, suffix, position_TD[n_prefix:], n_prefix, len(index_B)
-                )
-            else:
-                k, v = block.key_value(x_SBD, position_S1)
-                x_SBD = x_SBD[len(suffix) - self.arch.n_answers :] if last else x_SBD
-                queries = block.query(x_SBD, position_S1[-len(x_SBD) :])
-            keys, values = keys + list(k), values + list(v)
-            skipped = len(keys) - len(queries)
-            attended_SBHK = jnp.stack(
-                [
-                    layers.attend(q, keys[: skipped + s + 1], values[: skipped + s + 1])
-                    for s, q in enumerate(queries)
-                ]
-            )
-            x_SBD = block.finish(x_SBD, attended_SBHK)
-            if not last:
-                prefix_PTD = block(prefix_PTD)
-        return self.logits(jnp.moveaxis(x_SBD[-self.arch.n_answers :], 0, 1))
-
-    def prefix_keys_values(self, block, prefix_PTD, index_B, varying):
-        """Keys and values of the prefix, lists of [B, H, K] a position; [1, H, K] where they do not vary with the first operand."""
-        k_PTHK, v_PTHK = block.key_value(prefix_PTD, np.arange(prefix_PTD.shape[1]))
-        per_position = []
-        for t in range(prefix_PTD.shape[1]):
-            pair = k_PTHK[:, t], v_PTHK[:, t]
-            per_position.append(
-                self.take_heads(block, pair, index_B) if t in varying else [m[:1] for m in pair]
-            )
-        return map(list, zip(*per_position))
-
-    def take_heads(self, block, matrices, index_B):
-        """Rows `index_B` of several matrices [R, H, K] or [R, D], taken in one go; each [B, H, K]."""
-        table = jnp.concatenate([m.reshape(len(m), -1) for m in matrices], -1)
-        rows = layers.take_rows(table, index_B)
-        return [block.heads(part) for part in jnp.split(rows, len(matrices), -1)]
-
-    def first_projections(self, block, suffix, position_SD, n_prefix, n_equations):
-        """Residual stream, queries, keys and values of the suffix, which follows `n_prefix` positions, before the first block.
-
-        They depend on token and position alone: one row a token of the vocabulary, not one an equation.
-        """
-        per_position = []
-        for position, (token, position_D) in enumerate(zip(suffix, position_SD), n_prefix):
-            constant = isinstance(token, int)
-            x = (self.embedding[token][None] if constant else self.embedding) + position_D
-            matrices = (block.heads(x), block.query(x, position), *block.key_value(x, position))
-            if constant:
-                matrices = [
-                    jnp.broadcast_to(m, (n_equations, *m.shape[1:])) for m in matrices[:2]
-                ] + list(matrices[2:])
-            per_position.append(matrices if constant else self.take_heads(block, matrices, token))
-        x_SBHK, queries, keys, values = zip(*per_position)
-        return jnp.stack(x_SBHK).reshape(len(suffix), n_equations, -1), queries, (keys, values)
+        """Logits [B, A, V] by the fast path, without dropout: see `shared_prefix.shared_logits`."""
+        return shared_logits(self, prefix_PT, index_B, suffix)
