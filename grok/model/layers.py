@@ -122,3 +122,22 @@ def like(primal_BHK, grad_BHK):
 
 
 attend.defvjp(attend_forward, attend_backward)
+
+
+@jax.custom_vjp
+def relu(x):
+    """max(x, 0); its gradient reads the output, so that the product before it need not be kept."""
+    return jnp.maximum(x, 0)
+
+
+def relu_forward(x):
+    # The barrier keeps XLA from reading the mask off the product again.
+    out = jax.lax.optimization_barrier(relu(x))
+    return out, out
+
+
+def relu_backward(out, grad):
+    return (jnp.where(out > 0, grad, 0),)
+
+
+relu.defvjp(relu_forward, relu_backward)

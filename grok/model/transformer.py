@@ -195,13 +195,17 @@ class Block(nn.Module):
     def heads(self, x):
         return x.reshape(*x.shape[:-1], self.arch.n_heads, self.arch.d_head)
 
+    @property
+    def activation(self):
+        tuned_relu = self.tuned and self.arch.activation == "relu"
+        return layers.relu if tuned_relu else getattr(jax.nn, self.arch.activation)
+
     def finish(self, x, attended, dropout=None):
         """The residual stream [..., D] after the block, from the stream before it and the heads' output [..., H, K]."""
         attended = self.seen("heads", attended)
         norm1, norm2 = (self.ln1, self.ln2) if self.arch.norm == "post" else (lambda h: h,) * 2
         h = norm1(x + self.wo(attended.reshape(x.shape)))
-        activation = getattr(jax.nn, self.arch.activation)
-        hidden = activation(self.w_in(self.ln2(h) if self.arch.norm == "pre" else h))
+        hidden = self.activation(self.w_in(self.ln2(h) if self.arch.norm == "pre" else h))
         out = self.w_out(self.seen("hidden", hidden))
         return norm2(h + (dropout(out, self.make_rng("dropout")) if dropout else out))
 

@@ -187,8 +187,9 @@ def shuffled(key, position_B, n):
         partner_B = (offset % n + n - i_B) % n
         return jnp.where(mix(jnp.maximum(i_B, partner_B) ^ salt) >> 31, partner_B, i_B), None
 
+    # A loop within the update would part what a GPU launches in one go.
     image_B, _ = jax.lax.scan(
-        swap_or_not, position_B.astype(jnp.uint32), (offsets, salts), unroll=8
+        swap_or_not, position_B.astype(jnp.uint32), (offsets, salts), unroll=SHUFFLE_ROUNDS
     )
     return image_B.astype(jnp.int32)
 

@@ -69,7 +69,10 @@ def init_state(program: Program, numbers, features=None) -> TrainState:
 
 def cross_entropy(logits_BAV, target_BA):
     """-log p(target), summed over nothing: [B, A]."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits_BAV, target_BA)
+    # A mask and not an index, whose gradient would be a scatter.
+    is_target_BAV = target_BA[..., None] == jnp.arange(logits_BAV.shape[-1])
+    target_logit_BA = jnp.where(is_target_BAV, logits_BAV, 0).sum(-1)
+    return jax.nn.logsumexp(logits_BAV, -1) - target_logit_BA
 
 
 def forward(program: Program, params, rows_B, data: Data, dropout=None):
