@@ -25,6 +25,13 @@ jitted_init = jax.jit(
 )
 
 
+def pytest_configure(config):
+    """Tests run on the CPU, even beside a GPU, unless JAX_PLATFORMS or -m gpu says otherwise."""
+    if "JAX_PLATFORMS" not in os.environ and config.getoption("markexpr") != "gpu":
+        os.environ["JAX_PLATFORMS"] = "cpu"  # for what tests start
+        jax.config.update("jax_platforms", "cpu")
+
+
 @pytest.fixture(scope="session")
 def tiny():
     """A run that compiles and trains in no time: x+y over Z7, one narrow block."""

@@ -62,28 +62,39 @@ def layer_norm(x, scale_D, bias_D):
 
 
 def layer_norm_forward(x, scale_D, bias_D):
+    normed, _ = normalised(x)
+    return normed * scale_D + bias_D, (x, scale_D)
+
+
+def normalised(x):
+    """x with mean 0 and variance 1 over the last axis, and 1 / its standard deviation."""
     centred = x - x.mean(-1, keepdims=True)
     inverse_std = jax.lax.rsqrt((centred * centred).mean(-1, keepdims=True) + LAYER_NORM_EPSILON)
-    normed = centred * inverse_std
-    return normed * scale_D + bias_D, (normed, inverse_std, scale_D)
+    return centred * inverse_std, inverse_std
 
 
 def layer_norm_backward(residual, grad):
-    normed, inverse_std, scale_D = residual
-    d_model = grad.shape[-1]
+    x, scale_D = residual
+    # Computed anew: keeping it would move more memory than it saves arithmetic.
+    normed, inverse_std = normalised(x)
     grad_normed = grad * scale_D
     grad_x = inverse_std * (
         grad_normed
         - grad_normed.mean(-1, keepdims=True)
         - normed * (grad_normed * normed).mean(-1, keepdims=True)
     )
-    # Sums over rows as products with a row of ones: XLA's own reduction is not vectorised on a CPU.
-    ones_1R = jnp.ones((1, grad.size // d_model), grad.dtype)
+    return grad_x, sum_over_rows(grad * normed), sum_over_rows(grad)
 
-    def column_sum(array):
-        return (ones_1R @ array.reshape(-1, d_model))[0]
 
-    return grad_x, column_sum(grad * normed), column_sum(grad)
+def sum_over_rows(x):
+    """The sum of x [..., D] over all axes but the last: it alone depends on the platform."""
+    x_RD = x.reshape(-1, x.shape[-1])
+    return jax.lax.platform_dependent(x_RD, cpu=product_with_ones, default=lambda x_RD: x_RD.sum(0))
+
+
+def product_with_ones(x_RD):
+    """The sum over rows as a matrix product: XLA's own reduction is not vectorised on a CPU."""
+    return (jnp.ones((1, len(x_RD)), x_RD.dtype) @ x_RD)[0]
 
 
 layer_norm.defvjp(layer_norm_forward, layer_norm_backward)

@@ -1,4 +1,4 @@
-"""The fast path through a Transformer's weights: the function of `Transformer.__call__` for less work.
+"""The fast path through a Transformer: the function of `Transformer.__call__` for less work.
 
 Under causal attention whatever stands up to the operator depends on the first operand alone, so it
 is computed once per distinct operand, and only the answer positions go through the last block.
@@ -65,10 +65,10 @@ class Projected(NamedTuple):
 
 
 def shared_logits(model, prefix_PT, index_B, suffix):
-    """Logits [B, A, V] of the equations with prefix `prefix_PT[index_B]`, which go on with `suffix`.
+    """Logits [B, A, V] of the equations with prefix `prefix_PT[index_B]` that go on with `suffix`.
 
-    model: a bound Transformer. prefix_PT: the distinct prefixes (up to the operator). suffix: a token
-    a position, either an array [B] or an int where all equations agree.
+    model: a bound Transformer. prefix_PT: the distinct prefixes (up to the operator). suffix: a
+    token a position, either an array [B] or an int where all equations agree.
     """
     n_answers, (first, *later) = model.arch.n_answers, model.blocks
     rows = Rows(*prefix_PT.shape, len(suffix), len(index_B))
@@ -165,7 +165,7 @@ def prefix_positions(prefix) -> list[Projected]:
 
 
 def attend_causally(asked, keys, values):
-    """Attention of the last positions' queries over all positions up to their own, each [B, H, K]."""
+    """Attention of the last positions' queries up to their own position, each [B, H, K]."""
     skipped = len(keys) - len(asked)
     return [
         layers.attend(one.q, keys[: skipped + s + 1], values[: skipped + s + 1])
