@@ -113,6 +113,12 @@ def test_a_fit_that_stops_short_says_so(rows, monkeypatch):
     assert not compare({"c": circles(P)}, *rows, models=["short"])["converged"].item()
 
 
+def test_one_answer_in_all_training_rows_is_refused(rows):
+    x_N, y_N, _, train_N = rows
+    with pytest.raises(GrokError, match="every training row has the same answer"):
+        compare({"c": circles(P)}, x_N, y_N, np.zeros(P * P, int), train_N)
+
+
 def test_an_empty_side_is_refused(rows):
     for train in (np.ones(P * P, bool), np.zeros(P * P, bool)):
         with pytest.raises(GrokError, match="training rows"):

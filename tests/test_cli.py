@@ -93,6 +93,13 @@ def test_a_table_is_csv_of_element_indices(capsys):
     assert len(rows) == 1 + 7 * 6
 
 
+def test_an_expression_may_begin_with_a_minus_sign(capsys):
+    assert main(["table", "-x+y", "--structure", "Z3"]) == 0
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert [tuple(map(int, row)) for row in rows[1:4]] == [(0, 0, 0), (0, 1, 1), (0, 2, 2)]
+    assert "unrecognized arguments: -n" in refused(capsys, "table", "x+y", "-n")
+
+
 def test_the_table_of_a_group_is_not_that_of_a_ring(capsys):
     assert main(["table", "xy", "--structure", "S3"]) == 0
     rows = [

@@ -374,3 +374,8 @@ def test_a_folder_without_a_single_score_is_one_line(write_results):
         GrokError, match="no run of .* can be scored: run 0: .* has no arrays of run 0"
     ):
         scores.measure(folder)
+
+
+def test_a_matrix_of_one_column_has_a_picture():
+    points = projection.coordinates(np.random.default_rng(0).normal(size=(9, 1)))
+    assert points.shape == (9, 2) and np.isfinite(points).all()
