@@ -1,6 +1,7 @@
 """The page in a real browser: what it shows is what the files hold, by mouse, keyboard and link."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -16,7 +17,9 @@ import pytest
 from grok.__main__ import main
 from grok.experiment import Experiment, GrokError, Run
 from grok.measure import growth
-from grok.page import build, experiments, pack
+from grok.measure.findings import registry
+from grok.measure.findings.finding import Finding
+from grok.page import build, experiments, pack, scoreboard
 from grok.store import provenance, results
 from grok.task.dataset import TRAIN, make_dataset
 
@@ -78,12 +81,25 @@ def write_sweep(folder, base, fractions, keep=()):
     return folder
 
 
-FINDINGS = [
-    {"id": "a", "claim": "a circle appears", "paper": "always", "here": "3 of 3",
-     "verdict": "reproduced", "runs": 3, "seeds": 3, "censored": 0},
-    {"id": "b", "claim": "it takes 10⁵ updates", "paper": "10⁵ <at most>", "here": "900",
-     "verdict": "not reproduced", "runs": 6, "seeds": 3, "censored": 2},
-]  # fmt: skip
+FINDINGS = (
+    Finding("a", "a circle appears", "always", "3 of 3", "reproduced", runs=3, seeds=3),
+    Finding(
+        "b",
+        "it takes 10⁵ updates",
+        "10⁵ <at most>",
+        "900",
+        "not reproduced",
+        runs=6,
+        seeds=3,
+        censored=2,
+    ),
+)
+
+
+def write_findings(folder, findings):
+    """Leave findings in a results folder as the command `findings` would."""
+    found = registry.Findings({"scale": "small"}, {each.id: each for each in findings}, {})
+    (folder / registry.FILE).write_text(registry.as_text(found, registry.mark_of(folder)))
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +113,7 @@ def folders(tmp_path_factory):
         write_sweep(root / "no_matrices", RING, (0.3, 0.5))
         broken = write_sweep(root / "broken", RING, (0.5, 0.7))
     (broken / "curves.parquet").write_bytes(b"torn")
-    head = {"scale": "small", "device": ["cpu"], "commit": ["0"]}
-    text = json.dumps(head | {"findings": FINDINGS})
-    (root / "ring" / "findings.json").write_text(text)
+    write_findings(root / "ring", FINDINGS)
     (root / "ring" / "figure.png").write_bytes(b"")
     return root
 
@@ -358,20 +372,21 @@ def test_the_slider_is_moved_by_the_keyboard_and_speaks(browser):
     assert "update=1000" in browser.state()
 
 
-def test_frequency_joints_colour_and_order_are_chosen_and_kept_in_the_link(browser):
+def test_joints_colour_and_order_are_chosen_and_kept_in_the_link(browser):
+    chosen = {"join": "3", "colour": "residue", "modulus": "5", "order": "key"}
     browser.open("view=network&experiment=ring&run=0")
-    for name, value in (("join", 3), ("colour", "residue"), ("modulus", 5), ("order", "key")):
-        browser.set(name, value)
-    ends = browser.traces("net-plane")
-    state = browser.state()
+    for name, value in chosen.items():
+        browser.set(name, value, "change" if name in ("colour", "order") else "input")
+    assert browser.text("join-words") == "m = 3" and browser.classes() == [*"01234"]
+    plane, state = browser.traces("net-plane"), browser.state()
     browser.open(state)
-    assert [browser.value(name) for name in ("join", "colour", "modulus", "order")] == [
-        "3",
-        "residue",
-        "5",
-        "key",
-    ]
-    assert browser.traces("net-plane") == ends and browser.classes() == [*"01234"]
+    assert {name: browser.value(name) for name in chosen} == chosen
+    assert browser.traces("net-plane") == plane and browser.classes() == [*"01234"]
+    browser.set("colour", "log")
+    labels = [text.split("<br>") for text in browser.traces("net-pca")[1]["text"]]
+    logs = {label: words.split(": ")[1] for label, words in labels}
+    # 2 is the least primitive root of 13, and 2^6 = 12, 2^7 = 11.
+    assert (logs["0"], logs["1"], logs["2"], logs["12"], logs["11"]) == ("none", *"0112")
 
 
 def test_runs_are_filtered_and_sorted_by_any_field_and_the_link_restores_it(browser, folders):
@@ -440,7 +455,7 @@ def test_findings_are_filtered_and_lead_to_their_figure_experiment_and_command(b
     browser.open()
     cells = "[...document.querySelectorAll('#findings [data-name=claim]')]"
     shown = f"return {cells}.map((cell) => cell.textContent)"
-    assert browser.run(shown) == [finding["claim"] for finding in FINDINGS]
+    assert browser.run(shown) == [finding.claim for finding in FINDINGS]
     browser.set("verdict", "not reproduced")
     assert browser.run(shown) == ["it takes 10⁵ updates"]
     state = browser.state()
@@ -554,6 +569,23 @@ def test_five_thousand_runs_are_shown_a_hundred_at_a_time(driver, tmp_path):
 # --- Without a browser ---
 
 
+def test_findings_of_other_results_are_not_shown(folders, tmp_path):
+    folder = shutil.copytree(folders / "ring", tmp_path / "ring")
+    with open(folder / "experiment.json", "a") as description:
+        description.write("\n")
+    [missing] = build.build([folder], tmp_path / "page.html")
+    assert missing.startswith("ring: its findings are torn, or of other results")
+    assert FINDINGS[0].claim not in (tmp_path / "page.html").read_text()
+
+
+def test_findings_stand_in_the_order_of_the_scoreboard_and_large_scales_first():
+    names = ["other", "weight_decay", "figure3_night", "figure3", "quickstart"]
+    rows = [{"experiment": name, "scale": "small"} for name in names]
+    rows[2]["scale"] = "night"
+    ordered = [row["experiment"] for row in sorted(rows, key=scoreboard.place)]
+    assert ordered == ["quickstart", "figure3_night", "figure3", "weight_decay", "other"]
+
+
 def test_networks_that_do_not_fit_are_left_out_and_counted(folders, tmp_path, monkeypatch):
     out = tmp_path / "page.html"
     build.build([folders / "ring"], out)
@@ -595,8 +627,7 @@ def test_an_end_of_a_script_in_the_results_does_no_harm(driver, write_growth):
     run = RING.replace(label=label)
     rows, right = np.random.default_rng(0).normal(size=(13, 8)), np.ones((13, 13), bool)
     folder = write_growth("odd", run, {1000: (rows, right)})
-    text = json.dumps({"findings": [FINDINGS[0] | {"claim": label}]})
-    (folder / "findings.json").write_text(text)
+    write_findings(folder, [dataclasses.replace(FINDINGS[0], claim=label)])
     out = folder.parent / "page.html"
     build.build([folder], out)
     shown = Browser(driver, out)

@@ -101,8 +101,9 @@ def gather(page: Page, folders: list[Path], out: Path) -> dict[str, Results]:
         page.experiments.append({"name": name, "runs": len(loaded[name].runs), "networks": []})
         try:
             page.findings += scoreboard.rows(loaded[name], name, out)
-        except (ValueError, KeyError) as error:
-            page.missing.append(f"{name}: its findings.json cannot be read ({error})")
+        except GrokError as error:
+            page.missing.append(f"{name}: {error}")
+    page.findings.sort(key=scoreboard.place)
     return loaded
 
 

@@ -110,7 +110,19 @@ def ring(grown: Growth, wish: Wish) -> tuple[dict[str, np.ndarray], dict]:
         "plane_scale": scale,
         "names": spectrum.names,
     }
-    return arrays, facts
+    return arrays | logarithms(grown.group.order, facts), facts
+
+
+def logarithms(n: int, facts: dict) -> dict[str, np.ndarray]:
+    """The discrete logarithm of each residue mod an odd prime, -1 for 0; none for another n."""
+    try:
+        power_t = fourier.discrete_log_order(n)
+    except GrokError:
+        return {}
+    log_n = np.full(n, -1, np.int16)
+    log_n[power_t] = np.arange(n - 1)
+    facts["log"] = f"log n to base {power_t[1]}"
+    return {"log": log_n}
 
 
 def group(grown: Growth, wish: Wish) -> tuple[dict[str, np.ndarray], dict]:

@@ -1,31 +1,46 @@
 """The findings as the page shows them: what findings.json of each folder says, and its links."""
 
-import json
+import dataclasses
 import os
 from pathlib import Path
 
+from grok.experiment import SCALES, GrokError
+from grok.measure.findings import registry
 from grok.page.pack import portable
 from grok.store.results import Results
 
-HEAD = ("scale", "network", "device", "commit")
-
 
 def rows(loaded: Results, name: str, out: Path) -> list[dict]:
-    """The findings of results, each with its experiment, figures and commands.
+    """The findings of results, each with its experiment, scale, figures and commands.
 
     Links are relative to the folder of the page. Results without findings give none. Raises
-    ValueError for a findings.json that cannot be read.
+    GrokError for findings that are not those of what the folder holds now.
     """
     folder = loaded.folder
-    path = folder / "findings.json"
-    if not path.exists():
+    if not (folder / registry.FILE).exists():
         return []
-    kept = json.loads(path.read_text())
-    head = {key: kept.get(key) for key in HEAD}
+    kept = registry.read(folder)
+    if kept is None or kept[1] != registry.mark_of(folder):
+        raise GrokError(
+            "its findings are torn, or of other results or code: "
+            f"python -m grok findings {folder} makes them anew"
+        )
     figures = [relative(figure, out.parent) for figure in sorted(folder.glob("*.png"))]
     commands = [session.get("command") for session in loaded.description["sessions"]]
-    shared = {"figures": figures, "commands": list(dict.fromkeys(filter(None, commands)))} | head
-    return [portable(shared | finding | {"experiment": name}) for finding in kept["findings"]]
+    shared = {
+        "experiment": name,
+        "scale": loaded.description["experiment"]["scale"],
+        "figures": figures,
+        "commands": list(dict.fromkeys(filter(None, commands))),
+    }
+    return [portable(dataclasses.asdict(each) | shared) for each in kept[0].findings.values()]
+
+
+def place(row: dict) -> tuple[int, int]:
+    """Where a finding stands: by its theme in the order of the scoreboard, large scales first."""
+    theme = registry.theme_of(Path(row["experiment"]).name)
+    themes = [*registry.THEMES, registry.ANY]
+    return themes.index(theme), -list(SCALES).index(row["scale"])
 
 
 def relative(path: Path, start: Path) -> str:

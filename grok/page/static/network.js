@@ -68,7 +68,7 @@ function showControls() {
     ? [
         ["place", "place on the circle"],
         ["residue", "residue: n mod k"],
-        ...(network.is_log ? [["log", "logarithm mod k"]] : []),
+        ...(network.arrays.log ? [["log", "logarithm mod k"]] : []),
       ]
     : network.colours.map(({ name }) => [
         name,
@@ -86,15 +86,18 @@ function showControls() {
     );
     $("join").max = Math.floor(network.arrays.order.length / 2);
     $("join").value = state.join ?? String(network.steps[keyPlace()]);
+    $("join-words").textContent = `m = ${joinStep()}`;
   }
   $("modulus").max = network.labels.length;
   $("modulus").value = state.modulus ?? "8";
+  $("modulus-words").textContent = `k = ${$("modulus").value}`;
   $("modulus-label").hidden = !["residue", "log"].includes($("colour").value);
   const ordered = ["key", network.is_ring ? "round the circle" : "by colour"];
   const natural = ["natural", "natural"];
   choices($("order"), network.is_ring ? [natural, ordered] : [ordered, natural], state.order);
 }
 
+const joinStep = () => Number($("join").value);
 const keyPlace = () => Math.max(network.keys.indexOf(Number($("key").value)), 0);
 
 /** Everything at moment i. */
@@ -165,7 +168,10 @@ function startNetwork() {
   $("moment").addEventListener("input", (event) => moveTo(Number(event.target.value)));
   $("play").addEventListener("click", play);
   $("key").addEventListener("change", (event) => go({ key: event.target.value, join: null }));
-  for (const name of ["join", "colour", "modulus", "order"]) {
+  for (const name of ["colour", "order"]) {
     $(name).addEventListener("change", (event) => go({ [name]: event.target.value }));
+  }
+  for (const name of ["join", "modulus"]) {
+    $(name).addEventListener("input", (event) => go({ [name]: event.target.value }));
   }
 }

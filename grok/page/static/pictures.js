@@ -121,30 +121,32 @@ function colours() {
       words,
     );
   }
+  return kind === "place" ? onTheCircle(elements) : byResidue(elements, kind === "log");
+}
+
+/** Colours by n mod k, or by the logarithm mod k, which 0 does not have. */
+function byResidue(elements, isLog) {
+  const k = Number($("modulus").value);
+  const names = Array.from({ length: k }, (_, residue) => String(residue));
+  const { log } = network.arrays;
+  const number = (element) => (isLog ? log[element] : element);
+  const residues = elements.map((element) => (number(element) < 0 ? null : number(element) % k));
+  return classes(residues, names, isLog ? `${network.log} mod ${k}` : `n mod ${k}`);
+}
+
+/** Colours by the place on the circle of the chosen frequency, which has no ends. */
+function onTheCircle(elements) {
   const { order } = network.arrays;
-  const place = new Map([...order].map((element, at) => [element, at]));
-  const k = clamp(Number($("modulus").value) || 8, 2, n);
-  const residues = Array.from({ length: k }, (_, residue) => String(residue));
-  if (kind === "residue")
-    return classes(
-      elements.map((element) => element % k),
-      residues,
-      `n mod ${k}`,
-    );
-  if (kind === "log") {
-    const logs = elements.map((element) => (place.has(element) ? place.get(element) % k : null));
-    return classes(logs, residues, `${network.axis} mod ${k}`);
-  }
   const key = network.keys[keyPlace()];
-  const round = elements.map((element) =>
-    place.has(element) ? (key * place.get(element)) % order.length : null,
+  const at = new Map([...order].map((element, place) => [element, place]));
+  const value = elements.map((element) =>
+    at.has(element) ? (key * at.get(element)) % order.length : null,
   );
-  const words = `${key} × ${network.axis} mod ${order.length}, which is the place on the circle`;
   return {
-    value: round,
-    words,
-    fill: round.map((at) => (at === null ? "#888" : hue(at / order.length))),
-    symbol: round.map((at) => (at === null ? "x-thin-open" : "circle")),
+    value,
+    words: `${key} × ${network.axis} mod ${order.length}, which is the place on the circle`,
+    fill: value.map((place) => (place === null ? "#888" : hue(place / order.length))),
+    symbol: value.map((place) => (place === null ? "x-thin-open" : "circle")),
   };
 }
 
@@ -177,7 +179,7 @@ function reachOf(name, planes, plane, n) {
 
 /** Lines from each element of `order` to the one m further on, by element. */
 function joints(pointOf, order) {
-  const m = clamp(Math.round(Number($("join").value)) || 0, 0, order.length);
+  const m = joinStep();
   if (!network.is_ring || m === 0) return { x: [], y: [] };
   const ends = order.flatMap((element, at) => [
     pointOf(element),
@@ -235,7 +237,7 @@ function drawPlane(i, colouring) {
   const [plane, planes] = [keyPlace(), network.keys.length];
   const points = pointsAt("plane", i, order.length, plane, planes);
   const share = network.arrays.plane_share[i * planes + plane];
-  const m = clamp(Math.round(Number($("join").value)) || 0, 0, order.length);
+  const m = joinStep();
   const joined = m
     ? `, n joined to ${network.is_log ? `n·${order[m % order.length]}` : `n + ${m}`}`
     : "";
