@@ -1,0 +1,50 @@
+"""Recipes: with which width, rate, decay and batch does a small table grok within a minute?
+
+Shows: for moduli from 11 to 97 and groups of order 24 to 120 a setting that was found by trial, and
+how many of five seeds reach 99% validation accuracy with it. Every network is one block of width
+64, and every run stops there. The smaller a table, the larger the share of it that is needed.
+
+    python -m grok train configs/recipes.py
+    python -m grok recipes results/recipes    # the table for `grok try` and configs/README.md
+
+Cost: about 12 minutes of one core. Expect: sums of mod 17 and more, differences and A5 get there
+within 3,000 updates; Z11 and S4 hardly do, for their tables have too few rows.
+"""
+
+from grok.experiment import Experiment, Run, grid
+
+SUM = Run(
+    operation="x+y",
+    n_layers=1,
+    d_model=64,
+    learning_rate=5e-3,
+    weight_decay=1.0,
+    num_steps=4_000,
+    eval_every=100,
+    stop_after=1,
+)
+DIFFERENCE = SUM.replace(operation="x-y", num_steps=6_000)
+PRODUCT = SUM.replace(operation="xy")
+# Batches are about a sixth of the training rows of a small table, and at most 512.
+SETTINGS = [
+    SUM.replace(structure="Z11", train_fraction=0.8, batch_size=20),
+    SUM.replace(structure="Z17", train_fraction=0.8, batch_size=40),
+    SUM.replace(structure="Z23", train_fraction=0.7, batch_size=64),
+    SUM.replace(structure="Z31", train_fraction=0.7, batch_size=124),
+    SUM.replace(structure="Z43", train_fraction=0.6, batch_size=180),
+    SUM.replace(structure="Z59", train_fraction=0.6, batch_size=300),
+    SUM.replace(structure="Z97", train_fraction=0.5, batch_size=512),
+    DIFFERENCE.replace(structure="Z31", train_fraction=0.8, batch_size=124),
+    DIFFERENCE.replace(structure="Z59", train_fraction=0.7, batch_size=300),
+    DIFFERENCE.replace(structure="Z97", train_fraction=0.6, batch_size=512),
+    PRODUCT.replace(structure="S4", train_fraction=0.8, batch_size=90),
+    PRODUCT.replace(structure="D12", train_fraction=0.8, batch_size=90, init_scale=0.5),
+    PRODUCT.replace(structure="A5", train_fraction=0.7, batch_size=240),
+    PRODUCT.replace(structure="D30", train_fraction=0.7, batch_size=300),
+    PRODUCT.replace(
+        structure="S5", train_fraction=0.8, batch_size=512, learning_rate=2e-3, num_steps=10_000
+    ),
+]
+
+runs = [run for setting in SETTINGS for run in grid(setting, seed=range(5))]
+experiment = Experiment(name="recipes", runs=runs)
