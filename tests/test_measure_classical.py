@@ -73,7 +73,7 @@ def test_vectors_that_tell_nothing_apart_are_left_out_and_named(folder, circles,
     assert "learned, input" not in set(table["features"]) >= {"learned, output", "random"}
     assert notes == ["run 0: learned, input left out: all its rows are equal"]
     results.write_arrays(folder, "run_0000", arrays | {"unembedding": 0 * circles})
-    with pytest.raises(GrokError, match="all rows of its matrices are equal"):
+    with pytest.raises(GrokError, match="all rows of the matrix are equal"):
         measured.measure(folder, [0])
 
 

@@ -132,13 +132,16 @@ def compare(
     vectors: by name. train_N: bool [N], the equations that are fitted; the others are only scored.
     A row for each vectors and model. Columns: features (the name of the vectors), model,
     train_accuracy, val_accuracy, chance and elimination (see the functions of these names) and
-    converged (whether the fit reached its tolerance). GrokError where a side of the split is empty.
+    converged (whether the fit reached its tolerance). GrokError where a side of the split is empty,
+    or where the training rows have but one answer.
     """
     x_N, y_N, z_N, train_N = map(np.asarray, (x_N, y_N, z_N, train_N))
     if train_N.dtype != bool or train_N.all() or not train_N.any():
         raise GrokError(
             "the split must mark some rows as training rows and leave some to validate on"
         )
+    if len(np.unique(z_N[train_N])) < 2:
+        raise GrokError("every training row has the same answer: there is nothing to tell apart")
     blind = {"chance": chance(z_N, train_N), "elimination": elimination(x_N, y_N, z_N, train_N)}
     rows = []
     for name, W in vectors.items():

@@ -24,6 +24,8 @@ def coordinates(W, neighbours: float | None = None, seed: int | None = None) -> 
     """
     method = "exact" if len(W) <= EXACT_UP_TO else "barnes_hut"
     start = "pca" if seed is None else "random"
+    # A picture begins from two principal components; a column of zeros moves no row.
+    W = np.pad(W, ((0, 0), (0, max(2 - np.shape(W)[1], 0))))
     return TSNE(
         perplexity=neighbours or perplexity(len(W)),
         init=start,

@@ -1,6 +1,7 @@
 """What commands are made of: `@command(name, help, *arguments)`, and arguments they share."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -90,7 +91,12 @@ def command(name: str, help: str, *arguments: Argument | Group | OneOf):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with errors of one line."""
+    """argparse with errors of one line, in which a value may begin with a minus sign: -x+y."""
+
+    def __init__(self, *arguments, **settings):
+        super().__init__(*arguments, **settings)
+        # argparse asks it whether what begins with a minus sign is a value; the only short option is -h.
+        self._negative_number_matcher = re.compile(r"-(?!-|h$)")
 
     def error(self, message):
         raise GrokError(message.replace("argument ", "", 1) + f" (see {self.prog} --help)")

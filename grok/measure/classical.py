@@ -42,7 +42,9 @@ def measure(folder: Path | str, runs: Iterable[int] | None = None) -> Measured:
     for run in tqdm(chosen, desc="classical models", unit="run", disable=None):
         spec = loaded.experiment_run(run)
         try:
-            found = compare_run(spec, vectors_of(loaded, run))
+            vectors, left_out = telling(vectors_of(loaded, run))
+            notes += [f"run {run}: {name} left out: all its rows are equal" for name in left_out]
+            found = compare_run(spec, vectors)
             found.insert(0, "run", run)
             tables.append(found)
         except GrokError as error:
@@ -64,6 +66,12 @@ def vectors_of(loaded: results.Results, run: int) -> dict[str, np.ndarray]:
         vectors[f"learned, {matrix}"] = W
         vectors[f"untrained, {matrix}"] = untrained[matrix][: group.order]
     return vectors | classical.controls(vectors["learned, output"])
+
+
+def telling(vectors: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The vectors that tell elements apart, and the names of those whose rows are all equal."""
+    kept = {name: W for name, W in vectors.items() if np.ptp(W, axis=0).any()}
+    return kept, [name for name in vectors if name not in kept]
 
 
 def compare_run(run: Run, vectors: dict[str, np.ndarray]) -> pd.DataFrame:

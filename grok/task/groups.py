@@ -71,12 +71,12 @@ def structure(name: str) -> Structure:
 
 def parse_factor(name: str, part: str) -> tuple[str, int]:
     """Family letter and number of one factor of the structure `name`."""
-    match = re.fullmatch(r"([ZSAD])([1-9][0-9]{0,5})", part)
+    match = re.fullmatch(r"([ZSAD])([1-9][0-9]*)", part)
     if not match:
         raise GrokError(
             f"unknown structure {name!r}: choose Z<n>, S<n>, A<n>, D<n> or a product such as Z2xS3"
         )
-    family, n = match[1], int(match[2])
+    family, n = match[1], int(match[2][:7])  # seven digits are too large in any family
     smallest = FAMILIES[family].smallest
     if n < smallest:
         raise GrokError(
