@@ -22,7 +22,7 @@ MOST = 61 << 20  # bytes of all results, so that the logs fit beside them
 
 
 def missing() -> int:
-    """Print which packages this Python lacks; the exit status is 1 where training needs one of them."""
+    """Print which packages this Python lacks; exit with 1 where training needs one of them."""
     lacking = [name for name in NEEDED + USED_ELSEWHERE if importlib.util.find_spec(name) is None]
     version = ".".join(map(str, sys.version_info[:3]))
     print(f"{sys.executable}, Python {version}; missing packages: {', '.join(lacking) or 'none'}")
@@ -85,7 +85,7 @@ def parts(root: Path, since: float) -> list[list[Path]]:
 
 
 def pack(root: Path, out: Path, part: int) -> int:
-    """Write a part of the results to out/results.tar.xz.00, .01, ..., and say how many there are."""
+    """Write a part of the results to out/results.tar.xz.00, .01, ...; say how many there are."""
     found = parts(root, root.with_name(f"{root.name}.begun").stat().st_mtime)
     taken = found[part] if part < len(found) else []
     archive = io.BytesIO()

@@ -101,7 +101,8 @@ def test_measurements_follow_their_training(steps, tmp_path, scale, suffix):
 def test_only_tables_that_tell_of_the_runs_as_they_are_now_stay(steps, tmp_path, write_results):
     """One of two tables is there; then the experiment grows, and both are out of date."""
     after = """after = {
-        "{folder}/scores.parquet": "scores {folder}", "{folder}/sharpness.parquet": "flatness {folder}"
+        "{folder}/scores.parquet": "scores {folder}",
+        "{folder}/sharpness.parquet": "flatness {folder}",
     }"""
     write_config(tmp_path / "configs", "written", after)
     made = options(tmp_path, configs=tmp_path / "configs")
@@ -239,9 +240,15 @@ def test_the_time_limit_holds_for_all_of_it(tmp_path, monkeypatch):
 
 
 def test_sigterm_reaches_the_step(tmp_path):
-    """A process that waits for a step which saves and leaves with 75 when it is asked to stop, as training does."""
-    step = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(75)); print('ready', flush=True); time.sleep(60)"
-    code = f"import sys; from grok import campaign; import subprocess as s; P = s.Popen; s.Popen = lambda a: P([a[0], '-c', {step!r}]); sys.exit(campaign.run([]))"
+    """A process waits for a step that, as training does, saves and leaves with 75 when asked to."""
+    step = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(75)); "
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    code = (
+        "import sys; from grok import campaign; import subprocess as s; P = s.Popen; "
+        f"s.Popen = lambda a: P([a[0], '-c', {step!r}]); sys.exit(campaign.run([]))"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=ROOT,

@@ -19,8 +19,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 CONFIG = """
 from grok.experiment import Experiment, Run
 
-base = Run(operation="x+y", structure="Z7", n_layers=1, n_heads=2, d_model=8, d_ff=16, batch_size=8, eval_every=4, stop_after=0)
-experiment = Experiment(name="tiny", runs=[base.replace(seed=seed, num_steps=steps) for seed, steps in enumerate((120, 70, 103, 61))])
+network = dict(n_layers=1, n_heads=2, d_model=8, d_ff=16)
+base = Run(operation="x+y", structure="Z7", batch_size=8, eval_every=4, stop_after=0, **network)
+lengths = (120, 70, 103, 61)
+runs = [base.replace(seed=seed, num_steps=steps) for seed, steps in enumerate(lengths)]
+experiment = Experiment(name="tiny", runs=runs)
 """
 DATA = "**/d/*"
 DAMAGES = {  # what may be wrong with a checkpoint: the files, and what happened to them
@@ -148,9 +151,10 @@ def test_a_checkpoint_that_was_being_written_is_ignored(folder):
 
 
 def test_a_full_disk_gives_one_line_and_keeps_the_last_checkpoint(folder, monkeypatch):
-    """TensorStore reports a full disk with a ValueError of its own, from a thread, at the next save or at the end."""
+    """TensorStore reports it with a ValueError of its own, from a thread, at the next save."""
     full = ValueError(
-        "RESOURCE_EXHAUSTED: Error writing \"state_037/0\" in OCDBT database: Failed to write 389524 bytes to file 5: No space left on device [os_error_code='28']"
+        'RESOURCE_EXHAUSTED: Error writing "state_037/0" in OCDBT database: Failed to write '
+        "389524 bytes to file 5: No space left on device [os_error_code='28']"
     )
 
     def fail(*_arguments, **_options):
@@ -213,7 +217,7 @@ def newest(checkpoints):
 
 
 def kill_after(process, checkpoints, saved, seconds):
-    """SIGKILL a process `seconds` after it has saved `saved` checkpoints more (or, for none, after its start)."""
+    """SIGKILL a process `seconds` after it saves `saved` checkpoints more, or after its start."""
     begun, deadline = newest(checkpoints), time.monotonic() + 60
     while newest(checkpoints) < begun + saved:
         assert process.poll() is None and time.monotonic() < deadline, "it ended, or does nothing"

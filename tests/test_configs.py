@@ -56,7 +56,7 @@ def test_a_config_loads_and_its_data_can_be_made(name, scale):
 
 
 def check_missing_table(run: Run, scale: str) -> None:
-    """Tables of the larger scales are there only where its networks were trained; a line says which one is missing."""
+    """Tables of larger scales lie where their networks were trained; a line names the missing."""
     assert scale != "small" and f"_{scale}/" in run.table, (
         f"{run.table} belongs to the committed results"
     )

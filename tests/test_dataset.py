@@ -102,7 +102,7 @@ def test_exactly_k_training_labels_are_corrupted_and_nothing_else(k):
 
 
 def test_corrupted_labels_are_answers_of_other_training_rows():
-    """With a lone answer among the training rows nobody else may get an answer that is not trained on."""
+    """A label that no training row has may not be given to any of them."""
     clean, corrupted = (
         make_dataset(Run(operation="xy", structure="S4", train_fraction=0.02, corrupted_labels=c))
         for c in (0, 8)
@@ -121,7 +121,7 @@ def test_corruption_is_reproducible_and_belongs_to_the_split():
 
 
 def test_corrupted_answers_follow_the_frequencies_of_the_training_answers():
-    """x*y answers 0 more often than anything else: a corrupted label is drawn from rows, not from distinct answers."""
+    """x*y answers 0 most often: a label is drawn from the rows, not from the distinct answers."""
     base = Run(operation="x*y", structure="Z31", train_fraction=0.9, corrupted_labels=800)
     clean, corrupted = make_dataset(base.replace(corrupted_labels=0)), make_dataset(base)
     rows = np.flatnonzero(clean.answer_N != corrupted.answer_N)

@@ -1,4 +1,4 @@
-"""Pictures of one matrix: steps, orders, scores and their words against planted structure; which network and moment are shown."""
+"""Pictures of one matrix against planted structure; which network and moment are shown."""
 
 import math
 import shutil
@@ -183,7 +183,7 @@ def test_matrices_without_structure_are_one_line(draw, W, message):
 
 
 def test_a_frequency_without_a_plane_is_passed_over():
-    """A network that has parted residues from non-residues, and no more, has the one key frequency (p - 1)/2."""
+    """A network that parts residues from non-residues alone has one key frequency, (p - 1)/2."""
     W = 0.05 * RNG.normal(size=(31, 12))
     W[fourier.discrete_log_order(31), 0] += (-1.0) ** np.arange(30)
     order = fourier.discrete_log_order(31)
@@ -212,10 +212,8 @@ def test_words_on_a_picture_measure_it_against_chance():
     angle = 2 * np.pi * np.arange(31) / 31
     points = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     clear = matrix.order_words(points, tsne.Colouring(np.arange(31.0), 31, ""))
-    assert (
-        clear
-        == f"colour neighbours {2 * np.sin(np.pi / 31) / distance.pdist(points).mean():.2f} of chance"
-    )
+    length = 2 * np.sin(np.pi / 31) / distance.pdist(points).mean()
+    assert clear == f"colour neighbours {length:.2f} of chance"
     assert (
         0.7
         < float(
@@ -266,7 +264,7 @@ def test_a_sheet_of_steps_joins_each_token_to_the_one_that_far_on():
 
 
 def test_in_its_own_plane_a_step_makes_neighbours():
-    """Of noise the principal plane shows no order; the plane of frequency m^-1 leans towards n + m, and only it is drawn for m."""
+    """Noise has no order in the principal plane; the plane of frequency m^-1 leans to n + m."""
     W = np.random.default_rng(3).normal(size=(30, 40))
     shown = [axes for axes in matrix.step_sheet(W, own_planes=True).axes if axes.get_visible()]
     assert [axes.get_xlabel().split("\n")[0] for axes in shown] == [
@@ -343,7 +341,7 @@ def test_a_group_sheet_has_a_column_a_colouring():
 
 
 def saved(root, runs, curves_of, snapshots=()) -> results.Results:
-    """A folder of ended runs: curves_of(number) gives {update: validation accuracy}; matrices grow clearer with the update."""
+    """Ended runs: curves_of(number) gives {update: val accuracy}; matrices grow clearer."""
     folder = root / "figure3"
     results.begin(folder, Experiment(name="figure3", runs=tuple(runs)), DEVICE)
     rows, curves = [], []

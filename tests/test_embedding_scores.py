@@ -1,4 +1,4 @@
-"""Findings about embeddings: what is counted from the score tables and drawn, also where there are none."""
+"""Findings about embeddings: what is counted from the scores and drawn, also without any."""
 
 import numpy as np
 import pandas as pd
@@ -38,7 +38,7 @@ def circled(run: int) -> bool:
 
 
 def clustered(run: int, score: str) -> bool:
-    """The planted truth: cosets stand out with decay, in three of four networks as clusters of t-SNE."""
+    """The planted truth: cosets stand out with decay, and cluster in three of four t-SNEs."""
     decays = len(TASKS) + len(WAYS) <= run < len(RUNS) - 4
     return decays and (score == "coset_z" or score == "tsne_silhouette" and run < len(RUNS) - 5)
 

@@ -1,4 +1,4 @@
-"""Times to generalise by encoding: names, the table, the figure of rows and marks, and what predicts the times."""
+"""Times to generalise by encoding: names, rows and marks, and what predicts the times."""
 
 import dataclasses
 import json
@@ -36,7 +36,7 @@ def quick(monkeypatch):
 
 
 def write(root, runs, time_of):
-    """A results folder of three seeds and both decays of runs that reach 99% validation at `time_of(run)`."""
+    """Runs of three seeds and both decays that reach 99% validation at `time_of(run)`."""
     runs = [
         run.replace(weight_decay=decay, seed=seed)
         for run in runs
@@ -68,7 +68,10 @@ def write(root, runs, time_of):
 
 
 def time_of(run) -> float:
-    """With decay the paper's network at 500, 1000 or never, others at 1000, 2000, 3000; without positions never; without decay never."""
+    """With decay: the paper's network at 500, 1000 or never, others at 1000, 2000, 3000.
+
+    Without positions never; without decay never.
+    """
     if not run.weight_decay or run.positions == "none":
         return np.inf
     return (
@@ -131,7 +134,7 @@ def test_tables_are_named_by_the_runs_that_left_them(tmp_path):
 
 
 def test_a_table_of_a_network_that_did_not_generalise_says_so(tmp_path):
-    """Of `write`'s runs, number 3 decays and has generalised; number 2 does not decay and ends at 0%."""
+    """Of the runs of `write` number 3 decays and has generalised; 2 does not decay, ends at 0%."""
     folder = write(tmp_path, [BASE], time_of)
     named = encoding_times.table_names(
         [f"{folder}/arrays/run_0002.npz", f"{folder}/arrays/run_0003.npz"]
@@ -296,7 +299,10 @@ def test_each_axis_sees_its_own_differences(tmp_path):
 
 
 def test_the_prediction_is_of_the_papers_positions_and_resamples_encodings(tmp_path):
-    """Encodings that respect differences planted as sooner; with rotary positions and without decay as later."""
+    """Planted: encodings that respect differences are sooner, or later with rotary positions.
+
+    Without decay they are later, too.
+    """
     speed = {"fourier": 300, "scalar": 800, "onehot": 2000}
 
     def planted(run):

@@ -1,4 +1,4 @@
-"""Ways to write elements and positions: features against numpy, both paths, what stays fixed, and what is refused."""
+"""Encodings of elements and positions: features against numpy, both paths, what stays fixed."""
 
 import dataclasses
 import functools
@@ -39,7 +39,7 @@ def features(**fields):
 
 
 def write_table(path, labels=(*"0123456789", "10", "11", "o", "="), width=8, **arrays):
-    """A table as training leaves it, in an order of its own; returns its matrix as a dict of rows by label."""
+    """A file as training leaves it, in an order of its own; returns its rows by label."""
     rng = np.random.default_rng(0)
     labels = np.array(labels)[rng.permutation(len(labels))]
     embedding_VD, unembedding_VD = rng.standard_normal((2, len(labels), width)).astype(np.float32)
@@ -152,7 +152,7 @@ def test_rotary_scores_depend_on_the_distance_alone_and_norms_are_kept():
 
 
 def effective(params, run, features_NF):
-    """The parameters of the network of the paper that is the same function, from the definition of each encoding."""
+    """The same function as parameters of the paper's network, from the definition of encodings."""
     rows_VD = np.asarray(params["embedding"])
     if features_NF is not None and not run.train_table:
         elements_ND = (
@@ -259,7 +259,7 @@ def test_what_is_shared_with_the_default_network_begins_the_same(on_device, fiel
 
 
 def test_initial_scales_of_what_is_new(on_device):
-    """The map from F features begins as U(+-1/sqrt(F)), the table of positions as N(0, 1); init_scale multiplies both."""
+    """The map from F features begins as U(+-1/sqrt(F)), positions as N(0, 1), times init_scale."""
     run = TINY.replace(structure="Z97", d_model=128, values="onehot", positions="learned")
     params, scaled = (on_device(run.replace(init_scale=scale)).state.params for scale in (1.0, 3.0))
     assert params["value_map"].shape == (97, 128) and params["positions"]["table"].shape == (4, 128)
@@ -301,7 +301,7 @@ def test_muon_leaves_tables_and_their_maps_to_adam(on_device):
 
 
 def test_what_is_fixed_stays_while_decay_and_noise_move_the_rest(quick_sweeps):
-    """Two runs with vectors of their own in one program; the saved matrices and the metrics hold the table in use."""
+    """Two runs with vectors of their own in one program; what is saved is the matrix in use."""
     runs = [
         TINY.replace(
             values="random",
@@ -430,7 +430,8 @@ Z12 = [*map(str, range(12))]
         ({"width": 9}, "is 9 wide, but d_model=8"),
         (
             {"embedding": np.zeros((13, 8))},
-            "has a matrix of shape [13, 8] for labels of shape [14]: it must hold a row of numbers a label",
+            "has a matrix of shape [13, 8] for labels of shape [14]: "
+            "it must hold a row of numbers a label",
         ),
         ({"embedding": np.zeros(14)}, "it must hold a row of numbers a label"),
         ({"embedding": np.full((14, 8), "x")}, "it must hold a row of numbers a label"),
@@ -556,7 +557,7 @@ def test_runs_of_a_task_differ_in_their_encoding_alone(scale):
     ],
 )
 def test_the_tables_are_of_the_runs_that_the_config_speaks_of(scale, folder, skipgram):
-    """The same structure, training rows and width as the networks that start from them, of a seed that none of these has."""
+    """The structure, training rows and width of the networks that start from them, another seed."""
     made = config("figure2_right", scale).runs
     users = [run for run in config("encodings", scale).runs if run.values == "file"]
     assert {run.seed for run in users} == {10, 11, 12}

@@ -1,4 +1,4 @@
-"""Exported embeddings: the rows come back exactly, and the metadata is what an independent computation gives."""
+"""Exported embeddings: rows come back exactly; metadata is that of another computation."""
 
 import re
 

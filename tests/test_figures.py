@@ -1,4 +1,4 @@
-"""Figures on tiny synthetic results: what is drawn where, gaps of every kind, captions, and when files are drawn anew."""
+"""Figures on tiny synthetic results: what is drawn where, gaps, captions, what is drawn anew."""
 
 import dataclasses
 import json
@@ -134,7 +134,7 @@ def curve_of(number: int, train_at: float, val_at: float) -> pd.DataFrame:
 
 
 def circle(run: Run, number: int) -> np.ndarray:
-    """Output rows with one dominant frequency, or for a group the cosets of a subgroup of order 3."""
+    """Output rows with one dominant frequency, or the cosets of a subgroup of order 3."""
     rng = np.random.default_rng(number)
     group = structure(run.structure)
     W = 0.05 * rng.normal(size=(group.order + 2, 16))
@@ -157,7 +157,7 @@ def write(
     trained=lambda number: True,
     complete=True,
 ):
-    """A results folder whose runs reach 99% on both tables at `times_of(run)`; runs not `trained` are queued."""
+    """Runs that reach 99% on both tables at `times_of(run)`; those not `trained` are queued."""
     runs = RUNS[name] if runs is None else runs
     folder = root / name
     results.begin(folder, Experiment(name=name, runs=tuple(runs)), DEVICE)
@@ -343,7 +343,10 @@ def test_curves_show_the_tables_in_the_colours_of_their_roles(tmp_path):
 
 
 def long_curve(n: int) -> pd.DataFrame:
-    """A validation accuracy of 90% that falls to 20% at every fourth of n evaluations, after a training loss that is 0 in its second half."""
+    """Validation at 90% falls to 20% at every fourth of n evaluations.
+
+    The training loss is 0 in the second half.
+    """
     step = 10 * np.arange(1, n + 1)
     return pd.DataFrame(
         {
@@ -422,7 +425,7 @@ def test_runs_are_named_by_their_labels_or_by_what_differs(tmp_path):
 
 
 def test_colours_can_be_told_apart_without_colour_vision():
-    """Every two series colours stay far apart in CIELAB (2.3 is just noticeable) as people without red or green cones see them."""
+    """Colours stay apart in CIELAB (2.3: just noticeable) without red or green cones."""
     rgb = np.array([to_rgb(colour) for colour in style.PALETTE])
     linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
     for seen in (DEUTERANOPIA, PROTANOPIA):
@@ -516,7 +519,10 @@ def test_the_power_law_is_found_and_zero_decay_stands_apart(tmp_path):
 
 
 def law_runs(moments: dict, censored_at: int) -> pd.DataFrame:
-    """Runs as runs.crossings reads them; moments: decay -> (updates to 99% training, to 99% validation) of each seed, None for never."""
+    """Runs as runs.crossings reads them.
+
+    moments: decay -> updates of each seed to 99% (training, validation), None for never.
+    """
     rows = [
         (decay, "budget", censored_at, censored_at, *pair)
         for decay, pairs in moments.items()
@@ -537,7 +543,7 @@ def law_runs(moments: dict, censored_at: int) -> pd.DataFrame:
 
 
 def test_the_power_law_leaves_out_decays_at_which_training_itself_is_slow():
-    """Validation takes 300 / decay^1.5 after quick training, up to a decay where training takes as long as it does."""
+    """Validation takes 300 / decay^1.5 updates, up to a decay where training takes as long."""
     rng = np.random.default_rng(0)
     planted = {
         decay: [(100, round(3000 * decay**-1.5 * np.exp(0.05 * rng.normal()))) for _ in range(5)]
@@ -769,7 +775,10 @@ def test_phases_follow_from_the_two_crossings(tmp_path):
 
 
 def test_a_tie_of_phases_splits_its_cell(tmp_path):
-    """Seeds 0 and 1 of decay 0 memorise and the others grok; of decay 1 three seeds grok and one memorises. The order of seeds does not count."""
+    """Of decay 0 two seeds memorise and two grok; of decay 1 three grok and one memorises.
+
+    The order of the seeds does not count.
+    """
 
     def moments(run):
         late = run.seed > (1 if run.weight_decay == 0 else 0)

@@ -12,7 +12,7 @@ P = 97
 
 
 def circles(frequencies, p=P, d=16, noise=0.0, radii=None, seed=0):
-    """A matrix [p, d] with a circle of each frequency in its own plane, an offset and Gaussian noise."""
+    """A matrix [p, d]: a circle of each frequency in its own plane, an offset and noise."""
     rng = np.random.default_rng(seed)
     axes = np.linalg.qr(rng.normal(size=(d, d)))[0]
     W = rng.normal(size=d) + noise * rng.normal(size=(p, d))
@@ -92,7 +92,7 @@ def test_random_matrices_have_no_key_frequencies(d):
 
 
 def scores_of(W) -> dict[str, float]:
-    """The scores of rows on a cyclic axis, by name, with the step of the best number line and how much the rows' lengths vary."""
+    """The spectrum scores by name, the step of the number line, and how much lengths vary."""
     spectrum = dict(
         zip(matrix_scores.SPECTRUM, matrix_scores.spectrum_values(matrix_scores.Cyclic.of(W)))
     )

@@ -1,4 +1,4 @@
-"""Irreducible representations, subgroups and coset scores against known counts, characters and brute force."""
+"""Irreps, subgroups and coset scores against known counts, characters and brute force."""
 
 import itertools
 import math

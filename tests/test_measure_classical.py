@@ -1,4 +1,4 @@
-"""Classical models on a run's vectors: its own rows and split, all kinds of vectors, and what is left out."""
+"""Classical models on the vectors of a run: its rows and split, and what is left out."""
 
 import numpy as np
 import pandas as pd

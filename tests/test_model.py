@@ -1,4 +1,4 @@
-"""The Transformer against numpy, against the released code's numbers, and the fast path against the plain one."""
+"""The Transformer against numpy and the released code; the fast path against the plain one."""
 
 import functools
 import os
@@ -34,7 +34,7 @@ def initial_params(arch, n_positions):
 
 
 def random_params(arch, n_positions, scale=0.2, seed=0):
-    """Weights N(0, scale^2), embedding N(0, 1), and LayerNorms away from the special values of their start."""
+    """Weights N(0, scale^2), embedding N(0, 1), LayerNorms away from their initial values."""
     shapes = jax.eval_shape(
         Transformer(arch).init, jax.random.key(0), jnp.zeros((1, n_positions), jnp.int32)
     )["params"]
@@ -78,7 +78,7 @@ def test_the_papers_blocks_have_394240_parameters(paper_params):
 
 
 def test_initial_scales(paper_params):
-    """Embedding N(0, 1); linear maps U(+-1/sqrt(fan_in)) of variance 1/(3 fan_in); LayerNorm 1 and 0."""
+    """Embedding N(0, 1); linear maps U(+-1/sqrt(fan_in)), variance 1/(3 fan_in); LayerNorm 1, 0."""
     embedding = np.asarray(paper_params["embedding"])
     assert embedding.var() == pytest.approx(1, rel=0.05)
     assert embedding.mean() == pytest.approx(0, abs=0.05)
@@ -117,7 +117,7 @@ def test_initial_scales_of_nanda():
 
 @pytest.mark.parametrize("norm", ["post", "pre", "none"])
 def test_no_position_sees_a_later_one(norm):
-    """d logits_t / d embedding of a token that stands at s only is exactly 0 for s > t and not 0 for s <= t."""
+    """d logits_t / d embedding of a token at s only is exactly 0 for s > t, else not 0."""
     n_positions = 6
     arch = Architecture(n_positions, n_positions, 2, 2, 8, 16, norm)
     tokens_1T = jnp.arange(n_positions)[None]
@@ -241,7 +241,7 @@ OPERATIONS = [
 
 @functools.cache
 def both_paths(arch, tokens):
-    """Functions of (params, x, y, answers) that give the loss's gradient and the logits: plain and fast path."""
+    """Functions (params, x, y, answers) -> gradient of the loss and logits: plain, fast path."""
 
     def plain(params, x_B, y_B, answer_B):
         return Transformer(arch).apply({"params": params}, tokens.sequences(x_B, y_B, answer_B))
@@ -334,7 +334,7 @@ def reference(request):
 
 
 def from_reference(reference, folder):
-    """Our parameter tree from the arrays under `folder`: kernels [in, out], heads outermost among the outputs."""
+    """Our parameters from the arrays under `folder`: kernels [in, out], outputs head by head."""
     tree = {}
     for name, value in reference.items():
         if not name.startswith(folder + "/"):

@@ -1,4 +1,4 @@
-"""A network in the hand: against the plain path, against training's own curves, and under patches."""
+"""A network in the hand: against the plain path, the curves of training, and under patches."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Tables against definitions written out here in plain Python: pow(y, -1, p), dictionaries of permutations, loops."""
+"""Tables against definitions in plain Python: pow(y, -1, p), permutations, loops."""
 
 import itertools
 
@@ -364,7 +364,7 @@ def test_division_by_two_elements():
 
 @st.composite
 def monomial_sums(draw):
-    """A polynomial without parentheses, as text and as its list of (coefficient, power of x, power of y)."""
+    """A polynomial as text, and as its list of (coefficient, power of x, power of y)."""
     monomials = draw(
         st.lists(
             st.tuples(st.integers(-200, 200), st.integers(0, 12), st.integers(0, 12)),
@@ -393,7 +393,7 @@ def test_random_polynomials(polynomial, modulus):
 
 
 def combine(children):
-    """Trees of (text, function); a function returns None where it divides by zero. Texts are put in parentheses."""
+    """Trees of (text, function), in parentheses; a function returns None at a division by 0."""
 
     def lift(function):
         return lambda *values: None if None in values else function(*values)

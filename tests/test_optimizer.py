@@ -1,4 +1,4 @@
-"""Each intervention against a few lines of numpy that compute its update from the paper's description."""
+"""Each intervention against a few lines of numpy, from the paper's description."""
 
 import functools
 
@@ -55,7 +55,7 @@ def trajectory(run, params=PARAMS, grads=GRADS, key=0):
     jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0}
 )
 def all_updates(form, numbers, key, params, grads):
-    """The parameters after each update, stacked. Only the form is static: numbers that are not traced would fail here."""
+    """The parameters after each update, stacked. Numbers are traced: only the form is static."""
     tx = make_optimizer(form, numbers, key)
 
     def update(carry, grads):
@@ -72,7 +72,7 @@ def rate(run, step):
 
 
 def assert_follows(run, leaf_update, leaves=None):
-    """leaf_update(p, g, lr, memory) -> p: checked leaf by leaf over all updates; memory is a dict, p0 in it."""
+    """leaf_update(p, g, lr, memory) -> p: checked leaf by leaf; memory is a dict, p0 in it."""
     computed = [jax.tree.leaves(params) for params in trajectory(run)]
     grads = [jax.tree.leaves(g) for g in GRADS]
     for i in leaves or range(len(grads[0])):
@@ -163,7 +163,7 @@ def test_muon_orthogonalises_kernels_and_leaves_the_rest_to_adam():
 
 
 def newton_schulz(g):
-    """Singular values sent near 1 by five quintic steps on them, with the coefficients of Jordan's Muon."""
+    """Singular values sent near 1 by five quintic steps with the coefficients of Jordan's Muon."""
     u, s, vt = np.linalg.svd(g, full_matrices=False)
     s = s / np.linalg.norm(g)
     for _ in range(5):
@@ -180,7 +180,7 @@ MANY = {f"tensor{i}": (3,) for i in range(60)}
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_update_noise_is_added_before_the_bias_corrected_learning_rate(optimizer):
-    """The difference to the run without noise is -lr / (1 - b1^t) times N(0, factor^2), fresh everywhere."""
+    """The difference to no noise is -lr / (1 - b1^t) times N(0, factor^2), fresh everywhere."""
     run = BASE.replace(weight_decay=0.0, update_noise=0.3, optimizer=optimizer)
     params, grads = draw(0, WIDE), [draw(1, WIDE)] * N_UPDATES
     noisy, quiet = (
@@ -205,7 +205,7 @@ def test_update_noise_is_added_before_the_bias_corrected_learning_rate(optimizer
 
 
 def test_jiggle_scales_each_tensor_by_one_random_factor():
-    """Without gradients p <- p exp(N(0, 1) lr wd) is all that happens; the first update has lr 0."""
+    """Without gradients p <- p exp(N(0, 1) lr wd) alone happens; the first update has lr 0."""
     run = BASE.replace(decay_form="jiggle")
     steps = trajectory(
         run,

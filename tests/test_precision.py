@@ -1,4 +1,7 @@
-"""Matrix products are computed as asked on a GPU, read from the code that is lowered for one, and in full float32 everywhere else."""
+"""Matrix products are computed as asked on a GPU, and in full float32 elsewhere.
+
+Read from the code that is lowered for a GPU.
+"""
 
 import re
 
@@ -13,7 +16,10 @@ from grok.training import devices, slots, update
 from grok.training.program import matmul_precision, program_of, used_precision
 
 ASKED = ("float32", "tf32", "bf16")
-ALGORITHM = r"lhs_precision_type = {0}, rhs_precision_type = {0}, accumulation_type = f32, .* num_primitive_operations = 1,"
+ALGORITHM = (
+    r"lhs_precision_type = {0}, rhs_precision_type = {0}, "
+    r"accumulation_type = f32, .* num_primitive_operations = 1,"
+)
 EXPECTED = {
     "float32": re.escape("[HIGHEST, HIGHEST] : "),
     "tf32": ALGORITHM.format("tf32"),

@@ -16,7 +16,7 @@ P = 13
 
 
 def planted(answers, frequencies=(3,), scale=5.0):
-    """Logits sum_k scale cos(2 pi k (answer - c) / p): what a network of the clock kind computes."""
+    """Logits sum_k scale cos(2 pi k (answer - c) / p): a network of the clock kind."""
     p = len(answers)
     difference = np.asarray(answers)[..., None] - np.arange(p)
     return scale * sum(np.cos(2 * np.pi * k * difference / p) for k in frequencies)
@@ -180,7 +180,7 @@ def test_gradient_symmetricity_of_known_functions():
     assert score(lambda x, y: jnp.tanh(x + y) @ weights) == pytest.approx(1, abs=1e-5)
     assert score(lambda x, y: (x - y) @ weights) == pytest.approx(-1, abs=1e-5)
     assert score(lambda x, y: x @ weights) == 0
-    # Of factor x . y the gradients are factor y and factor x: their cosine is that of the two embeddings.
+    # Of factor x . y the gradients are factor y and factor x: their cosine is that of y and x.
     unit = embedding / np.linalg.norm(embedding, axis=1, keepdims=True)
     expected = np.mean(unit @ unit.T)
     assert score(lambda x, y: (x @ y) * jnp.arange(1.0, P + 1)) == pytest.approx(expected, abs=0.1)

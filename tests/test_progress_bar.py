@@ -1,4 +1,4 @@
-"""What a user sees of a sweep: totals, the updates of earlier sessions, a line a minute where there is no terminal; by a clock of its own."""
+"""What a user sees of a sweep, by a clock of its own: a bar, or a line a minute."""
 
 import io
 from types import SimpleNamespace
@@ -38,7 +38,10 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def begin(monkeypatch, clock):
-    """(terminal, done) -> the progress of a sweep of 4 runs that may take 1,000 updates, one run and `done` updates before it; and its screen."""
+    """(terminal, done) -> the progress of a sweep, and its screen.
+
+    The sweep has 4 runs of up to 1,000 updates; one run and `done` updates came before it.
+    """
     begun = []
 
     def start(terminal: bool, done: int = 0):
@@ -149,7 +152,7 @@ def test_a_resumed_sweep_shows_what_earlier_sessions_did(
     ],
 )
 def test_a_tiny_last_batch_is_noted(batch_size, noted):
-    """769 rows are 12 x 64 + 1, 12 x 62 + 25, 4 x 192 + 1; 673 are 10 x 64 + 33, 10 x 62 + 53, 3 x 192 + 97."""
+    """769 = 12 x 64 + 1 = 12 x 62 + 25 = 4 x 192 + 1; 673 = 10 x 64 + 33 = 3 x 192 + 97."""
     runs = [
         Run(operation="x+y", structure="Z31", train_fraction=share, batch_size=batch_size)
         for share in (0.7, 0.8)

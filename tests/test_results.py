@@ -1,4 +1,4 @@
-"""The files of a results folder: what goes in comes out, outcomes mean what they say, and nothing already there is lost."""
+"""A results folder: what goes in comes out, outcomes mean what they say, nothing is lost."""
 
 import errno
 import io
@@ -30,7 +30,7 @@ def experiment(tiny):
 
 
 def curve(run, steps, val_accuracy, train_accuracy=1.0):
-    """Rows of curves.parquet for one run; the metrics that a test does not speak of count upwards."""
+    """Rows of curves.parquet for one run; metrics that a test leaves out count upwards."""
     metrics_MC = np.arange(len(steps) * len(results.METRICS)).reshape(-1, len(results.METRICS)) / 8
     table = results.curves_table(np.full(len(steps), run), np.array(steps), metrics_MC)
     return table.assign(
@@ -105,8 +105,10 @@ def test_what_is_written_is_read_back(tmp_path, experiment):
 
 def test_runs_parquet_has_the_promised_columns(tmp_path, experiment):
     save(tmp_path / "two", experiment)
-    promised = """run operation structure train_fraction seed split_seed optimizer weight_decay learning_rate batch_size num_steps stopped_at
-        steps_to_train_99 steps_to_val_99 steps_to_val_99_sustained final_train_accuracy final_val_accuracy best_val_accuracy status"""
+    promised = """run operation structure train_fraction seed split_seed optimizer weight_decay
+        learning_rate batch_size num_steps stopped_at status
+        steps_to_train_99 steps_to_val_99 steps_to_val_99_sustained
+        final_train_accuracy final_val_accuracy best_val_accuracy"""
     assert set(promised.split()) <= set(pd.read_parquet(tmp_path / "two" / "runs.parquet").columns)
 
 

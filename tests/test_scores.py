@@ -1,4 +1,4 @@
-"""Scores find what is planted and nothing in noise, and a folder of mixed tasks gets for each run what fits it."""
+"""Scores find what is planted and nothing in noise; every run gets what fits its task."""
 
 import re
 
@@ -32,7 +32,7 @@ def circle(k, n=N, noise=0.1):
 
 
 def on_logarithms(rows, g=3):
-    """Rows of the non-zero tokens, given in the order of their discrete logarithms to the primitive root 3 of 31."""
+    """Rows of the non-zero tokens of Z31, given by discrete logarithm to the root 3."""
     W = gaussian(seed=2) * 0.1
     for e, row in enumerate(rows):
         W[pow(g, e, N)] = row
@@ -298,7 +298,7 @@ def test_a_folder_of_mixed_tasks(write_results, capsys, monkeypatch, quick_sweep
 
 
 def test_only_networks_that_fail_on_rows_without_a_mirror_have_memorised(write_results):
-    """Without decay x+y stands at 57% through mirrored rows; a network that knows the others has generalised."""
+    """Without decay x+y stands at 57% through mirrored rows, without the rule."""
     folder = write_results(
         [TINY.replace(seed=seed) for seed in range(3)],
         [with_specials(gaussian(seed=seed)) for seed in range(3)],

@@ -80,7 +80,7 @@ def test_sharpness_near_a_minimum_is_positive_and_grows_with_curvature_and_box()
 
 
 def test_a_tiny_loss_is_not_taken_for_flat():
-    # The relative rise inside the box does not depend on the unit of the loss as long as it is far below 1.
+    # The relative rise in the box does not depend on the unit of a loss that is far below 1.
     params, key = {"w": jnp.full(20, 0.1)}, jax.random.key(3)
     small, tiny = (
         sharpness(lambda p, c=c: c * jnp.sum(p["w"] ** 2), params, key, 1e-2) for c in (1e-4, 1e-9)
@@ -89,7 +89,7 @@ def test_a_tiny_loss_is_not_taken_for_flat():
 
 
 def tiny_network(key):
-    """Loss of a small MLP on fixed data, and parameters that are no minimum (so the Hessian is indefinite)."""
+    """Loss of a small MLP, and parameters that are no minimum: the Hessian is indefinite."""
     k1, k2, k3, k4 = jax.random.split(key, 4)
     inputs, targets = jax.random.normal(k1, (12, 3)), jax.random.randint(k2, (12,), 0, 4)
 

@@ -24,7 +24,7 @@ CASES = [
 
 
 def matrix_products(jaxpr) -> int:
-    """Multiplications in all matrix products of a traced program, those inside its functions included."""
+    """Multiplications in all matrix products of a traced program, and of functions inside it."""
     total = 0
     for equation in jaxpr.eqns:
         if equation.primitive.name == "dot_general":

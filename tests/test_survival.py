@@ -95,7 +95,7 @@ def test_budget_is_never_taken_for_a_time():
 
 
 def test_a_run_cut_short_counts_only_while_it_was_followed():
-    # The run lost at 5 leaves three at risk: the share falls to 3/4, then 3/4 x 2/3 = 1/2, then 1/4.
+    # The run lost at 5 leaves three at risk: the share falls to 3/4, 3/4 x 2/3 = 1/2, then 1/4.
     assert survival.median_time([4, 6, np.nan, 8, 9], [100, 100, 5, 100, 100]).value == 8
 
 
@@ -289,7 +289,7 @@ def test_logrank_scores_add_up_to_the_published_statistic():
 
 
 def test_swapped_pairs_give_the_exact_p_value():
-    """With five pairs there are 32 ways to swap; scipy counts them all, on scores that were added up by hand."""
+    """Five pairs can be swapped in 32 ways; scipy counts them all, on scores added up by hand."""
     times, others = np.array([3, 5, 8, np.nan, 9]), np.array([4, 7, 6, 20, np.nan])
     p = survival.paired_logrank((times, np.full(5, 30.0)), (others, np.full(5, 30.0)))
     moments = np.nan_to_num(np.concatenate([times, others]), nan=30)

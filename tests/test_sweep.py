@@ -1,4 +1,4 @@
-"""A sweep gives every run what it would have had alone: one program a signature, whatever the slots, mates, stops and processes."""
+"""A sweep gives every run what it would have had alone, whatever the slots, mates and stops."""
 
 import contextlib
 import functools
@@ -76,7 +76,7 @@ def sweep(root, *runs, slots, name="sweep", **options):
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory, quick_sweeps):
-    """Two signatures, seven runs, two slots; with what JAX said it compiled, and the stretches of updates that the devices did."""
+    """Two signatures, seven runs, two slots; what JAX compiled, and the stretches of updates."""
     with compilations() as compiled, stretches() as trained:
         loaded = sweep(tmp_path_factory.mktemp("mixed"), *MIXED, slots=2)
     return loaded, compiled, trained
@@ -99,7 +99,7 @@ def compilations():
 
 @contextlib.contextmanager
 def stretches():
-    """The stretches of updates that the devices do meanwhile: the updates of all slots before each, and its length."""
+    """The stretches of updates done meanwhile: the updates of all slots before, and the length."""
     done, original = [], Slots.step
 
     def step(self, n_updates):
@@ -312,7 +312,7 @@ def test_the_same_slots_with_other_mates_and_another_order_give_the_same_bits(mi
 
 
 def test_what_is_on_the_device_does_not_change_with_the_arrays_it_came_from(on_device):
-    """On a CPU device_put shares the memory of an array at a multiple of 64 bytes, so chance would decide."""
+    """On a CPU device_put shares memory aligned to 64 bytes, so chance would decide."""
     memory = np.zeros(1000, np.uint8)
     fresh = memory[-memory.ctypes.data % 64 :][:2].view(bool)
     on_devices = Slots(on_device(BASE).program, 2).put(fresh)
@@ -353,7 +353,7 @@ def test_a_program_is_compiled_once_and_forgotten_when_another_one_trains(tmp_pa
 
 @pytest.fixture(scope="module")
 def interventions(tmp_path_factory, quick_sweeps):
-    """The settings of Figure 2 left on a tiny task, each with a run of a second seed beside it, in three slots."""
+    """The settings of Figure 2 left on a tiny task, two seeds of each, in three slots."""
     settings = {
         run.label: run for run in config.load("configs/figure2_left.py", "paper").experiment.runs
     }
@@ -444,7 +444,7 @@ def stop_at(patch, number, advance):
 
 
 def test_stopped_and_resumed_is_bit_identical_to_undisturbed(mixed, tmp_path, monkeypatch):
-    """Stopped by the time limit in the first chunk, by SIGTERM in the first group, by SIGINT in the second."""
+    """Stopped by the time limit in the first chunk, then by SIGTERM, then by SIGINT."""
     again = functools.partial(sweep, tmp_path, *MIXED, slots=2)
     with pytest.raises(Interrupted, match="time limit") as stop, stretches() as trained:
         again(time_limit=0)
@@ -520,7 +520,7 @@ def test_a_mistake_in_any_run_shows_before_anything_is_written(tmp_path):
 
 
 def assert_same_runs(loaded, whole, runs):
-    """The outcome, the curve and the final matrices of runs are those of other results, bit by bit."""
+    """Outcomes, curves and final matrices of runs are those of other results, bit by bit."""
     columns = list(results.OUTCOMES)
     for run in runs:
         [here], [there] = numbers_of(loaded, run), numbers_of(whole, run)
@@ -603,7 +603,8 @@ def test_unfinished_results_from_elsewhere_keep_the_runs_that_ended(mixed, tmp_p
 CONFIG = """
 from grok.experiment import Experiment, Run, grid
 
-base = Run(operation="x+y", structure="Z7", n_layers=1, n_heads=2, d_model=8, d_ff=16, batch_size=8, eval_every=20, stop_after=0)
+network = dict(n_layers=1, n_heads=2, d_model=8, d_ff=16)
+base = Run(operation="x+y", structure="Z7", batch_size=8, eval_every=20, stop_after=0, **network)
 experiment = Experiment(name="tiny", runs=grid(base, num_steps=[%s], seed=[0, 1]))
 """
 
@@ -637,9 +638,9 @@ def test_a_running_sweep_can_be_read_refuses_a_second_process_and_stops_at_ctrl_
     second = start_grok(*arguments)
     out, err = second.communicate(timeout=60)
     assert (second.returncode, out) == (2, "")
-    assert (
-        err
-        == f"grok: another process is training into {folder}: wait for it, or choose another place with --results DIR\n"
+    assert err == (
+        f"grok: another process is training into {folder}: "
+        "wait for it, or choose another place with --results DIR\n"
     )
 
     seen = results.load(folder)
@@ -650,10 +651,9 @@ def test_a_running_sweep_can_be_read_refuses_a_second_process_and_stops_at_ctrl_
     out, err = first.communicate(timeout=60)
     assert first.returncode == 130
     assert "Traceback" not in err
-    assert (
-        err.splitlines()[-1]
-        == f"grok: stopped by SIGINT; all is saved. To go on: python -m grok {' '.join(map(str, arguments))}"
-    )
+    command = " ".join(map(str, ["python -m grok", *arguments]))
+    said = f"grok: stopped by SIGINT; all is saved. To go on: {command}"
+    assert err.splitlines()[-1] == said
     [session] = results.load(folder).description["sessions"]
     assert session["run_updates"] == results.load(folder).runs["stopped_at"].sum() > 0
 

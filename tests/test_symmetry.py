@@ -1,4 +1,4 @@
-"""The symmetry of a network's function: its logits are the model's, its errors mean what they say, and what came first is told."""
+"""The symmetry of the function of a network: logits, errors, and what came first."""
 
 import jax
 import numpy as np
@@ -61,7 +61,7 @@ def test_initial_params_are_those_with_which_training_begins(tiny, on_device):
 
 
 def test_a_bias_towards_some_answers_says_nothing_about_the_symmetry(tiny):
-    """Exact x+y logits have error 0, noise has 2, whatever constant is added to every equation's logits."""
+    """Exact x+y logits have error 0, noise has 2, whatever is added to all equations alike."""
     rng, i = np.random.default_rng(0), np.arange(7)
     exact = 3.0 * (i == (i[:, None] + i)[:, :, None] % 7)
     for bias in (0, 50 * rng.normal(size=7)):
@@ -71,7 +71,7 @@ def test_a_bias_towards_some_answers_says_nothing_about_the_symmetry(tiny):
 
 
 def test_gradient_symmetricity_is_that_of_the_plain_network(tiny, on_device, numpy_logits):
-    """By finite differences in float64: the mean cosine over the very triples that the score draws."""
+    """By finite differences in float64: the mean cosine over the triples that the score draws."""
     device = on_device(tiny)
     params, draws, n = jax.tree.map(lambda p: np.asarray(p, np.float64), device.state.params), 3, 7
     cosines = []
@@ -136,7 +136,7 @@ def test_the_matrices_are_those_that_the_network_uses_however_elements_are_writt
 
 @pytest.mark.parametrize("operation, structure", [("x+y", "Z7"), ("x/y", "Z7"), ("xy", "S3")])
 def test_the_null_of_equivariance_is_the_error_of_renamed_logits(operation, structure):
-    """Conjugating the moves, as the score does, comes to the same as renaming the elements of the logits, as done here."""
+    """To conjugate the moves, as the score does, is to rename the elements, as done here."""
     n = len(table(operation, structure).answers)
     logits_NNC = np.random.default_rng(1).normal(size=(n, n, n))
     logits_NNC[table(operation, structure).answers < 0] = np.nan
@@ -220,7 +220,7 @@ def test_the_command_follows_the_symmetry_through_the_snapshots(trained, monkeyp
     assert "operand x: the equivariance error halves" in scores.summary(measured)
 
 
-def test_the_function_is_scored_at_the_snapshot_that_is_asked_for_and_kept_where_parameters_are_not_at_hand(
+def test_the_function_is_scored_at_a_snapshot_and_kept_without_its_parameters(
     trained, monkeypatch, tiny
 ):
     for name in ("DRAWS", "SLOW_DRAWS", "LARGE_DRAWS"):

@@ -1,4 +1,4 @@
-"""One run's training: the loss, the gradient, the interventions on it, the metrics, and that networks memorise and grok."""
+"""The training of one run: loss, gradient, interventions, metrics; networks memorise and grok."""
 
 import contextlib
 import dataclasses
@@ -226,7 +226,7 @@ def numpy_loss(numpy_logits, lane, params, rows):
 def test_the_batches_of_an_epoch_have_the_loss_of_their_rows(
     tiny, on_device, numpy_logits, token_format
 ):
-    """25 training rows in batches of 10: the ragged third counts its five rows and not its padding."""
+    """25 training rows in batches of 10: the third counts its five rows, not its padding."""
     lane = on_device(tiny.replace(token_format=token_format, batch_size=10, train_fraction=0.51))
     assert (lane.dataset.n_train, lane.program.batch_cap) == (25, 10)
     params = random_like(lane.state.params)
@@ -271,7 +271,7 @@ GOLDEN_NORMS = [7.838310, 7.775550, 7.574085]
 
 
 def test_golden_training_steps(golden, numpy_logits):
-    """Loss and weight norm before, and after one and five updates: what changes training by accident shows here."""
+    """Loss and weight norm after 0, 1 and 5 updates: accidental changes of training show here."""
     states = [golden.state] + [
         jitted_train(golden.program, golden.state, golden.numbers, golden.data, n) for n in (1, 5)
     ]
@@ -311,7 +311,7 @@ def test_sam_takes_the_gradient_at_the_point_up_the_hill(golden):
 
 @pytest.fixture
 def weights_seen(on_device, monkeypatch):
-    """(run, steps) -> the weights that the forward pass of each step's loss is given, and the run's own."""
+    """(run, steps) -> the weights that each step's loss is given, and those of the run."""
 
     def see(run, steps):
         lane = on_device(run)
@@ -364,10 +364,10 @@ def test_without_weight_noise_the_weights_are_the_runs_own(tiny, weights_seen):
 
 @pytest.fixture(scope="module")
 def dropped(tiny, on_device):
-    """(rate, seed) -> what dropout left of the FFN's output at the answer, as a factor on each of its entries [B, D].
+    """(rate, seed) -> what dropout left of the FFN's output at the answer, as factors [B, D].
 
-    In one block without LayerNorm the logits are linear in the FFN's output, and d_model < vocab_size makes
-    the output layer invertible, so that the factor can be solved for.
+    In one block without LayerNorm the logits are linear in the FFN's output, and d_model <
+    vocab_size makes the output layer invertible: the factor can be solved for.
     """
     lane = on_device(tiny.replace(norm="none", dropout=0.1, structure="Z13", operation="x+y"))
     rows_B, params = jnp.arange(169), random_like(lane.state.params)
@@ -456,7 +456,7 @@ def direct_metrics(lane, state):
 
 
 def between_memorising_and_not(lane, output_factor):
-    """A state a few updates in, its logits blown up so that some softmaxes are one-hot in float32."""
+    """A state a few updates in, its logits so large that some float32 softmaxes are one-hot."""
     state = jitted_train(lane.program, lane.state, lane.numbers, lane.data, 200)
     return state._replace(
         params=state.params | {"unembedding": output_factor * state.params["unembedding"]}
@@ -567,7 +567,7 @@ def test_first_update_has_learning_rate_0(tiny, on_device):
 
 
 def test_memorises_random_labels(on_device):
-    """Every label corrupted: 100% training accuracy can only come from memory, and validation stays near chance."""
+    """Every label is corrupted: training reaches 100% from memory, validation stays at chance."""
     run = Run(
         operation="x+y",
         structure="Z11",
@@ -591,7 +591,7 @@ def test_memorises_random_labels(on_device):
 
 @pytest.mark.slow
 def test_groks(on_device):
-    """x+y mod 23 is memorised within some hundred updates and generalises thousands of updates later."""
+    """x+y mod 23 is memorised within hundreds of updates, generalises thousands later."""
     run = Run(
         operation="x+y",
         structure="Z23",
