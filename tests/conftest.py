@@ -229,13 +229,10 @@ def reference_logits(params, tokens_BT, arch):
 def reference_sequence(params, tokens_T, arch):
     """Logits [T, V] of one sequence, from the equations of the paper (section A.1.2)."""
     d = arch.d_model
-    position_TD = [
-        [
-            np.sin(t / 10000 ** (i / d)) if i % 2 == 0 else np.cos(t / 10000 ** ((i - 1) / d))
-            for i in range(d)
-        ]
-        for t in range(len(tokens_T))
-    ]
+    position_TD = np.empty((len(tokens_T), d))
+    for t, i in np.ndindex(position_TD.shape):
+        wave, even = (np.sin, i) if i % 2 == 0 else (np.cos, i - 1)
+        position_TD[t, i] = wave(t / 10000 ** (even / d))
     added = {
         "sinusoidal": np.array(position_TD),
         "learned": params.get("positions", {}).get("table"),

@@ -100,12 +100,10 @@ def picture(name: str, folder):
 
 
 def words(drawn) -> str:
-    parts = [text.get_text() for text in drawn.texts] + [
-        part
-        for ax in drawn.axes
-        if ax.get_visible()
-        for part in (ax.get_title(), *(text.get_text() for text in ax.texts))
-    ]
+    parts = [text.get_text() for text in drawn.texts]
+    for ax in drawn.axes:
+        if ax.get_visible():
+            parts += [ax.get_title(), *(text.get_text() for text in ax.texts)]
     return " ".join(" ".join(parts).split())
 
 

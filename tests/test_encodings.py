@@ -79,14 +79,10 @@ def test_bins_are_contiguous_and_as_even_as_can_be(n_bins):
 def test_digits_are_those_people_write(n, base):
     features_NF = features(structure=f"Z{n}", values="digits", base=base)
     width = len(np.base_repr(n - 1, base))
-    expected = [
-        [
-            float(np.base_repr(r, base).zfill(width)[p] == np.base_repr(d, base))
-            for p in range(width)
-            for d in range(base)
-        ]
-        for r in range(n)
-    ]
+    expected = []
+    for r in range(n):
+        written = np.base_repr(r, base).zfill(width)
+        expected.append([digit == np.base_repr(d, base) for digit in written for d in range(base)])
     np.testing.assert_array_equal(features_NF, expected)
 
 
@@ -492,10 +488,8 @@ def test_the_config_crosses_values_positions_decay_and_seeds(scale):
         decay = {run.weight_decay for run in runs if run.operation == operation} - {0}
         assert len(decay) == 1
         of_task = {key: found for key, found in cells.items() if key[0] == operation}
-        assert all(
-            found == {(d, seed) for d in {0, *decay} for seed in (10, 11, 12)}
-            for found in of_task.values()
-        )
+        every = {(d, seed) for d in {0, *decay} for seed in (10, 11, 12)}
+        assert all(found == every for found in of_task.values())
         written = {values for _, values, _ in of_task}
         assert {values for values in written if values[0] != "file"} == {
             encoded(TINY.replace(**fields)) for fields in PLANNED[operation]

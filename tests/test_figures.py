@@ -197,12 +197,12 @@ def laid_out(picture):
 
 def texts(picture) -> str:
     """Everything a picture says outside its ticks."""
-    axes = [ax for ax in picture.axes if ax.get_visible()]
-    parts = [
-        text.get_text() for text in (*picture.texts, *(text for ax in axes for text in ax.texts))
-    ]
-    parts += [part for ax in axes for part in (ax.get_xlabel(), ax.get_ylabel(), ax.get_title())]
-    parts += [drawn.get_label() for ax in axes for drawn in ax.lines]
+    parts = [text.get_text() for text in picture.texts]
+    for ax in picture.axes:
+        if ax.get_visible():
+            parts += [text.get_text() for text in ax.texts]
+            parts += [ax.get_xlabel(), ax.get_ylabel(), ax.get_title()]
+            parts += [drawn.get_label() for drawn in ax.lines]
     return " ".join(" ".join(parts).split())  # undoes line breaks and no-break spaces
 
 
@@ -545,10 +545,10 @@ def law_runs(moments: dict, censored_at: int) -> pd.DataFrame:
 def test_the_power_law_leaves_out_decays_at_which_training_itself_is_slow():
     """Validation takes 300 / decay^1.5 updates, up to a decay where training takes as long."""
     rng = np.random.default_rng(0)
-    planted = {
-        decay: [(100, round(3000 * decay**-1.5 * np.exp(0.05 * rng.normal()))) for _ in range(5)]
-        for decay in (0.1, 0.3, 1.0, 3.0)
-    }
+    planted = {}
+    for decay in (0.1, 0.3, 1.0, 3.0):
+        times = 3000 * decay**-1.5 * np.exp(0.05 * rng.normal(size=5))
+        planted[decay] = [(100, round(time)) for time in times]
     slow = {
         10.0: [(1500, 1600)] * 5,
         30.0: [(8000, 8000), (None, None), (None, None), (None, None), (9000, None)],
@@ -597,20 +597,13 @@ def test_a_law_is_drawn_where_it_was_fitted(tmp_path):
 
 def test_the_lowest_panel_of_each_column_carries_the_axis(tmp_path):
     """Of six panels in five columns four columns end in the first row."""
-    runs = [
-        run
-        for label in "abcdef"
-        for run in grid(BASE.replace(label=label), train_fraction=[0.2, 0.5], seed=[0, 1])
-    ]
+    runs = grid(BASE, label="abcdef", train_fraction=[0.2, 0.5], seed=[0, 1])
     picture = laid_out(picture_of("figure2_left", write(tmp_path, "figure2_left", runs=runs)))
     shown = [axes for axes in picture.axes if axes.get_visible()]
-    named = {
-        axes.get_title(): (
-            bool(axes.get_xlabel()),
-            any(label.get_visible() and label.get_text() for label in axes.get_xticklabels()),
-        )
-        for axes in shown
-    }
+    named = {}
+    for axes in shown:
+        ticks = [label.get_text() for label in axes.get_xticklabels() if label.get_visible()]
+        named[axes.get_title()] = bool(axes.get_xlabel()), any(ticks)
     assert named == {name: (name != "a", name != "a") for name in "abcdef"}
     assert {axes.get_title() for axes in shown if axes.get_ylabel()} == {"a", "f"}
 

@@ -129,10 +129,10 @@ def batch():
 
 def plain_losses(vectors, words, contexts, negatives):
     u, v = vectors
-    return [
-        -log_sigmoid(u[w] @ v[c]) - sum(log_sigmoid(-u[w] @ v[k]) for k in ks)
-        for w, c, ks in zip(words, contexts, negatives)
-    ]
+    losses = []
+    for w, c, ks in zip(words, contexts, negatives):
+        losses.append(-log_sigmoid(u[w] @ v[c]) - sum(log_sigmoid(-u[w] @ v[k]) for k in ks))
+    return losses
 
 
 def test_losses_and_gradients_are_those_of_the_equation_in_numpy(batch):

@@ -408,10 +408,9 @@ def test_every_intervention_in_a_sweep_is_its_run_alone(interventions, on_device
     state = alone.state
     for _ in range(20):
         state = quick_update(alone.program, state, alone.numbers, alone.data)
-    expected = {
-        "/".join(key.key for key in path): leaf
-        for path, leaf in jax.tree_util.tree_flatten_with_path(state.params)[0]
-    }
+    leaves = jax.tree_util.tree_leaves_with_path(state.params)
+    name = functools.partial(jax.tree_util.keystr, simple=True, separator="/")
+    expected = {name(path): leaf for path, leaf in leaves}
     with np.load(interventions.folder / "arrays" / f"run_{number:04d}_params.npz") as found:
         assert set(found) == set(expected)
         for name in expected:

@@ -51,10 +51,9 @@ def random_like(params, scale=0.3):
 
 
 def leaves_with_names(tree):
-    return [
-        ("/".join(key.key for key in path), np.asarray(leaf))
-        for path, leaf in jax.tree.leaves_with_path(tree)
-    ]
+    paths_and_leaves = jax.tree.leaves_with_path(tree)
+    name = functools.partial(jax.tree_util.keystr, simple=True, separator="/")
+    return [(name(path), np.asarray(leaf)) for path, leaf in paths_and_leaves]
 
 
 def assert_bit_identical(a, b):
@@ -338,15 +337,8 @@ def weights_seen(on_device, monkeypatch):
 
 def test_weight_noise_is_fresh_gaussian_noise_on_every_weight(tiny, weights_seen):
     noisy, params = weights_seen(tiny.replace(weight_noise=0.25), [0, 1, 0])
-    z = [
-        np.concatenate(
-            [
-                ((np.float64(a) - b) / 0.25).ravel()
-                for a, b in zip(*map(jax.tree.leaves, (seen, params)))
-            ]
-        )
-        for seen in noisy
-    ]
+    difference = lambda seen: jax.tree.map(lambda a, b: (np.float64(a) - b) / 0.25, seen, params)
+    z = [np.concatenate([*map(np.ravel, jax.tree.leaves(difference(seen)))]) for seen in noisy]
     for step in (0, 1):
         assert stats.kstest(z[step], "norm").pvalue > 1e-3
         for name, leaf in leaves_with_names(
