@@ -468,6 +468,7 @@ def test_findings_are_filtered_and_lead_to_their_figure_experiment_and_command(b
     links = "[...document.querySelectorAll('#findings a')]"
     experiment, figure = browser.run(f"return {links}.map((a) => a.getAttribute('href'))")
     assert figure == "ring/figure.png" and "experiment=ring" in experiment
+    assert "other code" not in text
     browser.set("words", "no such words", "input")
     assert browser.text("board-count") == "0 of 2 findings."
 
@@ -569,13 +570,16 @@ def test_five_thousand_runs_are_shown_a_hundred_at_a_time(driver, tmp_path):
 # --- Without a browser ---
 
 
-def test_findings_of_other_results_are_not_shown(folders, tmp_path):
+def test_findings_that_are_not_current_or_torn_are_said_to_be(folders, tmp_path):
     folder = shutil.copytree(folders / "ring", tmp_path / "ring")
+    loaded, out = results.load(folder), tmp_path / "page.html"
+    assert {row["current"] for row in scoreboard.rows(loaded, "ring", out)} == {True}
     with open(folder / "experiment.json", "a") as description:
         description.write("\n")
-    [missing] = build.build([folder], tmp_path / "page.html")
-    assert missing.startswith("ring: its findings are torn, or of other results")
-    assert FINDINGS[0].claim not in (tmp_path / "page.html").read_text()
+    assert {row["current"] for row in scoreboard.rows(loaded, "ring", out)} == {False}
+    (folder / registry.FILE).write_text("{")
+    with pytest.raises(GrokError, match="its findings cannot be read: python -m grok findings"):
+        scoreboard.rows(loaded, "ring", out)
 
 
 def test_findings_stand_in_the_order_of_the_scoreboard_and_large_scales_first():

@@ -13,18 +13,16 @@ from grok.store.results import Results
 def rows(loaded: Results, name: str, out: Path) -> list[dict]:
     """The findings of results, each with its experiment, scale, figures and commands.
 
-    Links are relative to the folder of the page. Results without findings give none. Raises
-    GrokError for findings that are not those of what the folder holds now.
+    Links are relative to the folder of the page. Results without findings give none. `current`:
+    whether they were made from the results and by the code that are here now. Raises GrokError
+    for a file that cannot be read.
     """
     folder = loaded.folder
     if not (folder / registry.FILE).exists():
         return []
     kept = registry.read(folder)
-    if kept is None or kept[1] != registry.mark_of(folder):
-        raise GrokError(
-            "its findings are torn, or of other results or code: "
-            f"python -m grok findings {folder} makes them anew"
-        )
+    if kept is None:
+        raise GrokError(f"its findings cannot be read: python -m grok findings {folder}")
     figures = [relative(figure, out.parent) for figure in sorted(folder.glob("*.png"))]
     commands = [session.get("command") for session in loaded.description["sessions"]]
     shared = {
@@ -32,6 +30,7 @@ def rows(loaded: Results, name: str, out: Path) -> list[dict]:
         "scale": loaded.description["experiment"]["scale"],
         "figures": figures,
         "commands": list(dict.fromkeys(filter(None, commands))),
+        "current": kept[1] == registry.mark_of(folder),
     }
     return [portable(dataclasses.asdict(each) | shared) for each in kept[0].findings.values()]
 

@@ -2,6 +2,7 @@
 
 const VERDICTS = ["reproduced", "in part", "not reproduced", "not tested"];
 const MARKS = { reproduced: "●", "in part": "◐", "not reproduced": "○", "not tested": "–" };
+const STALE = " These findings were made from other results, or by other code, than are here now.";
 let index;
 
 function showScoreboard() {
@@ -39,7 +40,7 @@ function showScoreboard() {
 }
 
 /** The head of an experiment's findings: links to its runs and figures, and how it was made. */
-function experimentRow({ experiment, scale, figures, commands }) {
+function experimentRow({ experiment, scale, figures, commands, current }) {
   const runs = linkTo({ view: "experiments", experiment });
   const pictures = figures.flatMap((path) => [
     " ",
@@ -57,6 +58,7 @@ function experimentRow({ experiment, scale, figures, commands }) {
       ...(pictures.length ? pictures : [" none"]),
       ". Made by",
       ...made,
+      ...(current ? [] : [element("strong", {}, STALE)]),
     ),
   );
 }
