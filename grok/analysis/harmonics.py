@@ -41,17 +41,18 @@ class Harmonics(NamedTuple):
         """The basis functions of some parts, [F', M]."""
         return self.basis_FM[np.isin(self.part_F, list(parts))]
 
-    def other_rows(self, parts, rng: np.random.Generator) -> np.ndarray | None:
-        """As many basis functions that are not those of some parts: a null for what these do.
+    def other_rows(self, parts, keys, rng: np.random.Generator) -> np.ndarray | None:
+        """As many basis functions as some parts have, at random: a null for what these do.
 
-        As many other frequencies, at random; or a random space of functions without constant, of
-        the dimension that the irreps have. None where there are too few other frequencies.
+        As many other frequencies that are not among the keys; or a random space of functions
+        without constant, of the dimension that the irreps have. None where there are too few other
+        frequencies.
         """
         if self.kind == "irrep":
             dimension = int(self.dimensions[list(parts)].sum())
             noise_MF = rng.normal(size=(len(self.basis_FM), dimension))
             return np.linalg.qr(noise_MF - noise_MF.mean(axis=0))[0].T
-        others = np.setdiff1d(np.arange(1, len(self.names)), parts)
+        others = np.setdiff1d(np.arange(1, len(self.names)), [*parts, *keys])
         if len(others) < len(parts):
             return None
         return self.rows(rng.choice(others, len(parts), replace=False))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.sparse import csr_matrix
 from scipy.special import log_softmax
 
 from grok.analysis.harmonics import Harmonics
@@ -48,16 +49,22 @@ class AnswerPart(NamedTuple):
 
 def answer_part(logits, answers, harmonics: Harmonics) -> AnswerPart:
     """See `AnswerPart`. logits [M, M, O]; answers [M, M] in 0..M-1, each equally often."""
-    logits_MMO, answers_MM = np.asarray(logits, np.float64), np.asarray(answers)
+    logits_MMO, answers_MM = np.asarray(logits), np.asarray(answers)
     m = len(logits_MMO)
     if answers_MM.min() < 0 or np.any(np.bincount(answers_MM.ravel(), minlength=m) != m):
         raise GrokError(
             f"restricted loss needs answers that each occur {m} times: it fits x+y and x-y, "
             "x*y and x/y in discrete logarithms, and words in a group such as xy"
         )
-    by_answer = np.argsort(answers_MM, axis=None, kind="stable")
-    means_MO = logits_MMO.reshape(m * m, -1)[by_answer].reshape(m, m, -1).mean(axis=1)
+    means_MO = answer_means(logits_MMO, answers_MM)
     return AnswerPart(means_MO, means_MO.mean(axis=0), answers_MM, harmonics)
+
+
+def answer_means(logits_MMO, answers_MM) -> np.ndarray:
+    """The mean logits over the equations with each answer, [M, O], where each has M of them."""
+    m = len(answers_MM)
+    entries = np.full(m * m, 1 / m), (answers_MM.ravel(), np.arange(m * m))
+    return csr_matrix(entries, shape=(m, m * m)) @ logits_MMO.reshape(m * m, -1)
 
 
 def restricted_loss(part: AnswerPart, rows_FM: np.ndarray, rows=None) -> float:
@@ -127,16 +134,18 @@ def neuron_parts(shares_CN: np.ndarray) -> NeuronParts:
 # --- Clock against pizza ---
 
 
-def distance_irrelevance(logits) -> float:
-    """How little the correct logit of x+y depends on the distance of the operands, 0..1 (Zhong et al.).
+def distance_irrelevance(logits, order=None) -> float:
+    """How little the correct logit of x+y depends on the operands' distance, 0..1 (Zhong et al.).
 
-    q = mean_d std_i(L[i, i+d]) / std(L) with L[i, j] the logit of i+j, logits [p, p, p]: 0.4-1 for a
-    clock, 0-0.4 for a pizza; NaN when the correct logit is constant.
+    q = mean_d std_i(L[i, i+d]) / std(L) with L[i, j] the logit of i+j, logits [p, p, p]: 0.4-1 for
+    a clock, 0-0.4 for a pizza; NaN when the correct logit is constant. order [p]: the elements
+    under other names, for a null.
     """
-    logits_PPC = np.asarray(logits, np.float64)
+    logits_PPC = np.asarray(logits)
     i = np.arange(len(logits_PPC))
+    name = i if order is None else np.asarray(order)
     j_DP = (i + i[:, None]) % len(i)
-    correct_DP = logits_PPC[i, j_DP, (i + j_DP) % len(i)]
+    correct_DP = logits_PPC[name[i], name[j_DP], name[(i + j_DP) % len(i)]].astype(np.float64)
     spread = correct_DP.std()
     return float(correct_DP.std(axis=1).mean() / spread) if spread > 0 else np.nan
 

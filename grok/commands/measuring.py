@@ -1,4 +1,4 @@
-"""Commands that measure what training left: flatness, embeddings, scores, classical, skipgram."""
+"""Commands that measure what training left, each into a table beside it."""
 
 from pathlib import Path
 
@@ -83,6 +83,27 @@ def scores(options) -> None:
     from grok.measure import scores
 
     print(scores.summary(scores.measure(options.folder, options.run, options.step)))
+
+
+@command(
+    "mechanism",
+    "measure what the networks of a results folder compute, over training, beside nulls",
+    argument(
+        "folder",
+        metavar="RESULTS",
+        type=Path,
+        help="such as results/nanda; its runs keep parameters",
+    ),
+    RUNS,
+)
+def mechanism(options) -> None:
+    from grok import figures
+    from grok.figures.mechanism import draw_page
+    from grok.measure import mechanism
+
+    print(mechanism.summary(mechanism.measure(options.folder, options.run)))
+    pages = [draw_page(options.folder, run) for run in options.run or ()]
+    print(*sum(pages, []), *figures.draw(options.folder), sep="\n")
 
 
 @command(

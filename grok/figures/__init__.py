@@ -18,6 +18,7 @@ from grok.figures import (  # noqa: F401 - imported for what they register
     figure6,
     figure7,
     init_scale,
+    mechanism,
     phase_map,
     precision,
     times,

@@ -20,13 +20,13 @@ import numpy as np
 
 from grok.analysis.harmonics import Axis, axis_of
 from grok.experiment import GrokError, Run
-from grok.measure.symmetry import LARGEST, device_data, logits_of_table
+from grok.measure.symmetry import LARGEST, logits_of_table, tables_program, with_tables
 from grok.model.transformer import Transformer
 from grok.store.results import Results, arrays_name
 from grok.store.snapshots import best, moments
 from grok.task.dataset import TRAIN, UNDEFINED, VAL, VAL_MIRRORED
-from grok.training.program import Data, Program, program_of
-from grok.training.update import cross_entropy, matrices, table_sums
+from grok.training.program import Data, Program
+from grok.training.update import cross_entropy, table_sums
 
 KINDS = {"train": (TRAIN,), "val": (VAL, VAL_MIRRORED), "all": (TRAIN, VAL, VAL_MIRRORED)}
 BLOCK_ROWS = 16_384  # of which a network of the paper's size holds 400 MB of activations
@@ -81,11 +81,11 @@ class Network:
     @property
     def program(self) -> Program:
         """The static signature, with elements as rows of a table however they were written."""
-        return program_and_data(self.run)[0]
+        return tables_program(self.run)[0]
 
     @property
     def data(self) -> Data:
-        return program_and_data(self.run)[1]
+        return tables_program(self.run)[1]
 
     @property
     def axis(self) -> Axis:
@@ -131,28 +131,29 @@ class Network:
 
     def loss(self, split: str = "all") -> float:
         """Mean cross-entropy (nats) over the equations of a split, 'train', 'val' or 'all'."""
-        count, loss, _ = self.sums(split)
-        return loss / count
+        rows, loss, _ = self.totals[list(kinds_of(split))].sum(axis=0)
+        return float(loss / rows)
 
     def accuracy(self, split: str = "all") -> float:
         """Share of the equations of a split that it answers right."""
-        count, _, correct = self.sums(split)
-        return correct / count
+        rows, _, right = self.totals[list(kinds_of(split))].sum(axis=0)
+        return float(right / rows)
 
-    def sums(self, split: str) -> tuple[float, float, float]:
-        """Number of equations of a split, sum of their losses, and how many are right."""
-        kinds = kinds_of(split)
+    @functools.cached_property
+    def totals(self) -> np.ndarray:
+        """Rows of each kind of the dataset, the sum of their losses, and how many are right, [4, 3]."""
+        kinds = tuple(range(4))
         if not self.patches:
-            sums_K4, _ = sums_of_table(self.program, self.params, self.data, kinds)
-            return tuple(np.asarray(sums_K4, np.float64).sum(0)[:3].tolist())
-        kind_N, parts = np.asarray(self.data.kind_N), []
+            totals, _ = sums_of_table(self.program, self.params, self.data, kinds)
+            return np.asarray(totals, np.float64)[:, :3]
+        totals, kind_N = np.zeros((len(kinds), 3)), np.asarray(self.data.kind_N)
         for rows_B, seen in self.blocks():
             target_BA = self.program.tokens.targets(jnp.maximum(self.data.answer_N[rows_B], 0))
             loss_B = np.asarray(cross_entropy(seen.logits, target_BA).mean(-1), np.float64)
             right_B = np.asarray((seen.logits.argmax(-1) == target_BA).all(-1))
-            chosen_B = np.isin(kind_N[rows_B], kinds)
-            parts.append((chosen_B.sum(), loss_B[chosen_B].sum(), right_B[chosen_B].sum()))
-        return tuple(np.sum(parts, axis=0).tolist())
+            columns_BC = np.stack([np.ones(len(rows_B)), loss_B, right_B], 1)
+            np.add.at(totals, kind_N[rows_B], columns_BC)
+        return totals
 
     def activations(self) -> Activations:
         """Everything that it holds on the way to the answer; see `Activations`."""
@@ -361,28 +362,15 @@ def see(program: Program, patch: Callable | None, params, data: Data, rows_B) ->
 see_compiled = jax.jit(see, static_argnums=(0, 1))
 
 
-@functools.lru_cache(maxsize=8)
-def program_and_data(run: Run) -> tuple[Program, Data]:
-    """A run's static signature and rows, with elements as rows of a table on the fast path."""
-    program = program_of(run)
-    arch = dataclasses.replace(
-        program.arch, values="learned", train_table=False, tied=False, n_features=0
-    )
-    program = dataclasses.replace(program, arch=arch, shared_prefix=True)
-    return program, device_data(run)._replace(features=None)
-
-
-def untied(program: Program, params, features=None) -> dict:
-    """Parameters with the input table [V, D] and output matrix [D, V] that a network uses."""
-    embedding_VD, unembedding_DV = matrices(program, params, features)
-    rest = {name: leaf for name, leaf in params.items() if name != "value_map"}
-    return rest | {"embedding": embedding_VD, "unembedding": unembedding_DV}
-
-
 def of_params(run: Run, params) -> Network:
     """The network of a run with parameters as a training leaves them."""
-    params = jax.tree.map(jnp.asarray, params)
-    return Network(run, untied(program_of(run), params, device_data(run).features))
+    _, tables, _ = with_tables(run, jax.tree.map(jnp.asarray, params))
+    return Network(run, tables)
+
+
+def at(results: Results, run: int, step: int | None) -> Network:
+    """The network of a run at a snapshot, or at its end for None. Raises GrokError."""
+    return of_params(results.experiment_run(run), results.params(run, step))
 
 
 def network(results: Results, run: int = 0, step: int | None = None) -> Network:
@@ -390,20 +378,17 @@ def network(results: Results, run: int = 0, step: int | None = None) -> Network:
 
     Raises GrokError where none are.
     """
-    spec = results.experiment_run(run)
     check_kept(results, run)
     if step is None:
-        step = best_step(results, run)
-    elif step == last_update(results, run):
-        step = None
-    return of_params(spec, results.params(run, step))
+        return at(results, run, best_step(results, run))
+    return at(results, run, None if step == last_update(results, run) else step)
 
 
 def check_kept(results: Results, run: int) -> None:
     """GrokError, in one line, for a run of which no weights are at hand."""
+    spec = results.experiment_run(run)
     if kept_steps(results, run):
         return
-    spec = results.experiment_run(run)
     advice = (
         "they stay where they were trained: train it again, or copy them from there"
         if spec.keep_params

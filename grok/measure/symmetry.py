@@ -124,18 +124,39 @@ def untrained_symmetricity(run: Run, draws: int = OTHER_SEEDS) -> np.ndarray:
 
 
 def gradient_symmetricity(run: Run, params, draws: int = 512) -> float:
-    """`progress.mean_gradient_cosine` of a network, on the plain path.
+    """`progress.mean_gradient_cosine` of a network.
 
     Whatever the encoding, the gradient is to the rows of the embedding matrix that the network
-    uses. So the network is read as one with a learned, untied embedding.
+    uses.
     """
-    program, data = program_of(run), device_data(run)
-    embedding_VD, unembedding_DV = matrices(program, params, data.features)
-    untied = {name: leaf for name, leaf in params.items() if name != "value_map"}
-    untied |= {"embedding": embedding_VD, "unembedding": unembedding_DV}
+    return symmetricity_of(*with_tables(run, params), draws)
+
+
+def symmetricity_of(program: Program, params, data: Data, draws: int = 512) -> float:
+    """`gradient_symmetricity` of a network as `with_tables` gives it, on the plain path."""
+    return float(mean_cosine(replace(program, shared_prefix=False), params, data, draws))
+
+
+def with_tables(run: Run, params) -> tuple[Program, dict, Data]:
+    """A run's network as one with a learned, untied embedding, whatever its own encoding.
+
+    The program, on the fast path; the parameters, with the input table [V, D] and the output matrix
+    [D, V] that the network uses; and the data.
+    """
+    embedding_VD, unembedding_DV = matrices(program_of(run), params, device_data(run).features)
+    tables = {name: leaf for name, leaf in params.items() if name != "value_map"}
+    tables |= {"embedding": embedding_VD, "unembedding": unembedding_DV}
+    program, data = tables_program(run)
+    return program, tables, data
+
+
+@functools.lru_cache(maxsize=8)
+def tables_program(run: Run) -> tuple[Program, Data]:
+    """The program and data of `with_tables`."""
+    program = program_of(run)
     arch = replace(program.arch, values="learned", train_table=False, tied=False, n_features=0)
-    program = replace(program, arch=arch, shared_prefix=False)
-    return float(mean_cosine(program, untied, data._replace(features=None), draws))
+    program = replace(program, arch=arch, shared_prefix=True)
+    return program, device_data(run)._replace(features=None)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))

@@ -31,6 +31,7 @@ class Entry:
     """A figure of the gallery.
 
     sources: the experiments whose results it can be drawn from; none for those of all others.
+    needs: a table, where a figure is drawn from any results that hold it.
     caption: what it shows, in a sentence, for lists and pages.
     function: from the results to the picture, or from nothing where it `reads_results` not.
     """
@@ -40,6 +41,7 @@ class Entry:
     caption: str
     function: Callable
     reads_results: bool = True
+    needs: str = ""
 
     def draw(self, folder: Path) -> list[Path]:
         """Draw into a results folder; returns the files. GrokError where that cannot be."""
@@ -66,7 +68,9 @@ class Entry:
 ENTRIES: dict[str, Entry] = {}
 
 
-def figure(name: str, *sources: str, caption: str, reads_results: bool = True) -> Callable:
+def figure(
+    name: str, *sources: str, caption: str, reads_results: bool = True, needs: str = ""
+) -> Callable:
     """Decorator that enters a function into the gallery and gives it the project's look."""
 
     def enter(function):
@@ -75,18 +79,25 @@ def figure(name: str, *sources: str, caption: str, reads_results: bool = True) -
             with matplotlib.rc_context(style.LOOK):
                 return function(*arguments)
 
-        ENTRIES[name] = Entry(name, sources, caption, styled, reads_results)
+        ENTRIES[name] = Entry(name, sources, caption, styled, reads_results, needs)
         return styled
 
     return enter
 
 
-def entries_of(folder_name: str) -> list[Entry]:
-    """The figures of a results folder, by the longest experiment name that its own begins with."""
-    source = source_of(folder_name)
-    if source is None:
-        return [entry for entry in ENTRIES.values() if not entry.sources]
-    return [entry for entry in ENTRIES.values() if source in entry.sources]
+def entries_of(folder: Path | str) -> list[Entry]:
+    """The figures of a results folder, by the longest experiment name that its own begins with.
+
+    Also those of a table that it holds.
+    """
+    folder = Path(folder)
+    source = source_of(folder.name)
+    found = []
+    for entry in ENTRIES.values():
+        by_name = source in entry.sources if source else not entry.sources
+        if (folder / entry.needs).exists() if entry.needs else by_name:
+            found.append(entry)
+    return found
 
 
 def source_of(folder_name: str) -> str | None:
@@ -113,6 +124,7 @@ def listing() -> str:
     for entry in sorted(ENTRIES.values(), key=lambda entry: entry.name):
         configs = [f"`{source}`" for source in entry.sources if entry.reads_results]
         of = ", ".join(configs) or ("none" if entry.sources else "any other experiment")
+        of = f"any with `{entry.needs}`" if entry.needs else of
         lines.append(f"| `{entry.name}` | {entry.caption} | {of} |\n")
     return "".join(lines)
 
@@ -127,7 +139,7 @@ def draw(folder: Path) -> list[Path]:
     nothing to show for them is left out.
     """
     folder, paths = Path(folder), []
-    for entry in entries_of(folder.name):
+    for entry in entries_of(folder):
         try:
             findings.refresh(folder)
             current = is_current(entry, folder)
@@ -190,9 +202,7 @@ def results_folders(root: Path) -> list[Path]:
 
 def all_tasks(root: Path) -> list[tuple[Entry, Path]]:
     """Every figure with every folder that feeds it, or with its own missing folder."""
-    tasks = [
-        (entry, folder) for folder in results_folders(root) for entry in entries_of(folder.name)
-    ]
+    tasks = [(entry, folder) for folder in results_folders(root) for entry in entries_of(folder)]
     fed = {entry.name for entry, _ in tasks}
     return tasks + [
         (entry, root / entry.sources[0])

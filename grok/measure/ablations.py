@@ -1,0 +1,60 @@
+"""What a network loses with a part taken away, beside others as many: see grok.measure.mechanism."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from grok.measure.mechanism_scores import FEW_DRAWS, Entry, other_rows
+from grok.measure.network import Network
+
+MOST_IRREPS = 12  # of a group, each of which is taken away; of one with more only the key ones
+
+
+def ablations(network: Network, keys: list[int]) -> Iterator[Entry]:
+    """Loss of both splits after each ablation. Taken from the input table: each key part, all of
+    them, and all but them; then each head at its mean, and even attention."""
+    rng, harmonics = np.random.default_rng(0), network.axis.harmonics
+    yield from losses("loss", network, "nothing taken", [])
+    for part in ablated_parts(network, keys):
+        others = list(other_rows(harmonics, [part], keys, FEW_DRAWS, rng))
+        yield from without(network, harmonics.names[part], harmonics.rows([part]), others)
+    if keys:
+        rows_FM = harmonics.rows(keys)
+        others = list(other_rows(harmonics, keys, keys, FEW_DRAWS, rng))
+        yield from without(network, "keys", rows_FM, others)
+        kept = [orthogonal(other) for other in others]
+        yield from without(network, "all but keys", orthogonal(rows_FM), kept)
+    for layer in range(network.run.n_layers):
+        for head in range(network.run.n_heads):
+            ablated = network.ablate(heads=[head], layer=layer)
+            yield from losses("head_at_mean", ablated, str(head), [], layer)
+    yield from losses("even_attention", network.ablate(attention="uniform"), "", [])
+
+
+def ablated_parts(network: Network, keys: list[int]) -> list[int]:
+    """The parts that are taken away one by one."""
+    harmonics = network.axis.harmonics
+    if harmonics.kind == "irrep" and len(harmonics.names) <= MOST_IRREPS:
+        return list(range(1, len(harmonics.names)))
+    return keys
+
+
+def without(network: Network, name: str, rows_FM, others: list) -> Iterator[Entry]:
+    """Losses without some functions in the input table, beside those without others."""
+    nulls = [network.without_functions(other) for other in others]
+    yield from losses("ablated_loss", network.without_functions(rows_FM), name, nulls)
+
+
+def losses(measure, network, part: str, nulls: list, layer=None) -> Iterator[Entry]:
+    """An entry for the loss of each split."""
+    for split in ("train", "val"):
+        null = np.array([other.loss(split) for other in nulls])
+        yield Entry(f"{measure}_{split}", network.loss(split), part, layer, null)
+
+
+def orthogonal(rows_FM: np.ndarray) -> np.ndarray:
+    """An orthonormal basis of the functions that are orthogonal to some and to the constant."""
+    m = rows_FM.shape[1]
+    kept_FM = np.concatenate([np.full((1, m), m**-0.5), rows_FM])
+    _, vectors = np.linalg.eigh(np.eye(m) - kept_FM.T @ kept_FM)
+    return vectors[:, len(kept_FM) :].T

@@ -1,0 +1,196 @@
+"""What `grok mechanism` measures: planted answers, networks that learned nothing, and its tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from grok import figures
+from grok.__main__ import main
+from grok.analysis import phases as phase
+from grok.analysis.phases import Curve, Progress
+from grok.experiment import GrokError, Run
+from grok.measure import mechanism, network, symmetry
+from grok.measure.ablations import ablations, orthogonal
+from grok.measure.mechanism_scores import all_measures, key_parts
+from grok.model.handbuilt import handbuilt
+from grok.store import results
+
+WAVES = [2, 5, 11]
+RING = Run(operation="x+y", structure="Z23", n_layers=1, d_model=16, n_heads=2, d_ff=24)
+GROUP = Run(operation="xy", structure="S4", n_layers=2, d_model=16, n_heads=2, d_ff=24)
+LOGARITHMS = RING.replace(operation="x/y", structure="Z11")
+
+
+def flat(params, above=""):
+    """Parameters as a results folder keeps them: names with slashes."""
+    for name, leaf in params.items():
+        if isinstance(leaf, dict):
+            yield from flat(leaf, f"{above}{name}/")
+        else:
+            yield above + name, np.asarray(leaf)
+
+
+@pytest.fixture
+def by_hand(write_results):
+    """A folder of a network by hand, an untrained one, and one without weights."""
+    run, params = handbuilt(23, WAVES, logit=30.0)
+    run = run.replace(keep_params=True)
+    untrained = RING.replace(keep_params=True, seed=3, label="untrained")
+    runs = [run, untrained, RING.replace(label="no weights")]
+    kept = [params, symmetry.initial_params(runs[1]), None]
+    arrays = [
+        None if tree is None else results.matrices(tree["embedding"], tree["unembedding"].T, ["0"])
+        for tree in kept
+    ]
+    folder = write_results(runs, arrays)
+    for number, tree in enumerate(kept[:2]):
+        results.write_arrays(folder, results.arrays_name(number, params=True), dict(flat(tree)))
+    return folder
+
+
+def test_of_a_network_by_hand_exactly_its_frequencies_are_found(by_hand):
+    measured = mechanism.measure(by_hand)
+    phases = measured.phases.set_index("run")
+    assert set(phases.loc[0, "keys"].split(", ")) == set(map(str, WAVES))
+    assert phases.loc[1, "keys"] == ""
+    table = measured.mechanism[measured.mechanism["run"] == 0]
+    one = table.set_index(["measure", "part"])
+    explained = one.loc[("logits_explained", "keys")]
+    assert explained["value"] > 0.9 > explained["null_high"] and explained["p"] <= 0.05
+    assert one.loc[("restricted_loss_val", "keys"), "value"] < 0.1
+    assert one.loc[("restricted_loss_val", "keys"), "null_low"] > 1
+    assert one.loc[("excluded_loss_train", "keys"), "value"] > np.log(23)
+    assert one.loc[("excluded_loss_train", "keys"), "null_high"] < 0.1
+    alive = len(WAVES) * 2 * 7 / 512  # the other neurons are silent
+    assert one.loc[("neurons_of_one_part", ""), "value"] == pytest.approx(alive)
+    for measure in ("embedding_power", "output_power", "hidden_power", "logits_power"):
+        power = table[table["measure"] == measure].set_index("part")["value"]
+        assert set(power.index[power > 0.05]) == set(map(str, WAVES))
+    plain = one.loc[("loss_val", "nothing taken"), "value"]
+    for wave in map(str, WAVES):
+        without = one.loc[("ablated_loss_val", wave)]
+        assert without["value"] > 2 * without["null_high"]
+        assert without["null_high"] == pytest.approx(plain, rel=0.01)
+    assert one.loc[("ablated_loss_val", "all but keys"), "value"] == pytest.approx(plain, rel=0.01)
+
+
+def test_the_tables_keep_other_runs_and_the_page_is_drawn(by_hand, capsys):
+    whole = mechanism.measure(by_hand).mechanism
+    again = mechanism.measure(by_hand, [0]).mechanism
+    pd.testing.assert_frame_equal(
+        whole.sort_values(["run", "measure", "part"], ignore_index=True),
+        again.sort_values(["run", "measure", "part"], ignore_index=True),
+    )
+    assert main(["mechanism", str(by_hand), "--run", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "mechanism.parquet" in printed and "phases.parquet" in printed
+    pages = ("mechanism.png", "mechanism.pdf", "mechanism_run_0001.png")
+    assert all((by_hand / name).exists() and name in printed for name in pages)
+    assert figures.draw_all(by_hand.parent, [by_hand.name]) == 0
+    assert "mechanism: drawn" in capsys.readouterr().out
+
+
+def test_bad_input_gives_one_line(by_hand, write_results):
+    with pytest.raises(GrokError, match="no weights of run 2 .*keep_params=True"):
+        mechanism.measure(by_hand, [2])
+    with pytest.raises(GrokError, match="has no run 7"):
+        mechanism.measure(by_hand, [7])
+    mechanism.measure(by_hand, [1])
+    (by_hand / "arrays" / "run_0001_mechanism.npz").write_bytes(b"torn")
+    with pytest.raises(GrokError, match="cannot be read .*grok mechanism"):
+        mechanism.read_pictures(results.load(by_hand), 1)
+
+
+# --- Networks that learned nothing, and groups ---
+
+
+@pytest.mark.parametrize("run", [RING, LOGARITHMS, GROUP], ids=["ring", "logarithms", "group"])
+def test_an_untrained_network_stays_inside_its_null(run):
+    untrained = network.of_params(run, symmetry.initial_params(run))
+    keys = key_parts(untrained)
+    assert keys == []
+    rows = pd.DataFrame([mechanism.as_row(0, 0, entry) for entry in all_measures(untrained, keys)])
+    known = rows[rows["null_mean"].notna()]
+    assert len(known) > 10
+    inside = known["value"].between(known["null_low"] - 1e-6, known["null_high"] + 1e-6)
+    assert inside.mean() > 0.75  # of 95%, and no few of them hang together
+    single = rows[rows["measure"] == "neurons_of_one_part"]
+    assert (single["value"] <= 0.1).all() and len(single) == run.n_layers
+    for measure in ("embedding_power", "output_power"):
+        assert rows.loc[rows["measure"] == measure, "value"].sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_an_irrep_planted_in_a_group_is_found_and_carries_the_loss():
+    untrained = network.of_params(GROUP, symmetry.initial_params(GROUP))
+    harmonics = untrained.axis.harmonics
+    key = harmonics.numbers(["(3,1)"])
+    rows_FM = harmonics.rows(key)
+    table = np.array(untrained.params["embedding"], np.float64)
+    table[:24] = rows_FM.T @ (rows_FM @ table[:24])
+    params = untrained.params | {"embedding": table.astype(np.float32)}
+    planted = network.Network(GROUP, params)
+    rows = pd.DataFrame([mechanism.as_row(0, 0, entry) for entry in all_measures(planted, key)])
+    power = rows[rows["measure"] == "embedding_power"].set_index("part")
+    assert power.loc["(3,1)", "value"] == pytest.approx(1)
+    assert power.loc["(3,1)", "p"] <= 0.05
+    assert {"keys", "(3,1)"} <= set(rows.loc[rows["measure"] == "restricted_loss_val", "part"])
+    found = pd.DataFrame([mechanism.as_row(0, 0, entry) for entry in ablations(planted, key)])
+    found = found[found["measure"] == "ablated_loss_val"].set_index("part")["value"]
+    plain = planted.loss("val")
+    for part in ("(1,1,1,1)", "(2,2)", "(2,1,1)", "all but keys"):
+        assert found[part] == pytest.approx(plain, rel=1e-4)
+    for part in ("(3,1)", "keys"):
+        assert found[part] != pytest.approx(plain, rel=1e-3)
+
+
+def test_an_operation_without_equally_frequent_answers_has_no_restricted_loss():
+    run = RING.replace(operation="x^2+y^2", structure="Z11")
+    untrained = network.of_params(run, symmetry.initial_params(run))
+    measures = {entry.measure for entry in all_measures(untrained, key_parts(untrained))}
+    assert "output_power" in measures and "hidden_power" in measures
+    assert not {"restricted_loss_val", "logits_power", "distance_irrelevance"} & measures
+
+
+def test_orthogonal_is_the_rest_of_the_space_without_constant():
+    rows_FM = np.linalg.qr(np.random.default_rng(0).normal(size=(7, 2)) - 0.0)[0].T
+    rows_FM -= rows_FM.mean(axis=1, keepdims=True)
+    rows_FM = np.linalg.qr(rows_FM.T)[0].T
+    rest = orthogonal(rows_FM)
+    assert rest.shape == (4, 7)
+    whole = np.concatenate([np.full((1, 7), 7**-0.5), rows_FM, rest])
+    np.testing.assert_allclose(whole @ whole.T, np.eye(7), atol=1e-9)
+
+
+# --- Phases ---
+
+
+def test_phases_of_a_planted_course():
+    step = np.arange(100, 2001, 100)
+    val_loss = np.where(
+        step <= 300, 5 + step / 100, np.where(step <= 900, 8, 8 * 0.5 ** (step / 300 - 3))
+    )
+    accuracy = np.clip((step - 800) / 500, 0, 1)
+    kept = np.arange(200, 2001, 200)
+    excluded = np.where(kept <= 400, 3 - kept / 200, kept / 200 - 1)
+    restricted = 4.0 - kept / 400
+    found = phase.phases(
+        Curve(step, val_loss, accuracy), Progress(kept, excluded, restricted), 55, cleaned=1300.0
+    )
+    assert found.memorised == 400  # excluded 1 there, rising after
+    assert found.formed == 1200  # 8 falls to 4 at 900 + 300
+    assert found.cleaned == 1300
+    assert found.restricted_fell == 800  # below log(55) / 2 = 2.004
+    assert found.excluded_rose == 800  # 3 there
+    assert found.val_rose == 1100  # (1100 - 800) / 500 > 1/2
+
+
+def test_a_run_that_memorised_has_no_later_phases():
+    step = np.arange(1, 6)
+    found = phase.phases(
+        Curve(step, np.full(5, 9.0), np.zeros(5)),
+        Progress(step, np.linspace(1, 0.1, 5), np.full(5, 4.0)),
+        97,
+        cleaned=np.nan,
+    )
+    assert found.memorised == 5
+    assert np.isnan([*found[1:]]).all()
