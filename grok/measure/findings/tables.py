@@ -193,11 +193,13 @@ def skipgrams(root: Path) -> str:
 
 
 def bench(root: Path) -> str:
-    """What `bench --json` measured, a row a file of results/bench."""
+    """What `bench --json` measured, a row a file of results/bench; a dash where it was cut off."""
     lines = []
     for path in sorted((root / "bench").glob("*.json")):
         found = json.loads(path.read_text())
-        cells = [form.format(found[key]) for key, (_, form) in BENCH.items()]
+        cells = [
+            form.format(found[key]) if key in found else "–" for key, (_, form) in BENCH.items()
+        ]
         lines.append([f"[{found['device']}](bench/{path.name})", found["precision"], *cells])
     head = ("device", "precision", *(words for words, _ in BENCH.values()))
     return scoreboard.markdown(lines, head)
