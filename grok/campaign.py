@@ -151,10 +151,10 @@ class Campaign:
                 known[name] = standing(self.folder(found), found.experiment)
             except GrokError as error:
                 print(f"grok: {error}", file=sys.stderr, flush=True)
-        speeds = [found.speed for found in known.values() if found.speed]
+        speeds = [each.speed for each in known.values() if each.speed]
         usual = statistics.median(speeds) if speeds else None
-        for name, found in known.items():
-            print(f"{name:16s}{line(found, usual)}", file=sys.stderr, flush=True)
+        for name, each in known.items():
+            print(f"{name:16s}{line(each, usual)}", file=sys.stderr, flush=True)
 
 
 def make_all(options: Options) -> int:

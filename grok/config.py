@@ -80,7 +80,7 @@ def table_of(path: Path | str, scale: str, **fields: Any) -> str:
     folder = Path("results") / experiment.name
     runs = list(experiment.runs)
     if (folder / "experiment.json").exists():
-        runs = results.specified_runs(results.read_description(folder))
+        runs = results.specified_runs(results.description_of(folder))
     fit = [
         number
         for number, run in enumerate(runs)

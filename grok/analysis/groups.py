@@ -60,7 +60,8 @@ def signs(permutations) -> np.ndarray:
 
 def permutation_index(group: Structure, permutation) -> int:
     """Index of a permutation in one-line notation."""
-    return int(np.flatnonzero((group.permutations == np.asarray(permutation)).all(axis=1))[0])
+    same_N = np.all(group.permutations == np.asarray(permutation), axis=1)
+    return int(np.flatnonzero(same_N)[0])
 
 
 # --- Subgroups and cosets ---
@@ -102,8 +103,9 @@ def subgroup_classes(group: Structure) -> tuple[np.ndarray, ...]:
             f"subgroups are listed for at most {MAX_SUBGROUP_ORDER}"
         )
     cyclic = {generated_subgroup(group, [x]).tobytes(): x for x in range(group.order)}
-    known, classes = set(), []
-    pending = [(group.identity,)]
+    known: set[bytes] = set()
+    classes = []
+    pending: list[tuple[int, ...]] = [(group.identity,)]
     for generators in pending:
         members = generated_subgroup(group, generators)
         if members.tobytes() in known:

@@ -83,7 +83,7 @@ def irreps(n: int) -> dict[Partition, np.ndarray]:
 
 def representation(group: Structure, generator_matrices_GDD: np.ndarray) -> np.ndarray:
     """Matrices [n!, d, d] of all elements of S_n from those of (0,1), (1,2), ...: each is some x times a generator."""
-    degree = group.permutations.shape[1]
+    degree = group.degree
     matrices = np.zeros((group.order, *generator_matrices_GDD.shape[1:]))
     matrices[group.identity] = np.eye(matrices.shape[1])
     generators = [transposition_index(group, i) for i in range(degree - 1)]
@@ -101,7 +101,7 @@ def representation(group: Structure, generator_matrices_GDD: np.ndarray) -> np.n
 
 def transposition_index(group: Structure, i: int) -> int:
     """Index of the permutation that exchanges i and i+1."""
-    swap = np.arange(group.permutations.shape[1])
+    swap = np.arange(group.degree)
     swap[[i, i + 1]] = i + 1, i
     return permutation_index(group, swap)
 

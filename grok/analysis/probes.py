@@ -168,7 +168,7 @@ def cross_validated(estimator, features_TC: np.ndarray, labels_T: np.ndarray, se
     correct = 0
     for train, test in folds(len(features_TC), seed):
         estimator.fit(features_TC[train], labels_T[train])
-        correct += np.count_nonzero(estimator.predict(features_TC[test]) == labels_T[test])
+        correct += int(np.sum(estimator.predict(features_TC[test]) == labels_T[test]))
     return correct / len(features_TC)
 
 

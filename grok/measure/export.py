@@ -13,6 +13,7 @@ shows all of them.
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,7 @@ def ring_columns(n: int) -> dict:
 
 def group_columns(rows, group: Structure) -> dict:
     """The columns of a group other than Z<n>."""
-    columns = {}
+    columns: dict[str, Any] = {}
     if group.permutations is not None:
         types = groups.cycle_types(group.permutations)
         columns["cycle_type"] = ["+".join(map(str, cycles)) for cycles in types]
@@ -121,7 +122,7 @@ def export_matrix(loaded: Results, out: Path, run: int, matrix: str, step: int |
     fourier.token_matrix(rows_ND, group.order)
     known = metadata(rows_ND, group)
     folder = out / f"{arrays_name(run, step)}_{matrix}"
-    columns = {f"metadata_{name}": plain(known[name]) for name in known}
+    columns: dict[str, Any] = {f"metadata_{name}": plain(known[name]) for name in known}
     with disk_errors(folder, "--out DIR"):
         with replacing(folder / "vectors.tsv") as side:
             # Nine digits give a float32 back exactly.

@@ -310,7 +310,7 @@ def parallelogram_scores(W, keys: list[int], draws: int) -> list[Score]:
     details |= {f"parallelogram_key{i + 1}": f"k={k}" for i, k in enumerate(keys)}
 
     def shares(rows):
-        principal_K, key_K = geometry.parallelogram_scores(rows), []
+        principal_K, key_K = geometry.parallelogram_scores(rows), np.empty(0)
         if keys:
             key_K = geometry.parallelograms(geometry.frequency_coefficients(rows, keys))
         return np.array([principal_K.max(), *principal_K[:n_principal], *key_K])
@@ -355,7 +355,7 @@ def irrep_scores(W, group: Structure, draws: int) -> list[Score]:
 
     Beside permuted rows.
     """
-    degree = group.permutations.shape[1]
+    degree = group.degree
     W = fourier.centred(W, group.order)
     shapes = list(irreps.irreps(degree))
 
@@ -456,7 +456,7 @@ def silhouette_score_of(
 
 def group_scorers(W, group: Structure, draws: int) -> list[Scorer]:
     """The scorers of a matrix over a group other than Z<n>."""
-    cosets = [lambda: coset_scores(W, group, draws)]
+    cosets: list[Scorer] = [lambda: coset_scores(W, group, draws)]
     if group.name not in {f"S{n}" for n in range(2, irreps.MAX_IRREP_DEGREE + 1)}:
         return cosets
     return [lambda: irrep_scores(W, group, draws), *cosets]
@@ -539,7 +539,8 @@ def matrix_scores(W, group: Structure, with_null: bool = True) -> MatrixScores:
     draws = DRAWS if with_null else 0
     W = fourier.token_matrix(W, group.order)
     scorers = cyclic_scorers(W, group, draws) if group.is_ring else group_scorers(W, group, draws)
-    scores, notes = [], []
+    scores: list[Score] = []
+    notes: list[str] = []
     for scorer in scorers + dimension_scorers(W, min(draws, SLOW_DRAWS)):
         try:
             scores += scorer()

@@ -26,7 +26,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -219,7 +219,7 @@ def skipgram_run(
     Raises GrokError for a run that cannot be.
     """
     label = "skip-gram" + (" on the full table" if train_fraction is None else "")
-    changes = {} if train_fraction is None else {"train_fraction": train_fraction}
+    changes: dict[str, Any] = {} if train_fraction is None else {"train_fraction": train_fraction}
     run = Run(
         label=label,
         operation=operation,
@@ -311,7 +311,8 @@ def write(folder: Path, run: Run, full_table: bool) -> None:
         told["train_fraction"] = 1.0
     outcome = results.outcome(curves, run, diverged=False, stopped=True)
     results.write_tables(folder, results.runs_table([{"run": 0} | told | outcome]), curves)
-    arrays = results.matrices(*map(np.asarray, vectors), labels)
+    embedding_VD, unembedding_VD = map(np.asarray, vectors)
+    arrays = results.matrices(embedding_VD, unembedding_VD, labels)
     results.write_arrays(folder, results.arrays_name(0), arrays)
 
 

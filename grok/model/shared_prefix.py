@@ -71,9 +71,10 @@ def shared_logits(model, prefix_PT, index_B, suffix):
     token a position, either an array [B] or an int where all equations agree.
     """
     n_answers, (first, *later) = model.arch.n_answers, model.blocks
-    rows = Rows(*prefix_PT.shape, len(suffix), len(index_B))
+    n_prefixes, n_prefix = prefix_PT.shape
+    rows = Rows(n_prefixes, n_prefix, len(suffix), len(index_B))
     # Before the first block nothing but the operand differs from prefix to prefix.
-    varying = [rows.operand]
+    varying = range(rows.operand, rows.operand + 1)
     prefix, suffix_S = first_projections(model, rows, prefix_PT, suffix)
     x_RD = attend_and_finish(first, prefix, suffix_S, index_B, varying, n_answers, last=not later)
     for block in later:

@@ -141,6 +141,14 @@ def specified_runs(description: dict) -> list[Run]:
     return [Run(**fields) for fields in description["experiment"]["runs"]]
 
 
+def description_of(folder: Path) -> dict:
+    """The content of experiment.json. Raises GrokError where there is none."""
+    description = read_description(folder)
+    if description is None:
+        raise GrokError(f"{folder} holds no experiment.json")
+    return description
+
+
 def write_description(folder: Path, description: dict) -> None:
     with disk_errors(folder), replacing(folder / "experiment.json") as side:
         side.write_text(json.dumps(description, indent=1) + "\n")
@@ -244,7 +252,7 @@ def take_back_ended(folder: Path) -> None:
                 shutil.copyfile(path, side)
 
 
-def ended_runs(folder: Path) -> tuple[dict[int, dict], dict[str, np.ndarray]]:
+def ended_runs(folder: Path) -> tuple[dict[int, dict], dict[str, Any]]:
     """The outcomes of a folder's runs that ended, by number, and their curves as flat arrays."""
     if not (folder / "runs.parquet").exists():
         return {}, {"curve_run": [], "curve_step": [], "curve_metrics": []}
@@ -321,7 +329,7 @@ def complete_here(top: Path, experiment: Experiment) -> bool:
         for folder in (top, *sorted(top.glob("part-*")))
         if (folder / "experiment.json").exists()
     ]
-    descriptions = [read_description(folder) for folder in folders]
+    descriptions = [description_of(folder) for folder in folders]
     made_here = bool(folders) and all((folder / "checkpoints").exists() for folder in folders)
     same = all(found["experiment"] == specification(experiment) for found in descriptions)
     return (
@@ -349,7 +357,7 @@ def check_processes(top: Path, count: int) -> None:
 
 def close_session(folder: Path, cost: dict, complete: bool) -> None:
     """Write what a session has cost into its entry of experiment.json."""
-    description = read_description(folder)
+    description = description_of(folder)
     description["sessions"][-1] |= cost
     description["complete"] = complete
     write_description(folder, description)
@@ -415,7 +423,7 @@ def matrices(
     return {"embedding": embedding_VD, "unembedding": unembedding_VD, "labels": np.array(labels)}
 
 
-def write_arrays(folder: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
+def write_arrays(folder: Path, name: str, arrays: dict[str, Any]) -> None:
     path = folder / "arrays" / f"{name}.npz"
     with disk_errors(folder), replacing(path) as side, open(side, "wb") as file:
         np.savez_compressed(file, **arrays)

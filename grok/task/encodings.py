@@ -34,7 +34,7 @@ from grok.task.groups import Structure, structure
 
 AS_WIDE_AS_THE_MODEL = ("random", "file")  # no linear map between these and the residual stream
 OTHER_TOKENS = ("o", "=", "<eos>")
-FILE_AND_ARRAY = re.compile(r"(.*?)(?::(embedding|unembedding))?")
+FILE_AND_ARRAY = re.compile(r"(.*?)(?::(embedding|unembedding))?", re.DOTALL)
 
 
 def element_features(run: Run) -> np.ndarray | None:
@@ -110,7 +110,9 @@ def read_rows(file_and_array: str, group: Structure, d_model: int) -> np.ndarray
     matrix. The rows of operator, '=' and <eos> are left out. Raises GrokError for a file that does
     not fit.
     """
-    path, name = FILE_AND_ARRAY.fullmatch(file_and_array).groups()
+    match = FILE_AND_ARRAY.fullmatch(file_and_array)
+    assert match is not None, "the pattern fits every text"
+    path, name = match.groups()
     labels_V, matrix_VD = read_arrays(Path(path), "labels", name or "embedding")
     refuse_other_shapes(path, labels_V, matrix_VD, d_model)
     rows = {str(label): i for i, label in enumerate(labels_V)}

@@ -91,7 +91,7 @@ def tokenize(expression: str) -> list[Token]:
     """The tokens of an expression, closed by one of kind "end"."""
     tokens = []
     for match in TOKENS.finditer(expression.translate(ASCII_SYMBOLS)):
-        kind, text, column = match.lastgroup, match[0], match.start() + 1
+        kind, text, column = str(match.lastgroup), match[0], match.start() + 1
         if kind == "unknown":
             found = expression[column - 1]
             what = f"expected x, y, a number, '(' or an operator, found {found!r}"

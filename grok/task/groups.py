@@ -42,6 +42,12 @@ class Structure:
         return len(self.labels)
 
     @property
+    def degree(self) -> int:
+        """How many things the permutations of S<n> or A<n> permute."""
+        assert self.permutations is not None, f"{self.name} is no group of permutations"
+        return self.permutations.shape[1]
+
+    @property
     def identity(self) -> int:
         """Index of the neutral element of the group (for Z<n>: of addition)."""
         return 0

@@ -94,8 +94,8 @@ class RingEvaluator:
             case Conditional(then, operand, parity, otherwise):
                 chosen = self.operands[operand] % 2 == parity
                 a, b = self.evaluate(then), self.evaluate(otherwise)
-                value = np.where(chosen, a.value, b.value)
-                return Partial(value, np.where(chosen, a.defined, b.defined))
+                chosen_value = np.where(chosen, a.value, b.value)
+                return Partial(chosen_value, np.where(chosen, a.defined, b.defined))
 
     def evaluate_all(self, nodes: tuple[Node, ...]) -> tuple[list[np.ndarray], np.ndarray]:
         """The values, and where all of them are defined."""
@@ -219,11 +219,12 @@ def table(operation: str, structure_name: str) -> Table:
     group, node = structure(structure_name), parse(operation)
     element = np.arange(group.order)
     operands = {"x": element[:, None], "y": element[None, :]}
-    if group.is_ring:
-        values, defined = RingEvaluator(operation, operands, group.modulus).evaluate(node)
+    if group.modulus is None:
+        values = GroupEvaluator(operation, operands, group).evaluate(node)
     else:
-        values, defined = GroupEvaluator(operation, operands, group).evaluate(node), True
-    answers = np.broadcast_to(np.where(defined, values, -1), (group.order, group.order))
+        found = RingEvaluator(operation, operands, group.modulus).evaluate(node)
+        values = np.where(found.defined, found.value, -1)
+    answers = np.broadcast_to(values, (group.order, group.order))
     x_N, y_N = np.nonzero(answers >= 0)
     if not x_N.size:
         raise GrokError(

@@ -149,7 +149,7 @@ EXPLANATIONS = {
 
 
 def main(as_json: bool, precision: str) -> None:
-    found = measure(Run(precision=precision))
+    found = measure(Run().replace(precision=precision))
     if as_json:
         print(json.dumps(found))
         return

@@ -52,7 +52,7 @@ class Checkpoints:
     def restore(self) -> tuple[dict[str, np.ndarray], dict] | None:
         """The newest checkpoint that is whole, or None where there is none at all."""
         steps = sorted(self.manager.all_steps(), reverse=True)
-        damaged = []
+        damaged: list[int] = []
         for step in steps:
             try:
                 with quiet_threads():

@@ -17,7 +17,7 @@ from optax import contrib
 from grok.experiment import Run
 
 # Optax's own coefficients. They are part of the state, and would be 64 bits wide where the environment asks for it.
-NEWTON_SCHULZ = np.float32([3.4445, -4.7750, 2.0315])
+NEWTON_SCHULZ = np.array([3.4445, -4.7750, 2.0315], np.float32)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ slots or devices, and what a run does depends neither on its slot nor on its nei
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -58,7 +59,9 @@ def make_chunk(program: Program, mesh: Mesh) -> Callable:
             return jax.vmap(lane, in_axes=(0, 0, 0, 0, None))(state, fresh, numbers, data, bound)
         # A batch axis of one would turn every matrix product into a batched one.
         single = jax.tree.map(lambda leaf: leaf[0], (state, fresh, numbers, data))
-        return jax.tree.map(lambda leaf: leaf[None], lane(*single, bound))
+        state, fresh, numbers, data = single
+        ended = lane(state, fresh, numbers, data, bound)
+        return jax.tree.map(lambda leaf: leaf[None], ended)
 
     slots, everywhere = PartitionSpec("slots"), PartitionSpec()
     sharded = jax.shard_map(
@@ -88,7 +91,7 @@ class Slots:
         self.program, self.count = program, count
         self.sharding = NamedSharding(mesh, PartitionSpec("slots"))
         self.chunk = make_chunk(program, mesh)
-        self.host_inputs = None
+        self.host_inputs: Any = None
         self.fresh, self.changed = np.zeros(count, bool), True
         self.shapes = state_shapes(program)
         self.state = self.put(

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -131,14 +132,16 @@ class Sweep:
         self.experiment, self.folder, self.options = experiment, folder, options
         self.groups, self.n_train = group_runs(experiment.runs, n_train), n_train
         self.checkpoint_seconds = 0.0
-        self.history, self.outcomes = History(), {}
+        self.history = History()
+        self.outcomes: dict[int, dict] = {}
         self.start, self.run_updates, self.updates_before, self.device_seconds = (
             time.monotonic(),
             0,
             0,
             0.0,
         )
-        self.stop_signal, self.last_checkpoint = None, time.monotonic()
+        self.stop_signal: signal.Signals | None = None
+        self.last_checkpoint = time.monotonic()
         # The tables are written first of all, so that the first evaluation can be looked at.
         self.last_tables, self.table_seconds = -math.inf, 0.0
         self.resting: dict[int, dict[str, np.ndarray]] = {}  # runs under way that are in no slot
@@ -195,7 +198,7 @@ class Sweep:
         self.queue = sorted(pending, key=lambda run: run not in self.resting)
         while self.queue or any(run != EMPTY for run in self.lanes):
             self.refill()
-            for n_updates in segments(self.slots.fresh.any(), group.program.eval_every):
+            for n_updates in segments(bool(self.slots.fresh.any()), group.program.eval_every):
                 self.step(n_updates)
             self.retire()
             self.checkpoint_if_due()
@@ -488,7 +491,8 @@ class stop_at_chunk_end:
     """While it holds, the first SIGINT or SIGTERM stops a sweep at its next chunk; a second one acts as usual."""
 
     def __init__(self, sweep: Sweep):
-        self.sweep, self.previous = sweep, {}
+        self.sweep = sweep
+        self.previous: dict[int, Any] = {}
 
     def __enter__(self):
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -265,7 +265,7 @@ def step_sheet(W, steps=None, own_planes: bool = False) -> Figure:
             ax, as_points(z_T), tsne.Colouring(np.arange(len(W), dtype=float), len(W), ""), size=4
         )
         ax.set_xlabel(f"{words}\n{lengths[m]:.2f} of chance", fontsize=6, labelpad=2)
-        ax.set_title("best" if m == min(lengths, key=lengths.get) else "", fontsize=7, pad=2)
+        ax.set_title("best" if lengths[m] == min(lengths.values()) else "", fontsize=7, pad=2)
     return picture
 
 

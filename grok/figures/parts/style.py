@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter
 
 from grok import files
@@ -180,7 +181,9 @@ def add_caption(picture: Figure, text: str) -> None:
     room = len(lines) * CAPTION_LINE + 0.06
     picture.set_size_inches(width, height + room)
     share = room / (height + room)
-    picture.get_layout_engine().set(rect=(0, share, 1, 1 - share))
+    layout = picture.get_layout_engine()
+    assert isinstance(layout, ConstrainedLayoutEngine), "panels() makes every figure so"
+    layout.set(rect=(0, share, 1, 1 - share))
     picture.text(
         0.05 / width,
         0.03 / (height + room),

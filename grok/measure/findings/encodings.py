@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -209,7 +210,7 @@ def frozen(rows: list[dict]) -> Finding:
     )
 
 
-def totals(rows: list[dict]) -> dict[str, int]:
+def totals(rows: list[dict]) -> dict[str, Any]:
     """Runs, seeds and censored runs of rows of `times`."""
     return {
         "runs": sum(row["runs"] for row in rows),
@@ -263,8 +264,9 @@ def learned_positions(rows: list[dict]) -> Finding:
     """Whether learned positions generalise sooner than sinusoids, with decay, task by task."""
     said, sooner, tried = [], 0, []
     for task in tasks_of(rows):
-        pair = [one(rows, task, PAPER, name, decays=True) for name in ("learned", POSITIONS[0])]
-        if all(pair):
+        both = [one(rows, task, PAPER, name, decays=True) for name in ("learned", POSITIONS[0])]
+        pair = [row for row in both if row is not None]
+        if len(pair) == len(both):
             tried += pair
             sooner += pair[0]["median"] < np.nan_to_num(pair[1]["median"], nan=np.inf)
             said.append(" against ".join(map(time_words, pair)))
@@ -332,7 +334,9 @@ def circulant_before(run: Run, order=slice(None)) -> float:
     """
     begins = run.replace(values="random") if run.values in ("learned", "onehot") else run
     try:
-        return fourier.circulant_score(fourier.cosine_similarity(element_features(begins)[order]))
+        features = element_features(begins)
+        assert features is not None, "a run of random values has features"
+        return fourier.circulant_score(fourier.cosine_similarity(features[order]))
     except GrokError:  # no residues, or a table that is not at hand
         return np.nan
 
@@ -365,7 +369,7 @@ def correlations(results, known: pd.DataFrame) -> list[dict]:
         if not structure(name).is_ring:
             continue
         order = log_axis(operation, name)
-        axes = [("additive axis", slice(None), order is None)]
+        axes: list[tuple[str, Any, bool]] = [("additive axis", slice(None), order is None)]
         axes += [("axis of discrete logarithms", order, True)] if order is not None else []
         for axis, on, own in axes:
             rho = predicted(results, here, on)

@@ -46,10 +46,12 @@ def code(module: str) -> str:
 
 def sources(module: str) -> list[Path]:
     """The files of a module and of every module of this package that it imports, in order."""
-    pending = [file_of(module)]
-    found = set(pending)
+    own = file_of(module)
+    assert own is not None, f"{module} is no module of this package"
+    pending, found = [own], {own}
     for path in pending:
-        used = {file_of(name) for name in imported(path)} - found - {None}
+        files = (file_of(name) for name in imported(path))
+        used = {file for file in files if file is not None} - found
         found |= used
         pending += sorted(used)
     return sorted(found)

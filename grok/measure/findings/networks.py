@@ -123,9 +123,9 @@ def chosen(table: pd.DataFrame, followed: bool = False) -> list[dict]:
     """
     if followed and len(table) and table["snapshots"].any():
         table = table[table["snapshots"]]
-    found = []
     if table.empty:
-        return found
+        return []
+    found = []
     for _, here in table.groupby(["structure", "operation"], sort=False):
         able = here[here["generalised"]]
         rows = able if len(able) else here

@@ -113,7 +113,7 @@ def section(root: Path, theme: str, *pictures: str) -> str:
     """
     found = [(folder, registry.refresh(folder)) for folder in scoreboard.folders_of(root, theme)]
     complete = [folder for folder, made in found if made.head["complete"]]
-    shown = (complete or [folder for folder, _ in found] or [None])[0]
+    shown = next(iter(complete or [folder for folder, _ in found]), None)
     parts = []
     for folder, made in found:
         parts.append(f"*{facts(made)}*\n\n")

@@ -1,6 +1,7 @@
 """What findings and figures need of a results folder: ended runs, crossings of 99%, names."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -87,7 +88,7 @@ def tasks(runs: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     ]
 
 
-def size(runs: pd.DataFrame) -> dict[str, int]:
+def size(runs: pd.DataFrame) -> dict[str, Any]:
     """The runs and seeds behind a finding, as its keywords."""
     seeds = runs["seed"].nunique() if "seed" in runs else 0
     return {"runs": len(runs), "seeds": int(seeds)}

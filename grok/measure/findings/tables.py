@@ -48,7 +48,7 @@ def largest_complete(root: Path, theme: str) -> Findings | None:
     """The findings of an experiment at its largest complete scale, or else its largest."""
     made = [registry.refresh(folder) for folder in scoreboard.folders_of(root, theme)]
     complete = [found for found in made if found.head["complete"]]
-    return (complete or made or [None])[0]
+    return next(iter(complete or made), None)
 
 
 def with_rows(root: Path, theme: str, table: str) -> list[dict]:
