@@ -6,6 +6,9 @@ SCALE  ?= small
 ARGS   ?=
 
 IN = .venv/bin/python
+# The quickstart's results come with the checkout; the first `make train` makes your own.
+MADE_HERE = $(wildcard results/quickstart/checkpoints)
+ANEW = $(if $(filter configs/quickstart.py,$(CONFIG)),$(if $(ARGS)$(MADE_HERE),,--anew))
 DRIVER := $(shell nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1 | grep -oE '^[0-9]+')
 CUDA := $(if $(DRIVER),$(shell [ $(DRIVER) -ge 580 ] && echo 'jax[cuda13]' || echo 'jax[cuda12]'))
 
@@ -26,7 +29,7 @@ setup: .venv/.done  ## make .venv and install grok into it, editable (with CUDA 
 	@touch $@
 
 train: setup  ## train CONFIG (default: the quickstart), draw its figures, say where they are
-	@$(IN) -m grok train $(CONFIG) $(ARGS)
+	@$(IN) -m grok train $(CONFIG) $(ARGS) $(ANEW)
 
 test: setup  ## run the whole test suite
 	@$(IN) -m pytest $(ARGS)

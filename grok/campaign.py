@@ -40,7 +40,9 @@ ORDER = (
     "encodings",  # reads tables of figure2_right
 )
 TIME_IS_UP = 75  # exit status of a training that was stopped and can go on, as of the whole
-STOPPED = (130, TIME_IS_UP, -signal.SIGINT, -signal.SIGTERM)
+STOPPED = (130, TIME_IS_UP) + tuple(
+    -number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+)
 
 
 @dataclass(frozen=True)
@@ -179,12 +181,18 @@ def report_all(options: Options) -> int:
 
 
 def chosen(options: Options) -> list[str]:
-    """The names of the configs to make, in order. Raises GrokError for a name that is none."""
+    """The names of the configs to make, in order. Raises GrokError where there is none."""
     for name in options.only:
         if not (options.configs / f"{name}.py").is_file():
             known = ", ".join(in_order(options.configs))
             raise GrokError(f"there is no config {name}: --only takes {known}")
-    return list(options.only) or in_order(options.configs)
+    names = list(options.only) or in_order(options.configs)
+    if not names:
+        raise GrokError(
+            f"there is no config in {options.configs}: run this where the configs are, "
+            "or name their folder with --configs DIR"
+        )
+    return names
 
 
 def in_order(configs: Path) -> list[str]:
@@ -259,19 +267,27 @@ def is_current(path: Path) -> bool:
 def run(step: list[str], deadline: float = float("inf")) -> int:
     """The exit status of a command of this package, stopped by SIGTERM at the deadline.
 
-    deadline: in the seconds of time.monotonic(). A SIGTERM that reaches this process alone is handed
-    on, so that the step saves. Ctrl-C reaches both; this process waits for the step to save.
+    deadline: in the seconds of time.monotonic(). A SIGTERM, SIGHUP or SIGUSR1 that reaches this process
+    alone is handed on, so that the step saves. Ctrl-C reaches both; this process waits for the step to save.
     """
     if time.monotonic() >= deadline:
         return TIME_IS_UP
-    process = None
-    asked = {
-        signal.SIGINT: lambda *_: None,
-        signal.SIGTERM: lambda *_: process and process.terminate(),
-    }
-    before = {number: signal.signal(number, handler) for number, handler in asked.items()}
+    process, asked = None, []
+
+    def hand_on(number, _frame):
+        asked.append(number)
+        if process:
+            process.terminate()
+
+    handlers = {signal.SIGINT: lambda *_: None}
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            handlers[number] = hand_on
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         process = subprocess.Popen([sys.executable, "-m", "grok", *step])
+        if asked:  # while it was being made
+            process.terminate()
         return wait(process, deadline)
     finally:
         for number, handler in before.items():

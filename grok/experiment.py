@@ -277,6 +277,8 @@ def typed(spec: dataclasses.Field, value: Any) -> Any:
         raise wrong(f"must be below {MOST}")
     if isinstance(value, float) and not abs(value) < float("inf"):
         raise wrong("must be finite")
+    if isinstance(value, str) and value.encode(errors="ignore").decode() != value:
+        raise wrong("is no text in this locale: set LC_ALL=C.UTF-8")
     check = spec.metadata["check"]
     if check and not check(value):
         raise wrong(spec.metadata["rule"])
@@ -348,13 +350,33 @@ class Experiment:
             .replace("/", ".over.")
         )
         suffix = f"-{words}" if changes else ""
-        runs = [relabelled(run, run.replace(**changes), "label" in changes) for run in self.runs]
+        runs = [
+            relabelled(run, run.replace(**changes | implied(run, changes)), "label" in changes)
+            for run in self.runs
+        ]
         if changes:
             first: dict[Run, Run] = {}
             runs = [first.setdefault(run.replace(label=""), run) for run in runs]
         return dataclasses.replace(
             self, name=name or self.name + re.sub(r"[^\w.=+^-]", "_", suffix), runs=tuple(runs)
         )
+
+
+def implied(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
+    """What changes of a run's fields ask of others that would contradict them.
+
+    Adam with decay is AdamW, Adam itself has none, and a table is read by values=file.
+    """
+    more: dict[str, Any] = {}
+    if changes.get("weight_decay") and changes.get("optimizer", run.optimizer) == "adam":
+        more["optimizer"] = "adamw"
+    if changes.get("optimizer") == "adam" and "weight_decay" not in changes:
+        more["weight_decay"] = 0.0
+    if changes.get("table") and "values" not in changes:
+        more["values"] = "file"
+    if changes.get("values", "file") != "file" and "table" not in changes:
+        more["table"] = ""
+    return more
 
 
 def distinct(name: str, runs: Iterable[Run]) -> tuple[Run, ...]:

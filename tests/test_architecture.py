@@ -127,6 +127,23 @@ def test_configs_import_only_the_experiment_and_each_other(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_text_files_are_utf8_whatever_the_locale(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", None))
+        modes = [str(each.value) for each in node.args if isinstance(each, ast.Constant)]
+        if (
+            name in ("read_text", "write_text")
+            or name == "open"
+            and not any("b" in m for m in modes)
+        ):
+            image = isinstance(node.func, ast.Attribute) and name == "open"  # PIL's, tarfile's
+            said = {keyword.arg for keyword in node.keywords}
+            assert image or "encoding" in said, f"line {node.lineno} names no encoding"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_text_is_run_as_code(path):
     calls = [
         node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from grok import campaign, config
-from grok.__main__ import main, make_parser
+from grok.__main__ import main
+from grok.commands.parser import make_parser
 from grok.experiment import SCALES, GrokError
 from grok.store import results
 

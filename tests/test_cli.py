@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import errno
 import io
 import os
 import re
@@ -123,9 +124,7 @@ def test_a_reader_that_stops_early_is_no_error(start_grok):
 
 def test_help_shows_every_field_with_its_unit_and_default(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    with pytest.raises(SystemExit) as end:
-        main(["train", "--help"])
-    assert end.value.code == 0
+    assert main(["train", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     for spec in dataclasses.fields(Run):
         flag = "--" + spec.name.replace("_", "-")
@@ -149,9 +148,7 @@ def test_help_shows_every_field_with_its_unit_and_default(capsys, monkeypatch):
 
 
 def test_help_lists_the_commands(capsys):
-    with pytest.raises(SystemExit) as end:
-        main(["--help"])
-    assert end.value.code == 0
+    assert main(["--help"]) == 0
     said = capsys.readouterr().out
     assert all(
         re.search(rf"^\s+{command}\s+\w", said, re.MULTILINE)
@@ -404,6 +401,104 @@ def test_a_real_process_ends_with_status_2_and_one_line(start_grok, tmp_path):
     assert (process.returncode, out) == (2, "")
     assert err == "grok: operation 'x+*y', position 3: expected x, y, a number or '(', found '*'\n"
     assert not (tmp_path / "results").exists()
+
+
+# --- Terminals ---
+
+
+def shell(line: str, **environment):
+    """What `python -m grok LINE` does in a shell."""
+    return subprocess.run(
+        f"{sys.executable} -m grok {line}",
+        shell=True,
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_output_that_cannot_be_written_gives_one_line():
+    done = shell("table x*y --structure Z50 > /dev/full")
+    said = "grok: the output cannot be written (No space left on device)\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [("table x+y >&-", 0), ("table x+ 2>&-", 2), ("table x+ 2>/dev/full", 2), (">&- 2>&-", 2)],
+)
+def test_a_closed_or_full_terminal_changes_nothing(line, status):
+    done = shell(line)
+    assert done.returncode == status and "Traceback" not in done.stderr
+
+
+def test_a_file_that_cannot_be_used_is_named_in_one_line(config, monkeypatch, capsys):
+    def broken(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", "some/file")
+
+    monkeypatch.setattr(sweep, "train_experiment", broken)
+    assert refused(capsys, "train", config) == "grok: some/file: Permission denied\n"
+
+
+NOT_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def test_a_terminal_gets_what_it_can_show_and_files_are_utf8(tiny, write_results, tmp_path):
+    folder = write_results([tiny.replace(label="λ = 1")], [{}])
+    config = tmp_path / "written.py"
+    config.write_text(
+        "from grok.experiment import Experiment, Run\n"
+        f"experiment = Experiment(name='written', runs=[{tiny.replace(label='λ = 1')!r}])\n",
+        encoding="utf-8",
+    )
+    line = f"train {config} --results {folder.parent} --no-figures"
+    done = shell(line, **NOT_UTF8)
+    assert done.returncode == 0 and "? = 1" in done.stdout, done.stderr
+    done = shell(f"findings {folder}", **NOT_UTF8)
+    assert done.returncode == 0, done.stderr
+    assert "λ = 1" in shell(line, PYTHONUTF8="1").stdout
+
+
+def test_a_name_that_the_locale_cannot_write_gives_one_line(tmp_path, config):
+    done = shell(f"train {config} --label λ --results {tmp_path / 'r'}", **NOT_UTF8)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "is no text in this locale: set LC_ALL=C.UTF-8" in done.stderr
+
+
+def test_ctrl_c_is_not_lost_in_a_callback(tmp_path):
+    """As in that of XLA's garbage collector, where an exception is dropped."""
+    path = tmp_path / "config.py"
+    path.write_text(
+        "import gc, signal\n"
+        "gc.callbacks.append(lambda *_: signal.raise_signal(signal.SIGINT))\n"
+        "gc.collect()\n" + CONFIG
+    )
+    done = shell(f"train {path} --results {tmp_path}")
+    said = "\ngrok: stopped; what was saved is intact, the same command goes on from there\n"
+    assert (done.returncode, done.stderr) == (130, said)
+
+
+def test_complete_results_are_left_alone_with_a_word(tiny, config, capsys, write_results, tmp_path):
+    folder = write_results([tiny], [{}])
+    (folder / "checkpoints").rmdir()  # as in a fresh clone
+    path = tmp_path / "written.py"
+    path.write_text(
+        "from grok.experiment import Experiment, Run\n"
+        f"experiment = Experiment(name='written', runs=[{tiny!r}])\n"
+    )
+    before = (folder / "experiment.json").read_bytes()
+    arguments = ["train", str(path), "--results", str(tmp_path), "--no-figures"]
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert err == f"grok: note: {folder} is complete: --anew trains it again\n"
+    assert "x+y Z7" in out and (folder / "experiment.json").read_bytes() == before
+
+
+def test_results_without_configs_is_one_line(capsys, tmp_path):
+    err = refused(capsys, "results", "--configs", tmp_path, "--results", tmp_path)
+    assert "there is no config in" in err and "--configs DIR" in err
 
 
 # --- The main job ---

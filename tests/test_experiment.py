@@ -1,10 +1,13 @@
 """Runs refuse what cannot be trained, in one line; grids and overrides list the right runs."""
 
 import dataclasses
+import warnings
+from typing import Literal, get_args, get_origin
 
 import numpy as np
 import pytest
 
+from grok import config
 from grok.experiment import Experiment, GrokError, Note, Run, grid
 
 
@@ -66,6 +69,7 @@ def test_defaults_are_the_papers_adamw_setting():
         ({"num_steps": 0}, "num_steps=0 must be above 0"),
         ({"num_steps": 10.5}, "num_steps=10.5 must be int"),
         ({"num_steps": True}, "num_steps=True must be int"),
+        ({"label": "\udcce"}, "is no text in this locale: set LC_ALL=C.UTF-8"),
         ({"d_ff": 0}, "d_ff=0 must be above 0"),
         ({"batch_size": -1}, "batch_size=-1 must not be negative"),
         ({"batch_size": "all"}, "batch_size='all' must be int"),
@@ -162,6 +166,57 @@ def test_override_changes_every_run_and_the_name():
     assert after.name == "two-structure=Z31-num_steps=200"
     assert before.runs == (Run(seed=0), Run(seed=1))
     assert before.override() == before
+
+
+def test_an_override_asks_what_it_needs_of_other_fields():
+    pair = Experiment(name="e", runs=(Run(), Run(optimizer="adam", weight_decay=0.0, seed=1)))
+
+    def fields(**changes):
+        return [(run.optimizer, run.weight_decay) for run in pair.override(**changes).runs]
+
+    assert fields(weight_decay=0.5) == [("adamw", 0.5), ("adamw", 0.5)]
+    assert fields(weight_decay=0.0) == [("adamw", 0.0), ("adam", 0.0)]
+    assert fields(optimizer="adam") == [("adam", 0.0), ("adam", 0.0)]
+    with pytest.raises(GrokError, match="optimizer=adam has no weight decay"):
+        pair.runs[0].replace(optimizer="adam")
+    read = pair.override(table="a.npz").runs[0]
+    assert (read.values, read.table) == ("file", "a.npz")
+    assert Experiment(name="e", runs=[read]).override(values="bins").runs[0].table == ""
+
+
+OTHER_VALUES = {
+    "label": "another",
+    "operation": "x+y",
+    "structure": "Z31",
+    "train_fraction": 0.6,
+    "d_model": 64,
+    "d_ff": 64,
+    "n_heads": 2,
+    "table": "a.npz",
+    "snapshots": "log",
+    "batch_size": 64,
+    "eval_every": 100,
+    "num_steps": 100,
+}
+
+
+@pytest.mark.parametrize("spec", dataclasses.fields(Run), ids=lambda spec: spec.name)
+def test_every_field_of_the_quickstart_can_be_overridden_alone(spec):
+    experiment = config.load("configs/quickstart.py", "small").experiment
+    choices = [value for value in get_args(spec.type) if value not in ("file", type(None))]
+    if isinstance(spec.default, bool):
+        values = [not spec.default]
+    elif get_origin(spec.type) is Literal:
+        values = choices
+    elif spec.name in OTHER_VALUES:
+        values = [OTHER_VALUES[spec.name]]
+    else:
+        values = [1 + spec.default] if spec.type is int else [spec.default / 2 or 0.5]
+    for value in values:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Note)  # what makes both runs equal leaves one
+            runs = experiment.override(**{spec.name: value}).runs
+        assert all(getattr(run, spec.name) == value for run in runs), value
 
 
 def test_the_name_of_an_override_is_safe_as_a_folder():

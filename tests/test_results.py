@@ -335,14 +335,19 @@ def test_unfinished_results_are_continued(tmp_path, experiment):
     assert not loaded.complete and len(loaded.description["sessions"]) == 2
 
 
-@pytest.mark.parametrize("anew", [False, True], ids=["committed", "anew"])
-def test_complete_results_go_only_when_their_replacement_is_complete(tmp_path, experiment, anew):
+@pytest.mark.parametrize("committed", [True, False], ids=["committed", "made here"])
+def test_complete_results_go_only_when_their_replacement_is_complete(
+    tmp_path, experiment, committed
+):
     folder = tmp_path / "two"
     save(folder, experiment)
-    if not anew:  # As on a fresh clone, which has no local checkpoints.
+    if committed:  # As on a fresh clone, which has no local checkpoints.
         (folder / "checkpoints").rmdir()
+        before = contents(folder)
+        assert results.begin(folder, experiment, DEVICE) is False
+        assert contents(folder) == before
     kept = contents(folder)
-    assert results.begin(folder, experiment, DEVICE, anew) is True
+    assert results.begin(folder, experiment, DEVICE, anew=True) is True
     assert contents(folder / "previous") == kept
     assert (
         not (folder / "runs.parquet").exists() and not results.read_description(folder)["complete"]
@@ -456,6 +461,51 @@ def test_a_place_that_cannot_be_written_gives_one_line(tmp_path, place):
     ):
         pass
     assert contents(tmp_path) == {"file": b"not a folder"}
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EIO, errno.ESTALE, errno.EINVAL])
+def test_whatever_a_disk_refuses_is_one_line_without_an_option_that_is_not_there(
+    tmp_path, experiment, monkeypatch, number
+):
+    save(tmp_path, experiment)
+    monkeypatch.setattr(files, "PAUSES", ())
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number), "some/file")
+
+    monkeypatch.setattr(files.os, "replace", refuse)
+    with pytest.raises(GrokError) as refusal:
+        results.write_measured(results.load(tmp_path), "scores", pd.DataFrame({"run": [0]}))
+    said = f"cannot write to {tmp_path} ({os.strerror(number)}): choose one that can be"
+    assert str(refusal.value) == said
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", lambda dir: refuse())
+    with pytest.raises(GrokError, match="cannot write to"):
+        files.check_writable(tmp_path)
+
+
+def test_a_busy_network_drive_is_given_time(tmp_path, monkeypatch):
+    replace, busy, pauses = os.replace, [errno.EBUSY, errno.ESTALE], []
+
+    def slow(*paths):
+        if busy:
+            number = busy.pop(0)
+            raise OSError(number, os.strerror(number))
+        return replace(*paths)
+
+    monkeypatch.setattr(files.os, "replace", slow)
+    monkeypatch.setattr(files.time, "sleep", pauses.append)
+    with files.replacing(tmp_path / "file") as side:
+        side.write_text("whole")
+    assert (tmp_path / "file").read_text() == "whole" and pauses == list(files.PAUSES[:2])
+
+
+def test_a_file_system_without_locks_trains_with_a_note(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(files.fcntl, "flock", no_locks)
+    with pytest.warns(Note, match="has no locks .*: see to it"), files.claim(tmp_path / "two"):
+        assert (tmp_path / "two").is_dir()
 
 
 def test_a_claimed_folder_is_refused_to_a_second(tmp_path):

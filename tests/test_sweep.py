@@ -1,6 +1,7 @@
 """A sweep gives every run what it would have had alone, whatever the slots, mates and stops."""
 
 import contextlib
+import errno
 import functools
 import gc
 import itertools
@@ -28,7 +29,13 @@ from grok.training import program, slots, update
 from grok.training.checkpoint import Checkpoints
 from grok.training.progress_bar import Progress
 from grok.training.slots import Slots
-from grok.training.sweep import Interrupted, Options, snapshot_due, train_experiment
+from grok.training.sweep import (
+    Interrupted,
+    Options,
+    snapshot_due,
+    stop_at_chunk_end,
+    train_experiment,
+)
 
 pytestmark = pytest.mark.usefixtures("quick_sweeps")
 
@@ -478,17 +485,37 @@ def test_stopped_and_resumed_is_bit_identical_to_undisturbed(mixed, tmp_path, mo
                 np.testing.assert_array_equal(found[name], expected[name])
 
 
-def test_a_signal_before_the_first_chunk_stops_cleanly(tmp_path, monkeypatch):
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+
+
+@pytest.mark.parametrize("number", STOPPING[1:], ids=lambda number: number.name)
+def test_a_signal_before_the_first_chunk_stops_cleanly(tmp_path, monkeypatch, number):
+    """The terminal may be gone with it, so that nothing can be said."""
+    before = [signal.getsignal(each) for each in STOPPING]
+
+    def gone(*_arguments, **_options):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("grok.training.sweep.print", gone, raising=False)
     restore = Checkpoints.restore
     monkeypatch.setattr(
         Checkpoints,
         "restore",
-        lambda self: (os.kill(os.getpid(), signal.SIGTERM), restore(self))[1],
+        lambda self: (os.kill(os.getpid(), number), restore(self))[1],
     )
-    with pytest.raises(Interrupted, match="SIGTERM"):
+    with pytest.raises(Interrupted, match=number.name) as stop:
         sweep(tmp_path, BASE, SHORT, slots=2)
-    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+    assert stop.value.code == 75
+    assert [signal.getsignal(each) for each in STOPPING] == before
+
+
+def test_a_signal_that_is_ignored_stays_ignored(monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with stop_at_chunk_end(None):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_complete_results_are_not_trained_again(mixed, monkeypatch):

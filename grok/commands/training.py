@@ -133,6 +133,7 @@ def train(options) -> int:
     found = config.load(options.config, options.scale)
     experiment = found.experiment.override(given.get("name"), **changes)
 
+    from grok.store import results
     from grok.training import devices, sweep
 
     process, n_processes = devices.start_devices(
@@ -151,6 +152,9 @@ def train(options) -> int:
         n_processes,
         observer(options, experiment.name, process),
     )
+    top = options.results / experiment.name
+    if not options.anew and results.is_complete(top, results.grown(top, experiment)):
+        print(f"grok: note: {top} is complete: --anew trains it again", file=sys.stderr)
     try:
         folder = sweep.train_experiment(experiment, how)
     except sweep.Interrupted as stop:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from grok.analysis import classical
 from grok.experiment import GrokError, Run
+from grok.files import check_writable
 from grok.measure import skipgram, symmetry
 from grok.store import results
 from grok.store.matrices import MATRICES, element_rows
@@ -37,6 +38,7 @@ def measure(folder: Path | str, runs: Iterable[int] | None = None) -> Measured:
     Raises GrokError for a run that the folder does not have, and where none can be measured.
     """
     loaded = results.load(folder)
+    check_writable(loaded.folder)
     chosen = loaded.runs["run"].tolist() if runs is None else list(runs)
     tables, notes = [], []
     for run in tqdm(chosen, desc="classical models", unit="run", disable=None):

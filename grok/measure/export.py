@@ -157,4 +157,4 @@ def write_projector_config(out: Path) -> None:
     """The file by which TensorBoard finds every embedding that lies in `out`."""
     names = sorted(path.parent.name for path in out.glob("*/vectors.tsv"))
     with disk_errors(out, "--out DIR"), replacing(out / "projector_config.pbtxt") as side:
-        side.write_text("".join(CONFIG_ENTRY.format(name=name) for name in names))
+        side.write_text("".join(CONFIG_ENTRY.format(name=name) for name in names), encoding="utf-8")

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from grok.analysis.sharpness import hessian_trace, sharpness, top_eigenvalue
 from grok.experiment import Run
+from grok.files import check_writable
 from grok.store import results
 from grok.task.dataset import make_dataset
 from grok.task.randomness import new_key
@@ -67,6 +68,7 @@ def measure(folder: Path) -> Path:
     Raises GrokError where there are no results or parameters.
     """
     loaded = results.load(folder)
+    check_writable(loaded.folder)
     loaded.need_runs("status", "final_val_accuracy")
     rows = []
     finished = loaded.runs[~loaded.runs["status"].isin(["running", "queued", "diverged"])]

@@ -33,6 +33,7 @@ from tqdm import tqdm
 
 from grok.analysis import precedence, progress
 from grok.experiment import GrokError, Run
+from grok.files import check_writable
 from grok.measure import skipgram, symmetry
 from grok.measure.matrix_scores import Score, matrix_scores, null_summary
 from grok.store import results, snapshots
@@ -217,6 +218,7 @@ def measure(
     the folder does not have, and if none can be scored.
     """
     loaded = results.load(folder)
+    check_writable(loaded.folder)
     chosen = loaded.runs["run"].tolist() if runs is None else list(dict.fromkeys(runs))
     for run in chosen:
         loaded.experiment_run(run)

@@ -65,7 +65,7 @@ def build(folders: list[Path], out: Path) -> list[str]:
         raise GrokError("\n".join(["no results can be shown", *page.missing]).replace("\n", "; "))
     add_networks(page, loaded)
     with files.disk_errors(out.parent, "--out FILE"), files.replacing(out) as side:
-        side.write_text(html(page))
+        side.write_text(html(page), encoding="utf-8")
     return page.missing
 
 
@@ -180,14 +180,14 @@ def html(page: Page) -> str:
         f'<script type="text/plain" id="{name}">{text}</script>'
         for name, text in page.blocks.items()
     )
-    scripts = "\n".join((static / f"{name}.js").read_text() for name in SCRIPTS)
+    scripts = "\n".join((static / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     parts = {
-        "STYLE": (static / "page.css").read_text(),
+        "STYLE": (static / "page.css").read_text(encoding="utf-8"),
         "INDEX": dumps(index).replace("</", "<\\/"),
         "BLOCKS": blocks_text,
         "SCRIPTS": scripts,
     }
-    text = (static / "page.html").read_text()
+    text = (static / "page.html").read_text(encoding="utf-8")
     for name, part in parts.items():
         text = text.replace(f"<!--{name}-->", part, 1)
     return text

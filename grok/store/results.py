@@ -84,7 +84,7 @@ def read_description(folder: Path) -> dict | None:
     if not path.exists():
         return None
     try:
-        description = json.loads(path.read_text())
+        description = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise GrokError(f"{path} cannot be read ({error}): move the folder away") from error
     if not describes_an_experiment(description):
@@ -150,8 +150,8 @@ def description_of(folder: Path) -> dict:
 
 
 def write_description(folder: Path, description: dict) -> None:
-    with disk_errors(folder), replacing(folder / "experiment.json") as side:
-        side.write_text(json.dumps(description, indent=1) + "\n")
+    with disk_errors(folder, "--results DIR"), replacing(folder / "experiment.json") as side:
+        side.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
 
 def grown(top: Path, experiment: Experiment) -> Experiment:
@@ -210,8 +210,7 @@ def begin(folder: Path, experiment: Experiment, device: dict, anew: bool = False
     """Open a results folder for training; False if it is complete already.
 
     experiment: numbered as in the folder (see `grown`). The folder is continued, and its runs that
-    ended are kept. Complete results of just these runs that were not made in this checkout (no local
-    checkpoints), or any with `anew`, move to previous/ first.
+    ended are kept. With `anew` what it holds moves to previous/ first.
     """
     description = read_description(folder)
     if description:
@@ -220,10 +219,11 @@ def begin(folder: Path, experiment: Experiment, device: dict, anew: bool = False
     made_here = (folder / "checkpoints").exists()
     if description:
         same = description["experiment"] == specified
-        if description["complete"] and same and made_here and not anew:
-            tidy(folder)
+        if description["complete"] and same and not anew:
+            if made_here:
+                tidy(folder)
             return False
-        if anew or (description["complete"] and same):
+        if anew:
             set_aside(folder, description["complete"])
             description = None
         elif not description["complete"] and not made_here:
@@ -238,12 +238,25 @@ def begin(folder: Path, experiment: Experiment, device: dict, anew: bool = False
     return True
 
 
+def both_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """runs.parquet and curves.parquet of unfinished results. Raises GrokError."""
+    try:
+        return (
+            read_columns(folder, "runs", "run", *OUTCOMES),
+            read_columns(folder, "curves", "run", "step"),
+        )
+    except (OSError, ValueError) as error:
+        raise GrokError(
+            f"the tables in {folder} cannot be read ({error}): restore them, or start over with --anew"
+        ) from error
+
+
 def take_back_ended(folder: Path) -> None:
     """Take from previous/ the runs that ended: the others lack the state from which to go on."""
     previous = folder / "previous"
     if not (previous / "runs.parquet").exists():
         return
-    runs, curves = read_table(previous / "runs.parquet"), read_table(previous / "curves.parquet")
+    runs, curves = both_tables(previous)
     ended = runs[runs["status"].isin(ENDED)]
     write_tables(folder, ended, curves[curves["run"].isin(ended["run"])])
     for number in ended["run"]:
@@ -256,7 +269,7 @@ def ended_runs(folder: Path) -> tuple[dict[int, dict], dict[str, Any]]:
     """The outcomes of a folder's runs that ended, by number, and their curves as flat arrays."""
     if not (folder / "runs.parquet").exists():
         return {}, {"curve_run": [], "curve_step": [], "curve_metrics": []}
-    runs, curves = read_table(folder / "runs.parquet"), read_table(folder / "curves.parquet")
+    runs, curves = both_tables(folder)
     ended = runs[runs["status"].isin(ENDED)]
     outcomes = {row["run"]: plain(row) for row in ended.to_dict("records")}
     curves = curves[curves["run"].isin(ended["run"])]
@@ -316,24 +329,23 @@ def finish(folder: Path, cost: dict) -> None:
 
 
 def tidy(folder: Path) -> None:
-    """Remove what complete results no longer need. The empty checkpoints/ says that they were made here."""
+    """Remove what complete results no longer need; an empty checkpoints/ stays."""
     shutil.rmtree(folder / "previous", ignore_errors=True)
     for path in (folder / "checkpoints").iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def complete_here(top: Path, experiment: Experiment) -> bool:
-    """Whether these very results are complete and were made in this checkout, by however many processes."""
+def is_complete(top: Path, experiment: Experiment) -> bool:
+    """Whether these very results are complete, made by however many processes."""
     folders = [
         folder
         for folder in (top, *sorted(top.glob("part-*")))
         if (folder / "experiment.json").exists()
     ]
     descriptions = [description_of(folder) for folder in folders]
-    made_here = bool(folders) and all((folder / "checkpoints").exists() for folder in folders)
     same = all(found["experiment"] == specification(experiment) for found in descriptions)
     return (
-        made_here
+        bool(folders)
         and same
         and len(folders) == descriptions[0]["sessions"][0].get("processes", 1)
         and all(found["complete"] for found in descriptions)

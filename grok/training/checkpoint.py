@@ -24,7 +24,7 @@ class Checkpoints:
     def __init__(self, folder: Path):
         self.folder = folder.absolute()
         options = ocp.CheckpointManagerOptions(max_to_keep=2, create=False)
-        with disk_errors(folder):
+        with disk_errors(folder, "--results DIR"):
             self.folder.mkdir(parents=True, exist_ok=True)
             self.manager = ocp.CheckpointManager(self.folder, options=options)
 
@@ -39,7 +39,7 @@ class Checkpoints:
             }
         }
         facts["digest"] = digest(kept, facts)
-        with disk_errors(self.folder):
+        with disk_errors(self.folder, "--results DIR"):
             self.manager.wait_until_finished()
             number = (self.manager.latest_step() or 0) + 1
             self.manager.save(
@@ -92,7 +92,7 @@ class Checkpoints:
         return arrays | {name: np.zeros(shape) for name, shape in facts.pop("empty").items()}, facts
 
     def close(self) -> None:
-        with disk_errors(self.folder):
+        with disk_errors(self.folder, "--results DIR"):
             self.manager.close()
 
 

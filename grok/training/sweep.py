@@ -5,6 +5,7 @@ slots and puts the next ones in. A sweep of 3 or 3,000 runs is the same compiled
 signature. Several processes share an experiment's runs and never wait for each other.
 """
 
+import contextlib
 import math
 import signal
 import sys
@@ -30,6 +31,8 @@ from grok.training.slots import Slots
 from grok.training.update import evaluation_steps
 
 EMPTY = -1
+# Ctrl-C, the usual request, a closed terminal, and Slurm's warning before its time limit.
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 TABLES_EVERY = 5.0  # seconds, while runs are in training
 # Of the number of an update kept on a logarithmic axis, zeros at its end left out.
 SNAPSHOT_DIGITS = ("1", "15", "2", "3", "4", "5", "7")
@@ -452,7 +455,7 @@ def train_experiment(experiment: Experiment, options: Options = Options()) -> Pa
         raise GrokError(
             f"{n_processes} processes are too many for {len(experiment.runs)} runs: start at most as many as there are runs"
         )
-    if not options.anew and results.complete_here(top, experiment):
+    if not options.anew and results.is_complete(top, experiment):
         return top
     results.check_processes(top, n_processes)
     folder = top / f"part-{process}" if n_processes > 1 else top
@@ -488,15 +491,19 @@ def states_by_run(
 
 
 class stop_at_chunk_end:
-    """While it holds, the first SIGINT or SIGTERM stops a sweep at its next chunk; a second one acts as usual."""
+    """While it holds, the first signal to stop does so at a sweep's next chunk; a second acts as usual.
+
+    A signal that is ignored, as SIGHUP is under nohup, stays ignored.
+    """
 
     def __init__(self, sweep: Sweep):
         self.sweep = sweep
         self.previous: dict[int, Any] = {}
 
     def __enter__(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self.previous[number] = signal.signal(number, self.handle)
+        for number in STOPPING:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self.previous[number] = signal.signal(number, self.handle)
 
     def __exit__(self, *_):
         for number, handler in self.previous.items():
@@ -504,9 +511,11 @@ class stop_at_chunk_end:
 
     def handle(self, number, _frame):
         self.sweep.stop_signal = signal.Signals(number)
-        print(
-            "\nstopping at the end of this chunk; once more to stop at once",
-            file=sys.stderr,
-            flush=True,
-        )
+        # The terminal may be gone, or this may have interrupted a print.
+        with contextlib.suppress(OSError, RuntimeError):
+            print(
+                "\nstopping at the end of this chunk; once more to stop at once",
+                file=sys.stderr,
+                flush=True,
+            )
         signal.signal(number, self.previous[number])

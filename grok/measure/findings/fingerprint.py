@@ -77,7 +77,7 @@ def imported(path: Path) -> set[str]:
     `from grok.a import b` names grok.a.b where that is a module, and grok.a where it is not.
     """
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -54,12 +54,12 @@ def renew_all(root: Path) -> list[Path]:
 
 def renew(page: Path, root: Path) -> bool:
     """Write a page with its blocks made anew; returns whether it changed."""
-    before = page.read_text()
+    before = page.read_text(encoding="utf-8")
     after = renewed(before, root)
     if after == before:
         return False
     with disk_errors(page.parent), replacing(page) as side:
-        side.write_text(after)
+        side.write_text(after, encoding="utf-8")
     return True
 
 

@@ -99,7 +99,7 @@ def refresh(folder: Path | str) -> Findings:
         return kept[0]
     found = made(folder, mark)
     with disk_errors(folder), replacing(folder / FILE) as side:
-        side.write_text(as_text(found, mark))
+        side.write_text(as_text(found, mark), encoding="utf-8")
     return found
 
 
@@ -221,7 +221,7 @@ def read(folder: Path) -> tuple[Findings, str] | None:
     A torn file counts as none, for it is made anew from the results.
     """
     try:
-        kept = json.loads((folder / FILE).read_text())
+        kept = json.loads((folder / FILE).read_text(encoding="utf-8"))
         mark = kept.pop("fingerprint")
         found = [Finding(**restored(each)) for each in kept.pop("findings")]
         tables = restored(kept.pop("tables"))

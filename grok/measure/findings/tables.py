@@ -196,7 +196,7 @@ def bench(root: Path) -> str:
     """What `bench --json` measured, a row a file of results/bench; a dash where it was cut off."""
     lines = []
     for path in sorted((root / "bench").glob("*.json")):
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
         cells = [
             form.format(found[key]) if key in found else "–" for key, (_, form) in BENCH.items()
         ]
