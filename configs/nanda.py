@@ -12,7 +12,7 @@ their FFN has biases; their loss is computed in float64 (recalled), here in floa
 
 Cost: the same at every scale, at most 5 x 40,000 updates, 60 ms each on two cores: about 75 minutes
 where grokking comes near update 10,000.
-Expect: training at 100% by update 200, and 99% validation near 10,000.
+Expect: training at 100% by update 200, and 99% validation near 10,000 (measured: 5,800 to 13,900).
 """
 
 from grok.experiment import Experiment, Run, grid
@@ -39,3 +39,6 @@ base = Run(
 def experiment(scale):
     first, *others = grid(base, seed=range(5))
     return Experiment(name="nanda", scale=scale, runs=(first.replace(snapshots="200"), *others))
+
+
+after = {"{folder}/mechanism.parquet": "mechanism {folder}"}

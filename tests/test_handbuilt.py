@@ -6,6 +6,7 @@ import pytest
 from grok.analysis import progress
 from grok.analysis.harmonics import frequencies
 from grok.experiment import GrokError
+from grok.measure import handbuilt as measured
 from grok.measure import network
 from grok.model.handbuilt import handbuilt
 
@@ -71,3 +72,17 @@ def test_attention_reads_both_operands_and_the_pizza_needs_no_more_than_an_even_
 def test_a_wrong_choice_of_frequencies_gives_one_line(waves, said):
     with pytest.raises(GrokError, match=said):
         handbuilt(23, waves)
+
+
+def test_how_few_suffice_is_the_accuracy_of_such_networks(monkeypatch):
+    monkeypatch.setattr(measured, "MODULI", (23,))
+    monkeypatch.setattr(measured, "MOST", 2)
+    monkeypatch.setattr(measured, "DRAWS", 2)
+    table = measured.enough_frequencies()
+    assert len(table) == 2 * 2 * len(measured.NOISE)
+    clean = table[table["noise"] == 0]
+    assert (clean["accuracy"] == 1).all() and (clean["margin"] > 0).all()
+    by_count = clean.groupby("frequencies")["margin"].mean()
+    assert by_count[2] > by_count[1]
+    noisy = table[table["noise"] == 0.3].groupby("frequencies")["accuracy"].mean()
+    assert noisy[1] < noisy[2] < 1

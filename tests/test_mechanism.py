@@ -1,4 +1,4 @@
-"""What `grok mechanism` measures: planted answers, networks that learned nothing, and its tables."""
+"""What `grok mechanism` measures: planted answers, untrained networks, and its tables."""
 
 import numpy as np
 import pandas as pd

@@ -1,7 +1,7 @@
 """Functions on the elements of a structure, taken apart: frequencies, irreducible representations.
 
-A `Harmonics` is an orthonormal basis of all functions on m elements, in parts that no renaming which
-keeps the structure mixes. Of Z/n the parts are the frequencies 0..n//2, of any other group the
+A `Harmonics` is an orthonormal basis of all functions on m elements, in parts that no renaming
+which keeps the structure mixes. Of Z/n the parts are the frequencies 0..n//2, of any other group the
 irreducible representations over the real numbers. An `Axis` says on which elements, and in which
 order, an operation is to be seen that way.
 
@@ -141,7 +141,7 @@ def real_irreps(group: Structure) -> Harmonics:
 def real_character(basis_FX: np.ndarray) -> np.ndarray:
     """The character [n] of an ideal: chi, or chi plus its conjugate for a complex pair.
 
-    The projector on the ideal of an irreducible chi of degree d is d/n chi(x y^-1). Its rank is d^2.
+    The projector on the ideal of an irreducible chi of degree d is d/n chi(x y^-1), of rank d^2.
     """
     n = basis_FX.shape[1]
     return n / degree(len(basis_FX)) * (basis_FX.T @ basis_FX[:, 0])
@@ -154,7 +154,7 @@ def degree(dimension: int) -> int:
 
 
 def named(group: Structure, bases: list[np.ndarray]) -> Harmonics:
-    """Ideals [d^2 or 2 d^2, n] as Harmonics: the trivial one first, then by degree and character."""
+    """Ideals [d^2 or 2 d^2, n] as Harmonics, the trivial one first, then by degree."""
     characters = [real_character(basis_FX) for basis_FX in bases]
     order = sorted(
         range(len(bases)),
@@ -224,7 +224,7 @@ class Axis(NamedTuple):
         )
 
     def cut(self, array) -> np.ndarray:
-        """Rows and columns of an array [n, n, ...] over the table, in the axis's order [M, M, ...]."""
+        """An array [n, n, ...] over the table in the axis's order, [M, M, ...]."""
         return np.asarray(array)[np.ix_(self.order, self.order)]
 
     def logits(self, logits_NNC) -> np.ndarray:

@@ -67,13 +67,15 @@ def adjacent_transpositions(shape: Partition) -> np.ndarray:
 
 @functools.lru_cache(maxsize=MAX_IRREP_DEGREE)
 def irreps(n: int) -> dict[Partition, np.ndarray]:
-    """The irreducible representations of S_n: partition -> orthogonal matrices [n!, d, d] (read-only).
+    """The irreducible representations of S_n: partition -> orthogonal matrices [n!, d, d].
 
-    rho[product[x, y]] = rho[x] @ rho[y] for the product of `structure("S<n>")`. GrokError unless 2 <= n <= 5.
+    They are read-only. rho[product[x, y]] = rho[x] @ rho[y] for the product of `structure("S<n>")`.
+    GrokError unless 2 <= n <= 5.
     """
     if not 2 <= n <= MAX_IRREP_DEGREE:
         raise GrokError(
-            f"the irreducible representations are built for S2..S{MAX_IRREP_DEGREE}, not for S{n}: use the coset scores"
+            f"the irreducible representations are built for S2..S{MAX_IRREP_DEGREE}, "
+            f"not for S{n}: use the coset scores"
         )
     return {
         shape: representation(structure(f"S{n}"), adjacent_transpositions(shape))
@@ -82,7 +84,10 @@ def irreps(n: int) -> dict[Partition, np.ndarray]:
 
 
 def representation(group: Structure, generator_matrices_GDD: np.ndarray) -> np.ndarray:
-    """Matrices [n!, d, d] of all elements of S_n from those of (0,1), (1,2), ...: each is some x times a generator."""
+    """Matrices [n!, d, d] of all elements of S_n from those of (0,1), (1,2), ...
+
+    Each element is some x times a generator.
+    """
     degree = group.degree
     matrices = np.zeros((group.order, *generator_matrices_GDD.shape[1:]))
     matrices[group.identity] = np.eye(matrices.shape[1])
@@ -107,10 +112,10 @@ def transposition_index(group: Structure, i: int) -> int:
 
 
 def explained_by_irrep(W, n: int) -> dict[Partition, float]:
-    """Share ||Q^T W||^2 / ||W||^2 of `W` [n!, d] in the span of each irrep's d^2 matrix entries; the shares sum to 1.
+    """Share ||Q^T W||^2 / ||W||^2 of `W` [n!, d] in the span of each irrep's d^2 matrix entries.
 
-    Q has orthonormal columns: the entries of an irrep, as functions on S_n, are orthogonal with
-    squared norm n!/d (Schur). `W` is not centred; its mean row is the share of the trivial irrep (n,).
+    The shares sum to 1. Q has orthonormal columns: the entries of an irrep, as functions on S_n, are orthogonal with
+    squared norm n!/d (Schur). `W` is not centred: its mean row is the share of the trivial irrep.
     """
     representations = irreps(n)
     W = token_matrix(W, math.factorial(n))

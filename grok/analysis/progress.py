@@ -151,10 +151,11 @@ def distance_irrelevance(logits, order=None) -> float:
 
 
 def gradient_symmetricity(logits: Callable, embedding, key, draws: int = 1000) -> float:
-    """Mean cosine of an output's gradients to the two operands' embeddings, -1..1 (Zhong et al.); near 1 for a pizza.
+    """Mean cosine of an output's gradients to the two operands' embeddings (Zhong et al.).
 
-    logits: JAX function of two embedding rows ([D], [D]) to logits [p]; embedding [p, D]. The mean runs
-    over `draws` random triples (a, b, output); a triple with a zero gradient counts as 0.
+    -1..1, near 1 for a pizza. logits: JAX function of two embedding rows ([D], [D]) to logits [p];
+    embedding [p, D]. The mean runs over `draws` random triples (a, b, output); a triple with a zero
+    gradient counts as 0.
     """
     return float(
         jax.jit(lambda embedding_PD: mean_gradient_cosine(logits, embedding_PD, key, draws))(
@@ -164,7 +165,7 @@ def gradient_symmetricity(logits: Callable, embedding, key, draws: int = 1000) -
 
 
 def mean_gradient_cosine(logits: Callable, embedding_PD, key, draws: int):
-    """`gradient_symmetricity` as a JAX scalar, for a caller that compiles it for many networks at once."""
+    """`gradient_symmetricity` as a JAX scalar, for a caller that compiles it once."""
 
     def cosine(triple):
         a, b, c = triple

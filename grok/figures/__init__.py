@@ -17,6 +17,7 @@ from grok.figures import (  # noqa: F401 - imported for what they register
     figure4,
     figure6,
     figure7,
+    handbuilt,
     init_scale,
     mechanism,
     phase_map,

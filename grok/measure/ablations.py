@@ -1,4 +1,4 @@
-"""What a network loses with a part taken away, beside others as many: see grok.measure.mechanism."""
+"""What a network loses with a part taken away, beside as many others; see `mechanism`."""
 
 from collections.abc import Iterator
 

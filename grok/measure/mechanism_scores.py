@@ -1,7 +1,7 @@
 """Measures of what one network computes, each beside its null; see grok.measure.mechanism.
 
-Shape letters: M elements of the axis, C parts (frequencies or irreps), F basis functions, O outputs,
-N neurons, D d_model, R draws.
+Shape letters: M elements of the axis, C parts (frequencies or irreps), F basis functions,
+O outputs, N neurons, D d_model, R draws.
 """
 
 from collections.abc import Iterator
@@ -144,7 +144,7 @@ def matrix_measures(name: str, W, harmonics: Harmonics, rng) -> Iterator[Entry]:
 
 
 def power_of(W, harmonics: Harmonics) -> np.ndarray:
-    """Squared norm of rows [M, D] on each part, less that of their mean: [C], 0 for the constant."""
+    """Squared norm of rows [M, D] on each part, without that of their mean: [C]."""
     power_C = harmonics.power(W).sum(axis=1)
     power_C[0] = 0
     return power_C

@@ -76,7 +76,7 @@ class Network:
     params: dict
     patches: tuple[tuple[tuple[int, str], Patch], ...] = ()
 
-    # -- what it is ---------------------------------------------------------------------------------
+    # -- what it is --
 
     @property
     def program(self) -> Program:
@@ -89,7 +89,7 @@ class Network:
 
     @property
     def axis(self) -> Axis:
-        """The axis that fits the operation: residues, discrete logarithms, or a group's elements."""
+        """The axis that fits the operation: residues, logarithms, or a group's elements."""
         return axis_of(self.run.operation, self.run.structure)
 
     @property
@@ -116,7 +116,7 @@ class Network:
         """The answers on which it was trained and is scored, [n, n]; -1 where undefined."""
         return np.asarray(self.data.answer_N).reshape(self.n, self.n)
 
-    # -- what it computes ---------------------------------------------------------------------------
+    # -- what it computes --
 
     def logits(self) -> np.ndarray:
         """Logits [n, n, n] of every equation over the elements; NaN where undefined."""
@@ -141,7 +141,7 @@ class Network:
 
     @functools.cached_property
     def totals(self) -> np.ndarray:
-        """Rows of each kind of the dataset, the sum of their losses, and how many are right, [4, 3]."""
+        """Rows of each kind of the dataset, sum of their losses, how many are right: [4, 3]."""
         kinds = tuple(range(4))
         if not self.patches:
             totals, _ = sums_of_table(self.program, self.params, self.data, kinds)
@@ -196,7 +196,7 @@ class Network:
                 f"they are computed up to {LARGEST} elements"
             )
 
-    # -- what is taken away or replaced -------------------------------------------------------------
+    # -- what is taken away or replaced --
 
     def ablate(
         self,
@@ -235,7 +235,8 @@ class Network:
             if names and kind != harmonics.kind:
                 raise GrokError(
                     f"{self.run.operation} over {self.run.structure} has no {kind} to take away: "
-                    f"its parts are {harmonics.names[1:][0]}..{harmonics.names[-1]} ({harmonics.kind})"
+                    f"its parts are of kind {harmonics.kind}, {harmonics.names[1]} "
+                    f"to {harmonics.names[-1]}"
                 )
         taken = harmonics.numbers(given[harmonics.kind])
         if keep is not None:
