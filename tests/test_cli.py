@@ -289,7 +289,7 @@ def test_how_to_train_reaches_the_sweep(config, asked):
         ("--learning-rate nan", "learning_rate=nan must be finite"),
         ("--learning-rate -1", "learning_rate=-1.0 must be above 0"),
         ("--optimizer sofia", "sofia"),
-        ("--optimizer adam", "adam has no weight decay"),
+        ("--optimizer adam --weight-decay 1", "adam has no weight decay"),
         ("--slots 0", "--slots"),
         ("--scale huge", "--scale"),
         ("--time-limit", "--time-limit"),

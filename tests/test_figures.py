@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex, to_rgb
+from matplotlib.text import Text
 from PIL import Image
 from scipy import stats
 from scipy.spatial import distance
@@ -948,7 +949,7 @@ def test_torn_arrays_leave_out_their_figure_alone(tmp_path, capsys):
     folder = write(tmp_path, "quickstart")
     path = folder / "arrays" / "run_0000.npz"
     path.write_bytes(path.read_bytes()[:-20])
-    assert figures.draw_all(tmp_path, ["quickstart"]) == 0
+    assert figures.draw_all(tmp_path, ["quickstart"]) == 1
     said = dict(printed.split(": ", 1) for printed in capsys.readouterr().out.splitlines())
     assert said["quickstart_tsne"].startswith(f"not drawn: {path} cannot be read")
     assert said["quickstart"].startswith("drawn") and said["quickstart_loss"].startswith("drawn")
@@ -991,8 +992,12 @@ def test_draw_writes_both_files_and_nothing_else(tmp_path):
 def lines_of(capsys, root, *names) -> dict[str, str]:
     """What draw_all prints, by figure."""
     capsys.readouterr()
-    assert figures.draw_all(root, list(names)) == 0
-    return dict(printed.split(": ", 1) for printed in capsys.readouterr().out.splitlines())
+    status = figures.draw_all(root, list(names))
+    said = dict(printed.split(": ", 1) for printed in capsys.readouterr().out.splitlines())
+    broken = [text for text in said.values() if text.startswith("not drawn")]
+    missing = [text for text in broken if "to make it: " in text]
+    assert status == (len(broken) > (0 if names else len(missing)))
+    return said
 
 
 def test_a_figure_is_drawn_again_only_when_its_results_change(tmp_path, capsys):
@@ -1094,6 +1099,59 @@ def test_what_is_missing_or_broken_is_named_and_the_others_are_drawn(tmp_path, c
     assert said["figure1_center"].startswith("not drawn: the tables in")
     assert "python -m grok train configs/figure6.py" in said["figure6"]
     assert set(said) == {entry.name for entry in gallery.ENTRIES.values() if entry.sources}
+
+
+def newer(folder):
+    path = folder / "experiment.json"
+    path.write_text(path.read_text().replace('"runs": [', '"runs": [{"flavour": 1}, '))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "arrays").mkdir(), "drawn"),
+        (lambda folder: (folder / "extra.parquet").symlink_to("gone"), "not drawn: "),
+        (newer, "not drawn: run 0 in "),
+        (lambda folder: (folder / "experiment.json").write_text("null"), "not drawn: "),
+    ],
+)
+def test_one_bad_folder_does_not_stop_the_others(tmp_path, capsys, saved, spoil, said):
+    write(tmp_path, "init_scale")
+    spoil(write(tmp_path, "figure1_center"))
+    found = lines_of(capsys, tmp_path)
+    assert found["figure1_center"].startswith(said) and found["init_scale"].startswith("drawn")
+    capsys.readouterr()
+    figures.draw(tmp_path / "figure1_center")
+    assert ("not drawn" in capsys.readouterr().err) == (said != "drawn")
+
+
+def test_a_mistake_in_one_figure_does_not_stop_the_others(tmp_path, capsys, saved, monkeypatch):
+    write(tmp_path, "init_scale"), write(tmp_path, "figure6")
+    draw = gallery.Entry.draw
+
+    def broken(entry, folder):
+        return 1 / 0 if entry.name == "figure6" else draw(entry, folder)
+
+    monkeypatch.setattr(gallery.Entry, "draw", broken)
+    said = lines_of(capsys, tmp_path)
+    assert said["figure6"] == "not drawn: ZeroDivisionError: division by zero"
+    assert said["init_scale"].startswith("drawn")
+
+
+@pytest.mark.parametrize("label", [r"$\text{AdamW}, \wd=1$", "costs $5 and $6", "$"])
+def test_a_label_is_text_and_never_parsed(tmp_path, label):
+    runs = [BASE.replace(label=label, weight_decay=decay) for decay in (0.0, 1.0)]
+    for name, figure in (("unheard_of", "learning_curves"), ("quickstart", "quickstart_tsne")):
+        picture = laid_out(picture_of(figure, write(tmp_path, name, runs=runs)))
+        drawn = {text.get_text() for text in picture.findobj(Text)}
+        assert any(label in text.replace(r"\$", "$") for text in drawn)
+    assert "mathdefault" in "".join(drawn_ticks(write(tmp_path, "unheard_of", runs=runs)))
+
+
+def drawn_ticks(folder) -> list[str]:
+    """The tick labels of the updates, which are powers of ten."""
+    axes = laid_out(picture_of("learning_curves", folder)).axes[0]
+    return [text.get_text() for text in axes.get_xticklabels()]
 
 
 def test_draw_leaves_out_what_the_results_do_not_allow(tmp_path, capsys, saved):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from grok.commands.parser import FOLDER, RESULTS, argument, command, positive_float, positive_int
+from grok.experiment import GrokError
 
 
 @command(
@@ -20,8 +21,12 @@ def figures(options) -> int:
         print(figures.listing(), end="")
         return 0
     status = figures.draw_all(options.results, options.names)
-    for page in pages.renew_all(options.results):
-        print(f"renewed, {page}")
+    try:
+        for page in pages.renew_all(options.results):
+            print(f"renewed, {page}")
+    except (GrokError, OSError) as error:
+        print(f"pages not renewed: {error}")
+        return 1
     return status
 
 

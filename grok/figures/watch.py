@@ -148,7 +148,7 @@ def save_png(loaded: Results) -> Path:
     path = loaded.folder / PNG
     with matplotlib.rc_context(style.LOOK), files.disk_errors(loaded.folder):
         metric = "loss" if curves.answers_nothing(loaded) else "accuracy"
-        picture = curves.curves_figure(loaded, metric)
+        picture = style.as_written(curves.curves_figure(loaded, metric))
         with files.replacing(path) as side:
             picture.savefig(side, format="png")
     return path

@@ -52,11 +52,11 @@ class Entry:
     def picture(self, folder: Path) -> Figure:
         """The figure with its line of facts, not saved anywhere."""
         if not self.reads_results:
-            return self.function()
+            return style.as_written(self.function())
         loaded = results.load(folder)
         picture = self.function(loaded)
         style.add_caption(picture, data.facts(findings.of(loaded)))
-        return picture
+        return style.as_written(picture)
 
     def mark(self, folder: Path) -> str:
         """A hash of the figure's code and of all that it reads: data and findings."""
@@ -146,26 +146,42 @@ def draw(folder: Path) -> list[Path]:
             paths += style.paths(folder, entry.name) if current else entry.draw(folder)
         except NothingToDraw:
             continue
-        except GrokError as error:
-            print(f"grok: {entry.name} not drawn: {error}", file=sys.stderr)
+        except Exception as error:
+            print(f"grok: {entry.name} not drawn: {reason(error)}", file=sys.stderr)
     return paths
 
 
-def draw_all(root: Path, names: list[str]) -> int:
-    """Draw the figures called `names` anew, or without names all that are out of date; returns 0.
+def reason(error: Exception) -> str:
+    """Why a figure is not drawn, in a line: one bad folder, or one mistake, stops no other figure."""
+    if isinstance(error, GrokError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
+
+def draw_all(root: Path, names: list[str]) -> int:
+    """Draw the figures called `names` anew, or without names all that are out of date.
+
+    Returns the exit status: 1 where a figure that has results, or was named, could not be drawn.
     It prints a line a figure. A name is that of a figure or of a results folder; any other raises
     GrokError before anything is drawn. The findings of a
     folder are made current first.
     """
     root = Path(root)
+    status = 0
     for entry, folder in named_tasks(root, names) if names else all_tasks(root):
-        print(f"{entry.name}: {attempt(entry, folder, anew=bool(names))}", flush=True)
-    return 0
+        try:
+            said = attempt(entry, folder, anew=bool(names))
+        except Exception as error:
+            said = f"not drawn: {reason(error)}"
+            status = 1 if names or folder.is_dir() else status
+        print(f"{entry.name}: {said}", flush=True)
+    return status
 
 
 def attempt(entry: Entry, folder: Path, anew: bool) -> str:
-    """Draw a figure if need be, and say in a line what came of it."""
+    """Draw a figure if need be, and say in a line what came of it. Raises what `reason` explains."""
     try:
         if entry.reads_results and not folder.is_dir():
             raise GrokError(
@@ -177,10 +193,8 @@ def attempt(entry: Entry, folder: Path, anew: bool) -> str:
         if not anew and is_current(entry, folder):
             return f"unchanged, {style.paths(folder, entry.name)[0]}"
         return f"drawn, {entry.draw(folder)[0]}"
-    except NothingToDraw as reason:
-        return f"nothing to draw: {reason}"
-    except GrokError as error:
-        return f"not drawn: {error}"
+    except NothingToDraw as error:
+        return f"nothing to draw: {error}"
 
 
 def results_folders(root: Path) -> list[Path]:

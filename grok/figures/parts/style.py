@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullFormatter
 
 from grok import files
@@ -194,6 +195,22 @@ def add_caption(picture: Figure, text: str) -> None:
         ha="left",
         linespacing=1.25,
     )
+
+
+def as_written(picture: Figure) -> Figure:
+    """A picture whose texts stand as they are: a label may hold a $, which matplotlib takes for TeX.
+
+    The ticks of a logarithmic axis, which are made at drawing, stay powers of ten.
+    """
+    for text in picture.findobj(Text):
+        if "mathdefault" not in text.get_text():
+            text.set_parse_math("$" not in text.get_text())
+    for axes in picture.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            names = axis.get_major_formatter()
+            if isinstance(names, FixedFormatter):
+                names.seq = [name.replace(r"\$", "$").replace("$", r"\$") for name in names.seq]
+    return picture
 
 
 # --- Files ---
