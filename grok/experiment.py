@@ -192,7 +192,7 @@ class Run:
         False, "keep all parameters too, wherever the matrices are kept: for mechanism and symmetry"
     )
     precision: Literal["float32", "tf32", "bf16"] = field(
-        "float32", "precision of matrix products where the device has a choice"
+        "float32", "precision of matrix products: tf32 on a GPU alone, bf16 where the device has it"
     )
 
     def __post_init__(self):

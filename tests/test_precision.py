@@ -1,6 +1,6 @@
-"""Matrix products are computed as asked on a GPU, and in full float32 elsewhere.
+"""Matrix products are computed as asked on a GPU; a CPU has float32, and bf16 if it can.
 
-Read from the code that is lowered for a GPU.
+For a GPU it is read from the code that is lowered for one.
 """
 
 import re
@@ -10,9 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from grok.experiment import Experiment, GrokError
 from grok.measure import flatness, symmetry
+from grok.model import layers
 from grok.task.dataset import make_dataset
-from grok.training import devices, slots, update
+from grok.training import devices, program, slots, sweep, update
 from grok.training.program import matmul_precision, program_of, used_precision
 
 ASKED = ("float32", "tf32", "bf16")
@@ -61,26 +63,166 @@ def test_a_gpu_trains_and_evaluates_in_the_precision_that_a_run_asks_for(
         assert re.search(EXPECTED[asked], line), line
 
 
-@pytest.mark.parametrize("asked", ASKED)
-def test_a_cpu_computes_all_alike_and_the_results_say_so(tiny, asked, quick_sweeps):
-    here, plain = filled(tiny.replace(precision=asked)), filled(tiny)
-    found, expected = here.step(20), plain.step(20)
-    for name in expected:
-        np.testing.assert_array_equal(found[name], expected[name])
-    assert devices.device_facts()["precisions"][asked] == "float32"
-    assert used_precision(asked, "gpu") == asked
+@pytest.fixture
+def cpu(monkeypatch, tmp_path):
+    """flags -> a CPU that has them, as Linux tells them."""
+
+    def with_flags(flags: str) -> None:
+        facts = tmp_path / "cpuinfo"
+        facts.write_text(f"processor\t: 0\nflags\t\t: fpu {flags} sse\nbugs\t: amx_bf16\n")
+        monkeypatch.setattr(program, "CPU_FACTS", facts)
+        program.cpu_multiplies_bf16.cache_clear()
+        slots.make_chunk.cache_clear()  # it may hold what another CPU computes
+
+    yield with_flags
+    slots.make_chunk.cache_clear()
+    program.cpu_multiplies_bf16.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("flags", "bf16"), [("avx512_bf16", True), ("amx_bf16", True), ("avx512f", False)]
+)
+def test_a_cpu_computes_bf16_where_it_has_the_instructions_and_the_results_say_so(cpu, flags, bf16):
+    cpu(flags)
+    used = {"float32": "float32", "tf32": "float32", "bf16": "bf16" if bf16 else "float32"}
+    assert devices.device_facts()["precisions"] == used
+    assert [used_precision(asked, "gpu") for asked in ASKED] == list(ASKED)
+
+
+@pytest.fixture(scope="module")
+def in_float32(tiny):
+    """The metrics of a run in float32 after 20 updates."""
+    return jax.device_get(filled(tiny).step(20))
+
+
+def test_without_the_instructions_bf16_is_float32_to_the_bit(tiny, cpu, in_float32):
+    cpu("avx512f")
+    found = filled(tiny.replace(precision="bf16")).step(20)
+    for name in in_float32:
+        np.testing.assert_array_equal(found[name], in_float32[name])
+
+
+def rounded(x):
+    """x rounded to bf16, ties to even, by its bits; wide again for exact sums."""
+    bits = np.asarray(x, np.float32).view(np.uint32).astype(np.uint64)
+    kept = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16 << 16
+    return kept.astype(np.uint32).view(np.float32).astype(np.float64)
+
+
+@pytest.mark.parametrize("shape", [(7, 8, 24), (7, 24, 8)])
+def test_bf16_rounds_the_operands_of_linear_maps_and_sums_in_float32(shape):
+    rows, n_in, n_out = shape
+    rng = np.random.default_rng(0)
+    x, kernel, grad = (
+        rng.normal(size=size).astype(np.float32)
+        for size in ((rows, n_in), (n_in, n_out), (rows, n_out))
+    )
+    with jax.default_matmul_precision(program.DOT_ALGORITHMS["bf16"]):
+        out, backward = jax.jit(jax.vjp, static_argnums=0)(layers.linear, x, kernel)
+        grads = jax.jit(backward)(grad)
+    expected = (
+        rounded(x) @ rounded(kernel),
+        rounded(grad) @ rounded(kernel).T,
+        rounded(x).T @ rounded(grad),
+    )
+    for found, wanted, exact in zip(
+        (out, *grads), expected, (x @ kernel, grad @ kernel.T, x.T @ grad)
+    ):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+        assert np.abs(found - exact).max() > 1e-3
+
+
+def test_bf16_rounds_the_gradient_that_rows_bring_and_not_the_rows():
+    table, index = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32), [0, 3, 3, 1]
+    grad = np.random.default_rng(2).normal(size=(4, 3)).astype(np.float32)
+    with jax.default_matmul_precision(program.DOT_ALGORITHMS["bf16"]):
+        rows, backward = jax.vjp(layers.take_rows, jnp.asarray(table), jnp.asarray(index))
+        found = backward(jnp.asarray(grad))[0]
+    np.testing.assert_array_equal(rows, table[index])
+    expected = np.zeros((5, 3))
+    np.add.at(expected, index, rounded(grad))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_what_is_no_product_of_two_activations_stays_in_float32():
+    """Sums over rows are products with ones on a CPU, which bf16 must leave alone."""
+    x = np.random.default_rng(3).normal(size=(64, 8)).astype(np.float32)
+    with jax.default_matmul_precision(program.DOT_ALGORITHMS["bf16"]):
+        found = jax.jit(layers.sum_over_rows)(x)
+    np.testing.assert_allclose(found, x.astype(np.float64).sum(0), rtol=1e-5, atol=1e-5)
+
+
+def test_a_run_in_bf16_on_a_cpu_differs_and_stays_close(tiny, cpu, in_float32):
+    cpu("avx512_bf16")
+    [found, _] = filled(tiny.replace(precision="bf16")).step(20)["train_loss"]
+    [expected, _] = in_float32["train_loss"]
+    assert found != expected
+    np.testing.assert_allclose(found, expected, rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"precision": "tf32"}, "only a GPU computes in TF32"),
+        ({"precision": "bf16", "dropout": 0.1}, "a CPU trains runs with dropout in float32 alone"),
+    ],
+)
+def test_what_a_cpu_cannot_compute_is_refused_before_anything_is_saved(
+    tiny, cpu, tmp_path, fields, said
+):
+    cpu("avx512_bf16")
+    experiment = Experiment(name="refused", runs=(tiny, tiny.replace(**fields)))
+    with pytest.raises(GrokError, match=said):
+        sweep.train_experiment(experiment, sweep.Options(root=tmp_path))
+    assert not (tmp_path / "refused").exists()
+    cpu("avx512f")
+    for run in experiment.runs[1:]:
+        if run.precision == "bf16":
+            program.check_precision(program_of(run), "cpu")
+        program.check_precision(program_of(run), "gpu")
+
+
+KINDS = [
+    {},
+    {"optimizer": "sam"},
+    {"optimizer": "sgd"},
+    {"norm": "pre", "positions": "learned"},
+    {"positions": "rotary", "activation": "gelu"},
+    {"decay_form": "to_init", "weight_noise": 0.1, "update_noise": 0.1},
+    {"precision": "bf16"},
+    {"values": "fourier", "frequencies": 2},
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_the_chunk_lowers_for_cuda_without_what_is_slow_or_differs_from_run_to_run(
+    tiny, monkeypatch, kind
+):
+    monkeypatch.setattr(
+        slots, "matmul_precision", lambda precision, platform: matmul_precision(precision, "gpu")
+    )
+    here = filled(tiny.replace(**{"weight_decay": 1.0} | kind))
+    traced = slots.make_chunk.__wrapped__(here.program, here.sharding.mesh).trace(
+        here.state, here.fresh, *here.host_inputs, np.int32(1)
+    )
+    text = traced.lower(lowering_platforms=("cuda",)).as_text()
+    assert not re.search(r"f64|callback", text)
+    for line in text.splitlines():
+        assert "stablehlo.scatter" not in line, line
+        if "stablehlo.custom_call" in line:
+            assert re.search(r"@(Sharding|SPMD|shape_assertion)", line), line
+    assert text.count("stablehlo.while") == 2  # updates, blocks of the evaluation
 
 
 def test_outside_of_training_a_gpu_computes_in_full_float32(tiny):
     run = tiny.replace(
         values="fourier", frequencies=2
     )  # a network whose input table is a matrix product too
-    program, data, params = program_of(run), symmetry.device_data(run), symmetry.initial_params(run)
+    static, data, params = program_of(run), symmetry.device_data(run), symmetry.initial_params(run)
     parts = {
-        "symmetry": symmetry.logits_of_table.trace(program, params, data),
-        "matrices": jax.jit(update.matrices, static_argnums=0).trace(
-            program, params, data.features
-        ),
+        "symmetry": symmetry.logits_of_table.trace(static, params, data),
+        "matrices": jax.jit(update.matrices, static_argnums=0).trace(static, params, data.features),
         "flatness": jax.jit(jax.grad(flatness.training_loss(run))).trace(
             jax.tree.map(jnp.asarray, params)
         ),

@@ -1,19 +1,37 @@
-"""The layers' arithmetic with hand-written gradients, for the fast path of `grok.model.transformer`.
+"""The layers' arithmetic, with hand-written gradients, for the fast path of the Transformer.
 
-The functions are the textbook ones; only their backward passes differ from what automatic differentiation
-writes down, which XLA turns into transposed copies and products at half the machine's rate. Each is tested
-against the plain definition. Shape letters as in grok.model.transformer, and R rows, I inputs, O outputs, J keys.
+The functions are the textbook ones. Only their backward passes differ from what automatic
+differentiation writes down, which XLA turns into transposed copies and products at half the
+machine's rate. Each is tested against the plain definition. Shape letters as in
+grok.model.transformer, and R rows, I inputs, O outputs, J keys.
 """
 
 import jax
 import jax.numpy as jnp
 
 LAYER_NORM_EPSILON = 1e-5
+BF16_ALGORITHM = "BF16_BF16_F32"  # operands rounded to bf16, sums in float32
+
+
+def product(a, b):
+    """a @ b in the precision that is in force: float32, or of operands rounded to bf16.
+
+    A GPU rounds by itself. XLA ignores the algorithm on a CPU, so that there the operands are cast.
+    """
+    if jax.config.jax_default_matmul_precision != BF16_ALGORITHM:
+        return a @ b
+    return jax.lax.platform_dependent(a, b, cpu=product_of_rounded, default=jnp.matmul)
+
+
+def product_of_rounded(a, b):
+    """a @ b of operands rounded to bf16; the sums are taken in float32."""
+    a, b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
+    return jnp.matmul(a, b, precision="default", preferred_element_type=jnp.float32)
 
 
 @jax.custom_vjp
 def take_rows(table_RN, index_B):
-    """table_RN[index_B]; its gradient is a product with one-hot rows, which beats a scatter on every device."""
+    """table_RN[index_B]; its gradient is a product with one-hot rows, faster than a scatter."""
     # The barrier keeps XLA from computing the table anew for every row it takes.
     return jnp.take(jax.lax.optimization_barrier(table_RN), index_B, axis=0)
 
@@ -25,7 +43,7 @@ def take_rows_forward(table_RN, index_B):
 def take_rows_backward(residual, grad_BN):
     index_B, n_rows = residual
     one_hot_RB = (jnp.arange(n_rows)[:, None] == index_B[None, :]).astype(grad_BN.dtype)
-    return one_hot_RB @ grad_BN, None
+    return product(one_hot_RB, grad_BN), None
 
 
 take_rows.defvjp(take_rows_forward, take_rows_backward)
@@ -34,7 +52,7 @@ take_rows.defvjp(take_rows_forward, take_rows_backward)
 @jax.custom_vjp
 def linear(x, kernel_IO):
     """x [..., I] @ kernel [I, O]."""
-    return x @ kernel_IO
+    return product(x, kernel_IO)
 
 
 def linear_forward(x, kernel_IO):
@@ -45,11 +63,12 @@ def linear_backward(residual, grad):
     x, kernel_IO = residual
     x_RI, grad_RO = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1])
     if x_RI.shape[1] > grad_RO.shape[1]:
-        # A tall product runs at half the rate of the wide one; the barrier keeps XLA from turning it back.
-        grad_IO = jax.lax.optimization_barrier(grad_RO.T @ x_RI).T
+        # A tall product runs at half the rate of the wide one.
+        # The barrier keeps XLA from turning it back.
+        grad_IO = jax.lax.optimization_barrier(product(grad_RO.T, x_RI)).T
     else:
-        grad_IO = x_RI.T @ grad_RO
-    return grad @ kernel_IO.T, grad_IO
+        grad_IO = product(x_RI.T, grad_RO)
+    return product(grad, kernel_IO.T), grad_IO
 
 
 linear.defvjp(linear_forward, linear_backward)
@@ -94,7 +113,8 @@ def sum_over_rows(x):
 
 def product_with_ones(x_RD):
     """The sum over rows as a matrix product: XLA's own reduction is not vectorised on a CPU."""
-    return (jnp.ones((1, len(x_RD)), x_RD.dtype) @ x_RD)[0]
+    ones_1R = jnp.ones((1, len(x_RD)), x_RD.dtype)
+    return jnp.matmul(ones_1R, x_RD, precision="highest")[0]
 
 
 layer_norm.defvjp(layer_norm_forward, layer_norm_backward)
@@ -102,13 +122,17 @@ layer_norm.defvjp(layer_norm_forward, layer_norm_backward)
 
 @jax.custom_vjp
 def attend(q_BHK, keys, values):
-    """Softmax attention of one query over a short list of keys and values [B or 1, H, K], as element-wise work."""
+    """Softmax attention of one query over a short list of keys and values [B or 1, H, K].
+
+    It is element-wise work, which float32 computes in every precision.
+    """
     return attend_forward(q_BHK, keys, values)[0]
 
 
 def attend_forward(q_BHK, keys, values):
     scores_JBH = jnp.stack([(q_BHK * k_BHK).sum(-1) for k_BHK in keys])
-    # The barrier keeps XLA from computing the softmax anew inside every product below and in the backward pass.
+    # The barrier keeps XLA from computing the softmax anew inside every product below and in the
+    # backward pass.
     weights_JBH = jax.lax.optimization_barrier(jax.nn.softmax(scores_JBH, axis=0))
     attended_BHK = sum(w_BH[..., None] * v_BHK for w_BH, v_BHK in zip(weights_JBH, values))
     return attended_BHK, (q_BHK, keys, values, weights_JBH)

@@ -1,12 +1,15 @@
-"""What fixes the compiled code of a run, and what is only a number: the static signature and the traced inputs."""
+"""What fixes a run's compiled code, the static signature, and what is only a number, the inputs."""
 
+import functools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from grok.experiment import Run
+from grok.experiment import GrokError, Run
+from grok.model.layers import BF16_ALGORITHM
 from grok.model.transformer import Architecture, architecture
 from grok.task.dataset import Dataset, Tokens, effective_batch_size, make_dataset
 from grok.task.operations import structure
@@ -29,15 +32,19 @@ TRACED = (
 )
 
 
-# A GPU's algorithms by name: JAX's "bfloat16" would only ask for the fastest, which is TF32 on an A100 or H100.
-DOT_ALGORITHMS = {"float32": "float32", "tf32": "TF32_TF32_F32", "bf16": "BF16_BF16_F32"}
+# Algorithms by name: JAX's "bfloat16" would only ask for the fastest, which is TF32 on an A100 or
+# H100. On a CPU grok.model.layers rounds the operands itself.
+DOT_ALGORITHMS = {"float32": "float32", "tf32": "TF32_TF32_F32", "bf16": BF16_ALGORITHM}
+CPU_FACTS = Path("/proc/cpuinfo")
+BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # as Linux names the instructions
 
 
 @dataclass(frozen=True)
 class Program:
-    """A run's static signature: what changes shapes or code. Runs that agree in it train in one compiled program.
+    """A run's static signature: what changes shapes or code.
 
-    shared_prefix: train on the fast path (see grok.model.transformer); False under dropout, which is drawn per equation.
+    Runs that agree in it train in one compiled program. shared_prefix: train on the fast path (see
+    grok.model.transformer); False under dropout, which is drawn per equation.
     """
 
     tokens: Tokens
@@ -53,7 +60,10 @@ class Program:
 
 
 def make_program(run: Run, dataset: Dataset) -> Program:
-    """The static signature of a run. It depends on this run alone, so batch-mates cannot change a result."""
+    """The static signature of a run.
+
+    It depends on this run alone, so that batch-mates cannot change a result.
+    """
     tokens = Tokens(structure(run.structure).order, run.token_format)
     return Program(
         tokens=tokens,
@@ -75,23 +85,61 @@ def make_program(run: Run, dataset: Dataset) -> Program:
 
 
 def used_precision(precision: str, platform: str) -> str:
-    """The precision in which a platform computes the matrix products of runs that ask for `precision`: only a GPU has a choice."""
-    return precision if platform == "gpu" else "float32"
+    """In what a platform computes the products of runs that ask for `precision`.
+
+    A GPU computes as asked. A CPU computes bf16 where it has the instructions, otherwise float32.
+    """
+    if platform == "gpu":
+        return precision
+    return "bf16" if precision == "bf16" and cpu_multiplies_bf16() else "float32"
+
+
+@functools.cache
+def cpu_multiplies_bf16() -> bool:
+    """Whether this CPU has instructions that multiply bf16, as far as Linux says."""
+    if not CPU_FACTS.exists():
+        return False
+    lines = CPU_FACTS.read_text().splitlines()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return not BF16_FLAGS.isdisjoint(flags.split())
+
+
+def check_precision(program: Program, platform: str) -> None:
+    """Raises GrokError for a precision in which a platform cannot train a program's runs."""
+    if platform == "gpu":
+        return
+    if program.precision == "tf32":
+        raise GrokError("only a GPU computes in TF32: give --precision float32 or bf16")
+    if used_precision(program.precision, platform) == "bf16" and not program.shared_prefix:
+        raise GrokError(
+            "a CPU trains runs with dropout in float32 alone: give --precision float32, "
+            "or leave out dropout"
+        )
 
 
 def matmul_precision(precision: str, platform: str):
-    """Context in which matrix products are traced for a platform in the precision that a run asks for."""
+    """Context in which a platform's matrix products are traced, for runs that ask for `precision`.
+
+    On a CPU bf16 holds for the products of the fast path and its gradients. Muon's
+    orthogonalisation stays in float32 there.
+    """
     return jax.default_matmul_precision(DOT_ALGORITHMS[used_precision(precision, platform)])
 
 
 def round_up(size: int) -> int:
-    """`size` rounded up to three significant bits, so that nearby batch sizes share a program at under 25% padding."""
+    """`size` rounded up to three significant bits.
+
+    So nearby batch sizes share a program, at under 25% padding.
+    """
     step = 1 << max(size.bit_length() - 3, 0)
     return -(-size // step) * step
 
 
 class Data(NamedTuple):
-    """A run's rows and its elements' features on the device (see grok.task.dataset.Dataset); train_rows_N is padded with zeros to N."""
+    """A run's rows and its elements' features on the device (see grok.task.dataset.Dataset).
+
+    train_rows_N is padded with zeros to N.
+    """
 
     answer_N: Any
     kind_N: Any

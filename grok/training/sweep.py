@@ -25,7 +25,7 @@ from grok.task.dataset import effective_batch_size, last_batch_size, make_datase
 from grok.training.capacity import choose_slots
 from grok.training.checkpoint import Checkpoints
 from grok.training.devices import device_facts
-from grok.training.program import Program, program_of
+from grok.training.program import Program, check_precision, program_of
 from grok.training.progress_bar import Progress
 from grok.training.slots import Slots
 from grok.training.update import evaluation_steps
@@ -464,6 +464,9 @@ def train_experiment(experiment: Experiment, options: Options = Options()) -> Pa
         i: make_dataset(experiment.runs[i]).n_train
         for i in range(process, len(experiment.runs), n_processes)
     }
+    ended = {} if options.anew else results.ended_runs(folder)[0]
+    for i in n_train.keys() - ended.keys():
+        check_precision(program_of(experiment.runs[i]), jax.default_backend())
     with files.claim(folder):
         if results.begin(folder, experiment, device_facts(n_processes), options.anew):
             sweep = Sweep(experiment, folder, options, n_train)
