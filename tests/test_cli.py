@@ -527,13 +527,16 @@ def test_make_train_trains_draws_and_says_where(tmp_path, quick_compilation):
     assert done.returncode == 0, done.stderr
     [folder] = tmp_path.iterdir()
     assert folder.name == "quickstart-d_model=8-n_heads=2-num_steps=30-eval_every=10-structure=Z7"
-    table, places = done.stdout.splitlines()[:3], list(map(Path, done.stdout.splitlines()[3:]))
+    table, lines = done.stdout.splitlines()[:3], done.stdout.splitlines()[3:]
+    places = [Path(line) for line in lines if line.startswith(str(tmp_path))]
+    story = [line for line in lines if not line.startswith(str(tmp_path))]
     assert (
         "AdamW, decay 1" in table[1]
         and "Adam, no decay" in table[2]
         and table[1].endswith("30 budget")
     )
     assert all(place.exists() and folder in (place, *place.parents) for place in places)
+    assert story, "it ends with what was seen, in words"
     names = {place.name for place in places}
     assert {"runs.parquet", "curves.parquet", "arrays"} <= names
     assert {
