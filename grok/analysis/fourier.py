@@ -378,7 +378,12 @@ def primitive_root(p: int) -> int:
             "use the additive scores alone"
         )
     prime_factors = [q for q in range(2, p) if (p - 1) % q == 0 and is_prime(q)]
-    return next(g for g in range(2, p) if all(pow(g, (p - 1) // q, p) != 1 for q in prime_factors))
+    # The order of g divides p - 1; it is smaller if it divides some (p - 1) / q.
+    exponents = [(p - 1) // q for q in prime_factors]
+    g = 2
+    while any(pow(g, exponent, p) == 1 for exponent in exponents):
+        g += 1
+    return g
 
 
 def discrete_log_order(p: int) -> np.ndarray:

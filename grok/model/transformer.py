@@ -1,12 +1,13 @@
-"""The Transformer of Power et al. (2022, section A.1.2), in Flax; nothing else knows Flax's module API.
+"""The Transformer of Power et al. (2022, section A.1.2), in Flax, whose module API stays in here.
 
-Shape letters: B equations, P distinct first operands, T positions of a whole sequence, S positions of its
-suffix, A answer positions, D d_model, F d_ff, H heads, K d_head, V vocabulary.
+Shape letters: B equations, P distinct first operands, T positions of a whole sequence, S positions
+of its suffix, A answer positions, D d_model, F d_ff, H heads, K d_head, V vocabulary.
 
-There are two ways through the same weights. `Transformer.__call__` is the definition: every position of
-every equation through every block. `Transformer.shared` is the same function for less work: under causal
-attention whatever stands up to the operator depends on the first operand alone, so its keys and values are
-computed once per distinct operand, and only the answer positions are carried through the last block.
+There are two ways through the same weights. `Transformer.__call__` is the definition: every
+position of every equation goes through every block. `Transformer.shared` is the same function for
+less work. Under causal attention whatever stands up to the operator depends on the first operand
+alone, so its keys and values are computed once for each operand. Only the answer positions are
+carried through the last block.
 """
 
 import dataclasses
@@ -50,7 +51,7 @@ class Architecture:
 
 
 def architecture(run, vocab_size: int, n_answers: int, n_features: int = 0) -> Architecture:
-    """The architecture a `Run` asks for, over a vocabulary of `vocab_size` tokens and elements of `n_features` fixed features."""
+    """The architecture that a `Run` asks for; n_features: fixed features of each element, or 0."""
     shared = {
         spec.name: getattr(run, spec.name)
         for spec in dataclasses.fields(Architecture)
@@ -65,17 +66,18 @@ def architecture(run, vocab_size: int, n_answers: int, n_features: int = 0) -> A
 
 
 def sinusoidal_positions(n_positions: int, d_model: int) -> np.ndarray:
-    """PE[pos, i] = sin(pos / 10000^(i/d)) for even i, cos(pos / 10000^((i-1)/d)) for odd i; [n_positions, d_model]."""
+    """PE[t, i] = sin(t / 10000^(i/d)) for even i, cos(t / 10000^((i-1)/d)) for odd i, [T, D]."""
     i = np.arange(d_model)
     angles_TD = np.arange(n_positions)[:, None] / 10000.0 ** ((i - i % 2) / d_model)
     return np.where(i % 2 == 0, np.sin(angles_TD), np.cos(angles_TD)).astype(np.float32)
 
 
 def rotated(x, position):
-    """Vectors x [..., H, K] at positions [...], with each pair of coordinates (2i - 1, 2i) turned by position x theta_i.
+    """Vectors x [..., H, K] with each pair of coordinates (2i - 1, 2i) turned by position theta_i.
 
-    theta_i = 10000^(-2 (i - 1) / K) (RoFormer, section 3.2.2): products of two such vectors depend on the difference
-    of their positions alone. The positions, known at compile time, broadcast to the leading axes of x.
+    theta_i = 10000^(-2 (i - 1) / K) (RoFormer, section 3.2.2). The product of two such vectors
+    depends on the difference of their positions alone. position [...]: known at compile time;
+    broadcasts to the leading axes of x.
     """
     width = x.shape[-1]
     angle = np.asarray(position)[..., None, None] * 10000.0 ** (-np.arange(0, width, 2) / width)
@@ -85,7 +87,7 @@ def rotated(x, position):
 
 
 def uniform_fan_in(key, shape, dtype=jnp.float32):
-    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for a kernel [fan_in, fan_out]: PyTorch's default for linear maps."""
+    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for a kernel [fan_in, fan_out], as in PyTorch."""
     bound = 1 / math.sqrt(shape[0])
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 
@@ -136,7 +138,7 @@ class LayerNorm(nn.Module):
 
 
 class Positions(nn.Module):
-    """What is added to the embedding at each position, [T, D]: sinusoids, a trained table that begins as N(0, 1), or nothing."""
+    """What is added to the embedding at each position, [T, D]: sinusoids, trained rows, or 0."""
 
     arch: Architecture
 
@@ -201,7 +203,10 @@ class Block(nn.Module):
         return layers.relu if tuned_relu else getattr(jax.nn, self.arch.activation)
 
     def finish(self, x, attended, dropout=None):
-        """The residual stream [..., D] after the block, from the stream before it and the heads' output [..., H, K]."""
+        """The residual stream [..., D] after the block.
+
+        x: the stream before it. attended [..., H, K]: the output of the heads.
+        """
         attended = self.seen("heads", attended)
         norm1, norm2 = (self.ln1, self.ln2) if self.arch.norm == "post" else (lambda h: h,) * 2
         h = norm1(x + self.wo(attended.reshape(x.shape)))
@@ -235,9 +240,10 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """Decoder-only, causal, bias-free but for LayerNorm; logits at the last `n_answers` positions.
 
-    features [n, F]: what is fixed about how the n elements, the first tokens, are written (see grok.task.encodings);
-    None where the whole input table is learned. The parameter `embedding` holds the trained rows of that table.
-    patch: (layer, name, activation) -> what takes its place on the way through `__call__`; see `Block`.
+    features [n, F]: the fixed features of the n elements, which are the first tokens (see
+        grok.task.encodings); None where all rows of the embedding are learned. The parameter
+        `embedding` holds the trained rows.
+    patch: (layer, name, activation) -> what takes its place in `__call__`; see `Block`.
     """
 
     arch: Architecture
@@ -247,13 +253,12 @@ class Transformer(nn.Module):
 
     def setup(self):
         arch = self.arch
-        trained = self.param("embedding", self.initial_rows)
-        unembedding = (
-            None
-            if arch.tied
-            else self.param("unembedding", unembedding_init(arch), (arch.d_model, arch.vocab_size))
-        )
-        self.embedding = self.input_table(trained)
+        # A parameter's initial numbers depend on how many were made before it: keep this order.
+        trained, unembedding = self.param("embedding", self.initial_rows), None
+        if not arch.tied:
+            shape = arch.d_model, arch.vocab_size
+            unembedding = self.param("unembedding", unembedding_init(arch), shape)
+        self.embedding = self.all_rows(trained)
         self.unembedding = self.embedding.T if arch.tied else unembedding
         self.positions = Positions(arch)
         self.blocks = [self.block(i) for i in range(arch.n_layers)]
@@ -265,15 +270,18 @@ class Transformer(nn.Module):
         return Block(self.arch, self.tuned, patch, name=f"block{layer}")
 
     def initial_rows(self, key):
-        """Trained rows of the input table at the start: N(0, 1), whatever the elements' encoding the same for the other tokens."""
+        """Initial trained rows of the embedding.
+
+        Those of operator, '=' and <eos> are the same under every encoding of the elements.
+        """
         rows_VD = table_init(self.arch)(key, (self.arch.vocab_size, self.arch.d_model))
         if self.features is None:
             return rows_VD
         others = rows_VD[len(self.features) :]
         return jnp.concatenate([self.features, others]) if self.arch.train_table else others
 
-    def input_table(self, trained):
-        """The input table [V, D]: trained rows, below the elements' fixed vectors or their features' linear map where these are given."""
+    def all_rows(self, trained):
+        """The embedding [V, D]: trained rows below the fixed or mapped rows of the elements."""
         if self.features is None or self.arch.train_table:
             return trained
         if self.arch.values in AS_WIDE_AS_THE_MODEL:
@@ -283,7 +291,7 @@ class Transformer(nn.Module):
         return jnp.concatenate([self.features @ kernel, trained])
 
     def matrices(self):
-        """The input table [V, D] and the output matrix [D, V]."""
+        """The embedding [V, D] and the unembedding [D, V]."""
         return self.embedding, self.unembedding
 
     def logits(self, x):

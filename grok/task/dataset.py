@@ -173,11 +173,11 @@ def last_batch_size(run: Run, n_train: int) -> int:
 
 
 def shuffled(key, position_B, n):
-    """The images of `position_B` under a pseudo-random permutation of range(n), without building it.
+    """The images of `position_B` under a pseudo-random permutation of range(n); n may be traced.
 
-    The swap-or-not shuffle of Hoang, Morris and Rogaway (2012): every round pairs i with r - i (mod n) and
-    swaps the pair or not by a hash of the pair. A function of key and position alone, for a traced n, so an
-    epoch's order needs neither a sort nor memory.
+    The swap-or-not shuffle of Hoang, Morris and Rogaway (2012): every round pairs i with r - i
+    (mod n), and a hash of the pair decides whether they change places. It depends on key and
+    position alone, so the order of an epoch needs neither a sort nor memory.
     """
     offsets, salts = jax.random.bits(key, (2, SHUFFLE_ROUNDS), jnp.uint32)
     n = jnp.asarray(n, jnp.uint32)

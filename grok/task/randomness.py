@@ -2,8 +2,8 @@
 
 import jax
 
-# JAX also takes these from the environment (JAX_THREEFRY_PARTITIONABLE=0 and so on). With other values the same
-# seed draws other numbers, or a sum of two types that is fine here is refused.
+# JAX also takes these from the environment (JAX_THREEFRY_PARTITIONABLE=0 and so on). With other
+# values the same seed draws other numbers, or a sum of two types that is fine here is refused.
 PINNED = {
     "jax_threefry_partitionable": True,
     "jax_random_seed_offset": 0,

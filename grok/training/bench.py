@@ -1,8 +1,8 @@
-"""The speed of training on this machine, beside the rate at which it multiplies matrices: `python -m grok bench`.
+"""The speed of training here, beside the rate of matrix products: `python -m grok bench`.
 
-The paper's network and batch (x/y mod 97, width 128, batch 512). One run is timed on one device, a sweep on all
-of them, each on the fast path and on the plain one. The floor is the fast path's arithmetic at the machine's
-own matrix rate, measured in the same call.
+The paper's network and batch (x/y mod 97, width 128, batch 512). One run is timed on one device, a
+sweep on all of them, each on the fast path and on the plain one. The floor is the arithmetic of the
+fast path at the machine's own matrix rate, measured in the same call.
 """
 
 import json
@@ -24,11 +24,12 @@ PLAIN_SLOTS = 64
 
 
 def update_gflop(program: Program) -> float:
-    """Floating-point operations of one fast update, in 10^9, counted from the shapes of its matrix products.
+    """10^9 floating-point operations of one fast update, from the shapes of its matrix products.
 
-    A multiplication and an addition count two; the backward pass costs twice the forward one. With n elements,
-    prefixes of p tokens, suffixes of s, a answer positions, batch B, width d and hidden width f: every block
-    but the last carries n p + B s rows through keys, values, attention's output and the FFN; the last only B a.
+    A multiplication and an addition count two. The backward pass costs twice the forward one. With
+    n elements, prefixes of p tokens, suffixes of s, a answer positions, batch B, width d and hidden
+    width f: every block but the last carries n p + B s rows through keys, values, the output of
+    attention and the FFN; the last only B a.
     """
     arch, n, batch = program.arch, program.tokens.n_elements, program.batch_cap
     n_suffix = len(program.tokens.suffix(0, 0))
@@ -36,22 +37,20 @@ def update_gflop(program: Program) -> float:
     d, f, answers = arch.d_model, arch.d_ff, batch * arch.n_answers
     output_and_ffn, prefix_rows, suffix_rows = d * d + 2 * d * f, n * n_prefix, batch * n_suffix
     table_rows = prefix_rows + n * (n_suffix - 1) + 1
-    products = (
-        table_rows * 3 * d * d
-    )  # queries, keys and values of the first block, a row a token and position
+    # Queries, keys and values of the first block: a row a token and position.
+    products = table_rows * 3 * d * d
     for layer in range(arch.n_layers):
-        last = layer == arch.n_layers - 1
+        rows = prefix_rows + suffix_rows
+        carried = answers if layer == arch.n_layers - 1 else rows
         if layer:
-            products += (prefix_rows + suffix_rows) * 2 * d * d + (
-                answers if last else prefix_rows + suffix_rows
-            ) * d * d
-        products += (answers if last else prefix_rows + suffix_rows) * output_and_ffn
+            products += rows * 2 * d * d + carried * d * d
+        products += carried * output_and_ffn
     products += answers * d * arch.vocab_size
     return 3 * 2 * products / 1e9
 
 
 def matmul_gflops(precision: str) -> float:
-    """The rate of the FFN's own matrix product, [1024, 128] x [128, 512] on a CPU and 64 of them at once elsewhere."""
+    """The rate of the matrix product of the FFN, [1024, 128] x [128, 512]; 64 at once off a CPU."""
     many = 1 if jax.default_backend() == "cpu" else 64
     a, b = jnp.ones((many, 1024, 128)) * 0.5, jnp.ones((many, 128, 512)) * 0.5
     a, b = (a[0], b[0]) if many == 1 else (a, b)
@@ -63,9 +62,8 @@ def matmul_gflops(precision: str) -> float:
             return jax.lax.fori_loop(0, rounds, lambda _, a: a + 1e-30 * (a @ b)[..., :128], a)
 
     products(a, b).block_until_ready()
-    return (
-        rounds * many * 2 * 1024 * 128 * 512 / median_seconds(lambda: products(a, b), REPEATS) / 1e9
-    )
+    operations = rounds * many * 2 * 1024 * 128 * 512
+    return operations / median_seconds(lambda: products(a, b), REPEATS) / 1e9
 
 
 def peak_memory() -> int:
@@ -77,7 +75,8 @@ def peak_memory() -> int:
 def time_sweeps(program: Program, runs: list[Run]) -> dict[int, dict]:
     """Slots on all devices -> their timing, said as it comes.
 
-    On a CPU it is the number of slots that is chosen, elsewhere each of SLOT_COUNTS that memory holds.
+    On a CPU in the number of slots that is chosen, elsewhere in each of SLOT_COUNTS that memory
+    holds.
     """
     counts = [choose_slots(program, runs)]
     if jax.default_backend() != "cpu":
@@ -142,7 +141,7 @@ EXPLANATIONS = {
     "single_over_floor": "times the floor, one run",
     "sweep_over_floor": "times the floor, sweep",
     "evaluation_share": "time of evaluation over time of training at the default cadence",
-    "peak_memory_mb": "MB of memory at most on the fast path: the device's, or on a CPU the process's",
+    "peak_memory_mb": "most MB of memory on the fast path, of the device or (on a CPU) the process",
     "compile_s": "s until the first update",
     "slots": "runs in training at once in the sweep",
 }

@@ -1,7 +1,7 @@
 """Optimisers and regularisers of the paper as optax transformations whose numbers are traced.
 
-Nothing here reads a Python float: learning rate, decay and noise scales come in as arrays, so one compiled
-program trains runs that differ in them. What a transformation *does* is fixed by an `OptimizerForm`.
+Learning rate, decay and noise scales come in as arrays, never as Python floats, so one compiled
+program trains runs that differ in them. An `OptimizerForm` fixes what a transformation *does*.
 """
 
 import math
@@ -16,13 +16,13 @@ from optax import contrib
 
 from grok.experiment import Run
 
-# Optax's own coefficients. They are part of the state, and would be 64 bits wide where the environment asks for it.
+# Optax's own coefficients. They are part of the state, where the environment could widen them.
 NEWTON_SCHULZ = np.array([3.4445, -4.7750, 2.0315], np.float32)
 
 
 @dataclass(frozen=True)
 class OptimizerForm:
-    """What fixes the code of an update: the rule, the form of decay, the schedule, and whether noise is added."""
+    """What fixes the code of an update: rule, form of decay, schedule, whether noise is added."""
 
     rule: str
     decay_form: str
@@ -31,7 +31,7 @@ class OptimizerForm:
 
 
 def optimizer_form(run: Run) -> OptimizerForm:
-    """The form a run asks for; runs without decay share one form whatever kind of decay they name."""
+    """The form that a run asks for. Runs without decay share one, whatever decay they name."""
     rule = "adamw" if run.optimizer in ("adam", "sam") else run.optimizer
     decay_form = run.decay_form if run.weight_decay else "to_zero"
     return OptimizerForm(rule, decay_form, run.schedule, run.update_noise > 0)
@@ -42,31 +42,28 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
     """The whole update as one transformation.
 
-    numbers: scalars (arrays or floats) named as the fields of `Run`: learning_rate, weight_decay, b1, b2, eps,
-    warmup_steps, num_steps, update_noise. noise_key seeds jiggle and update noise; with `fold_in(step)` no key
-    is carried, so that resuming is exact.
+    numbers: scalars (arrays or floats) named as the fields of `Run`: learning_rate, weight_decay,
+    b1, b2, eps, warmup_steps, num_steps, update_noise. noise_key seeds jiggle and update noise. The
+    step is folded into it, so no key is carried and resuming is exact.
     """
     stages = []
     if form.decay_form == "honest":
         stages.append(optax.add_decayed_weights(numbers["weight_decay"]))
     stages.append(direction(form.rule, numbers))
     if form.update_noise:
-        stages.append(
-            add_update_noise(
-                numbers["update_noise"], numbers["b1"], jax.random.fold_in(noise_key, 0)
-            )
-        )
+        key = jax.random.fold_in(noise_key, 0)
+        stages.append(add_update_noise(numbers["update_noise"], numbers["b1"], key))
     rate = learning_rate_schedule(form.schedule, numbers)
     if form.decay_form != "honest":
-        stages.append(
-            DECAYS[form.decay_form](rate, numbers["weight_decay"], jax.random.fold_in(noise_key, 1))
-        )
+        key, decay = jax.random.fold_in(noise_key, 1), DECAYS[form.decay_form]
+        stages.append(decay(rate, numbers["weight_decay"], key))
     return optax.chain(*stages, optax.scale_by_learning_rate(rate))
 
 
 def learning_rate_schedule(schedule: str, numbers) -> optax.Schedule:
-    """lr(s) = learning_rate * min(s / warmup_steps, 1), then constant or a half cosine down to 0 at num_steps.
+    """lr(s) = learning_rate * min(s / warmup_steps, 1), then constant or a half cosine to 0.
 
+    The cosine reaches 0 at num_steps.
     The first update (s = 0) has learning rate 0, as in the released code.
     """
 
@@ -94,12 +91,11 @@ def direction(rule: str, numbers) -> optax.GradientTransformation:
 
 
 def muon(momentum) -> optax.GradientTransformation:
-    """Orthogonalised momentum for kernels [fan_in, fan_out], scaled by sqrt(max(1, fan_out / fan_in))."""
+    """Orthogonalised momentum of kernels [fan_in, fan_out], times sqrt(max(1, fan_out/fan_in))."""
+    kernel = contrib.MuonDimensionNumbers(reduction_axis=0, output_axis=1)
 
     def dimensions(params):
-        return jax.tree.map(
-            lambda _: contrib.MuonDimensionNumbers(reduction_axis=0, output_axis=1), params
-        )
+        return jax.tree.map(lambda _: kernel, params)
 
     def scale_by_width(updates, params=None):
         return jax.tree.map(lambda u: u * math.sqrt(max(1, u.shape[1] / u.shape[0])), updates)
@@ -111,10 +107,15 @@ def muon(momentum) -> optax.GradientTransformation:
 
 
 def muon_labels(params):
-    """'muon' for the kernels inside the blocks; 'adam' for embeddings, output layer and LayerNorm, which Muon is not meant for."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: "muon" if path[-1].key == "kernel" else "adam", params
-    )
+    """'muon' for the kernels of the blocks, 'adam' for what Muon is not meant for.
+
+    That is embeddings, output layer and LayerNorm.
+    """
+
+    def label(path, _leaf):
+        return "muon" if path[-1].key == "kernel" else "adam"
+
+    return jax.tree_util.tree_map_with_path(label, params)
 
 
 class CountState(NamedTuple):
@@ -129,13 +130,12 @@ def normal_like(key, tree):
     """Independent standard normal numbers in the shape of a tree of arrays."""
     leaves, treedef = jax.tree.flatten(tree)
     keys = jax.random.split(key, len(leaves))
-    return treedef.unflatten(
-        [jax.random.normal(k, leaf.shape, leaf.dtype) for k, leaf in zip(keys, leaves)]
-    )
+    draws = [jax.random.normal(k, leaf.shape, leaf.dtype) for k, leaf in zip(keys, leaves)]
+    return treedef.unflatten(draws)
 
 
 def add_update_noise(scale, b1, key) -> optax.GradientTransformation:
-    """u <- u + scale N(0, 1) / (1 - b1^t): the released code adds it before the bias-corrected learning rate."""
+    """u <- u + scale N(0, 1) / (1 - b1^t), before the bias-corrected rate (released code)."""
 
     def update(updates, state, params=None):
         count = state.count + 1
@@ -147,7 +147,7 @@ def add_update_noise(scale, b1, key) -> optax.GradientTransformation:
 
 
 def decay_to_zero(rate, weight_decay, key) -> optax.GradientTransformation:
-    """p <- p - lr wd p: decoupled decay (AdamW) on every parameter, LayerNorm and embeddings included."""
+    """p <- p - lr wd p: decoupled decay (AdamW), also of LayerNorm and embeddings."""
     return optax.add_decayed_weights(weight_decay)
 
 
@@ -171,18 +171,15 @@ def jiggle(rate, weight_decay, key) -> optax.GradientTransformation:
     def update(updates, state, params):
         lr = rate(state.count)
         leaves, treedef = jax.tree.flatten(params)
-        z = treedef.unflatten(
-            list(
-                jax.random.normal(jax.random.fold_in(key, state.count), (len(leaves),), jnp.float32)
-            )
-        )
-        # What is added here is later multiplied by -lr, so the relative change is divided by lr (0 at the first update).
-        change = jax.tree.map(
-            lambda z_: jnp.where(
-                lr > 0, jnp.expm1(z_ * lr * weight_decay) / jnp.where(lr > 0, lr, 1), 0
-            ),
-            z,
-        )
+        step_key = jax.random.fold_in(key, state.count)
+        z = treedef.unflatten(list(jax.random.normal(step_key, (len(leaves),), jnp.float32)))
+
+        def relative_change(z):
+            """Divided by lr (0 at the first update), because -lr multiplies it later."""
+            change = jnp.expm1(z * lr * weight_decay) / jnp.where(lr > 0, lr, 1)
+            return jnp.where(lr > 0, change, 0)
+
+        change = jax.tree.map(relative_change, z)
         return jax.tree.map(lambda u, p, c: u - c * p, updates, params, change), CountState(
             state.count + 1
         )

@@ -1,25 +1,33 @@
-"""Meet the other processes of a distributed sweep, once, and learn which of them this is: `python -m grok.training.processes`.
+"""Meet the other processes of a distributed sweep once: `python -m grok.training.processes`.
 
-It runs in a short process of its own, so that the one that trains stays a single-process JAX: no process depends on
-another afterwards, nor ends with it, and Orbax has nobody to wait for.
+It runs in a short process of its own, so that the process that trains stays a single-process JAX.
+Afterwards no process depends on another or ends with it, and Orbax has nobody to wait for.
 """
 
 import json
 import os
 import subprocess
 import sys
+from typing import NamedTuple
 
 from grok.experiment import GrokError
 
 ADVICE = "give --coordinator HOST:PORT --num-processes N --process-id I"
 
 
-def join(
-    coordinator: str | None, num_processes: int | None, process_id: int | None
-) -> tuple[int, int, str]:
-    """This process's number, how many there are, and which CUDA devices are this process's ('all', or numbers).
+class Place(NamedTuple):
+    """The number of this process, how many there are, and its CUDA devices ('all', or numbers)."""
 
-    What is not given is found by jax.distributed (Slurm, Open MPI, Kubernetes). Raises GrokError where they cannot meet.
+    number: int
+    count: int
+    cuda_devices: str
+
+
+def join(coordinator: str | None, num_processes: int | None, process_id: int | None) -> Place:
+    """The place of this process among those that train together.
+
+    jax.distributed finds what is not given (Slurm, Open MPI, Kubernetes). Raises GrokError where
+    the processes cannot meet.
     """
     given = json.dumps([coordinator, num_processes, process_id])
     met = subprocess.run(
@@ -31,7 +39,7 @@ def join(
     if met.returncode:
         said = met.stderr.strip().splitlines() or ["no reason given"]
         raise GrokError(f"cannot join the other processes ({said[-1]}): {ADVICE}")
-    return tuple(json.loads(met.stdout.splitlines()[-1]))
+    return Place(*json.loads(met.stdout.splitlines()[-1]))
 
 
 def main() -> None:

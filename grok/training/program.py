@@ -65,14 +65,10 @@ def make_program(run: Run, dataset: Dataset) -> Program:
     It depends on this run alone, so that batch-mates cannot change a result.
     """
     tokens = Tokens(structure(run.structure).order, run.token_format)
+    n_features = 0 if dataset.features is None else dataset.features.shape[1]
     return Program(
         tokens=tokens,
-        arch=architecture(
-            run,
-            tokens.vocab_size,
-            tokens.n_answers,
-            0 if dataset.features is None else dataset.features.shape[1],
-        ),
+        arch=architecture(run, tokens.vocab_size, tokens.n_answers, n_features),
         optimizer=optimizer_form(run),
         batch_cap=round_up(effective_batch_size(run, dataset.n_train)),
         sam=run.optimizer == "sam",
@@ -150,17 +146,16 @@ class Data(NamedTuple):
 
 
 def traced_numbers(run: Run) -> dict[str, np.ndarray]:
-    """The fields of a run that are only numbers, as scalars."""
-    return {
-        name: np.asarray(
-            getattr(run, name), np.int32 if isinstance(getattr(run, name), int) else np.float32
-        )
-        for name in TRACED
-    }
+    """The fields of a run that are only numbers, as scalars of 32 bits."""
+    numbers = {}
+    for name in TRACED:
+        value = getattr(run, name)
+        numbers[name] = np.asarray(value, np.int32 if isinstance(value, int) else np.float32)
+    return numbers
 
 
 def traced_data(run: Run, dataset: Dataset) -> Data:
-    """A run's rows and features as the compiled program takes them."""
+    """The rows and features of a run as the compiled program takes them."""
     train_rows_N = np.zeros_like(dataset.answer_N)
     train_rows_N[: dataset.n_train] = dataset.train_rows
     return Data(

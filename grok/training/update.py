@@ -1,7 +1,8 @@
-"""One run's training as pure functions: initial state, one update, a stretch of updates, one evaluation.
+"""The training of one run as pure functions: initial state, update, stretch of updates, evaluation.
 
-Everything is written for a single run; `grok.training.sweep` puts a leading run axis on it with vmap. What fixes the
-compiled code is the `Program`; everything that is only a number is in `numbers` and `data`, traced.
+Everything is written for a single run; `grok.training.slots` puts a leading run axis on it with
+vmap. The `Program` fixes the compiled code. All that is only a number is traced, in `numbers` and
+`data`.
 """
 
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ from grok.training.program import (
 STREAMS = {"init": 0, "batches": 1, "weight_noise": 2, "dropout": 3, "optimizer": 4}
 EVALUATION_ROWS = 1024
 
-# Whatever is computed outside of training (scores, symmetry, sharpness) is full float32, also where a GPU would take TF32.
+# What is computed outside of training (scores, symmetry, sharpness) is full float32 on a GPU too.
 jax.config.update("jax_default_matmul_precision", DOT_ALGORITHMS["float32"])
 
 
@@ -37,7 +38,7 @@ class TrainState(NamedTuple):
 
 
 def stream(numbers, name: str):
-    """A named random stream of a run: independent of every other name, a function of the seed alone."""
+    """A named random stream of a run: a function of its seed, independent of the other names."""
     return jax.random.fold_in(new_key(numbers["seed"]), STREAMS[name])
 
 
@@ -46,9 +47,10 @@ def transformation(program: Program, numbers) -> optax.GradientTransformation:
 
 
 def init_state(program: Program, numbers, features=None) -> TrainState:
-    """Initial weights of the run's seed (paper's scale times init_scale) and a fresh optimiser state.
+    """Initial weights of a seed (scale of the paper times init_scale), and a fresh optimiser state.
 
-    features [n, F]: those of `Data`. What is fixed is no weight: neither init_scale, decay nor noise touches it.
+    features [n, F]: those of `Data`. They are no weights: init_scale, decay and noise leave them
+    alone.
     """
     example_BT = program.tokens.sequences(*jnp.zeros((3, 1), jnp.int32))
     params = Transformer(program.arch, features=features).init(stream(numbers, "init"), example_BT)[
@@ -76,7 +78,10 @@ def cross_entropy(logits_BAV, target_BA):
 
 
 def forward(program: Program, params, rows_B, data: Data, dropout=None):
-    """Logits [B, A, V] of rows of the table on the training path of `program`. dropout: (rate, key) or None."""
+    """Logits [B, A, V] of rows of the operation table, on the training path of `program`.
+
+    dropout: (rate, key) or None.
+    """
     tokens, model = (
         program.tokens,
         Transformer(program.arch, tuned=program.shared_prefix, features=data.features),
@@ -123,7 +128,7 @@ def batch_loss(program: Program, params, numbers, data: Data, step):
 
 
 def gradient(program: Program, params, numbers, data: Data, step):
-    """Gradient of the batch loss; for SAM at the point `sam_radius` up the gradient (Foret et al., eq. 2)."""
+    """Gradient of the batch loss; for SAM `sam_radius` up the gradient (Foret et al., eq. 2)."""
     gradient_at = jax.grad(lambda p: batch_loss(program, p, numbers, data, step))
     grads = gradient_at(params)
     if not program.sam:
@@ -144,13 +149,13 @@ def update(program: Program, state: TrainState, numbers, data: Data) -> TrainSta
 def evaluate(program: Program, state: TrainState, data: Data) -> dict[str, Any]:
     """Metrics of the full tables in evaluation mode: no dropout, no noise.
 
-    train_loss, train_accuracy, val_loss, val_accuracy (natural-log cross-entropy, shares of rows with every
-    answer position right); val_mirrored_accuracy and val_fresh_accuracy split the validation rows by whether
-    the mirror image y o x is trained on (NaN where there is no such row); softmax_collapse is the share of
-    training rows whose float32 softmax is exactly one-hot; weight_norm the L2 norm of all parameters;
-    embedding_norm and unembedding_norm those of the input table and output matrix that the network uses.
-    correct: which equations of the table have every answer position right, one bit each, row-major, packed as
-    np.packbits does; 0 where the operation is undefined.
+    train_loss, val_loss: cross-entropy, in nats. train_accuracy, val_accuracy: share of rows with
+    every answer position right. val_mirrored_accuracy, val_fresh_accuracy: of the validation rows
+    whose mirror image y o x is trained on, and of the others (NaN without such rows).
+    softmax_collapse: share of training rows whose float32 softmax is exactly one-hot. weight_norm:
+    L2 norm of all parameters. embedding_norm, unembedding_norm: of the matrices that the network
+    uses. correct: whether every answer position of each equation is right, a bit each, row-major,
+    packed as np.packbits does; 0 where the operation is undefined.
     """
     kinds = (TRAIN, VAL, VAL_MIRRORED)
     sums, correct_N = table_sums(program, state.params, data, kinds)
@@ -173,15 +178,18 @@ def evaluate(program: Program, state: TrainState, data: Data) -> dict[str, Any]:
 
 
 def matrices(program: Program, params, features=None):
-    """The input table [V, D] and the output matrix [D, V] that a network uses, fixed rows included; needs no params of the blocks."""
+    """The embedding [V, D] and unembedding [D, V] that a network uses, fixed rows included.
+
+    Needs no parameters of the blocks.
+    """
     return Transformer(program.arch, features=features).apply({"params": params}, method="matrices")
 
 
 def table_sums(program: Program, params, data: Data, kinds):
-    """Sums over the rows of each kind, and which rows are answered right: [kinds, 4] and a mask [N].
+    """Sums over the rows of each kind [kinds, 4], and which rows are answered right, a mask [N].
 
-    The sums are of rows, loss, rows answered right and rows with collapsed softmax.
-    Goes through the table in blocks of whole first operands, so that each prefix is computed once.
+    The sums are of rows, loss, rows answered right and rows with collapsed softmax. The table is
+    gone through in blocks of whole first operands, so that each prefix is computed once.
     """
     tokens, n = program.tokens, program.tokens.n_elements
     n_x = max(1, min(n, EVALUATION_ROWS // n))
@@ -222,7 +230,7 @@ def table_sums(program: Program, params, data: Data, kinds):
 
 
 def train(program: Program, state: TrainState, numbers, data: Data, n_updates) -> TrainState:
-    """Up to `n_updates` updates (traced), but none past the run's num_steps: a run at its end stands still."""
+    """Up to `n_updates` updates (traced), none past num_steps: a run at its end stands still."""
 
     def body(_, state):
         going = state.step < numbers["num_steps"]
