@@ -244,7 +244,7 @@ def train(program: Program, state: TrainState, numbers, data: Data, n_updates) -
 
 
 def evaluation_steps(num_steps: int, eval_every: int) -> list[int]:
-    """When a run is evaluated: 1, 2, 5, 10, ... up to eval_every, then every eval_every, and at num_steps."""
+    """When a run is evaluated: 1, 2, 5, 10, ... updates, every eval_every, and at num_steps."""
     early = [
         m * 10**e for e in range(9) for m in (1, 2, 5) if m * 10**e < min(eval_every, num_steps)
     ]
