@@ -1,8 +1,8 @@
 """Seven networks of the paper's size whose final weights come with the repository.
 
 Shows: what is needed to look inside networks without training any (notebook 5, `grok mechanism`,
-`grok.load("results/networks").network(run)`): x/y with and without decay, x+y twice, S5, the network
-of Nanda et al. (2023), and x+y without decay, which memorises. The seeds of x+y and S5 are those of
+`grok.load("results/networks").network(run)`): x/y with and without decay, x+y twice, S5, that of
+Nanda et al. (2023), and x+y without decay, which memorises. The seeds of x+y and S5 are those of
 the clearest and a typical network of `results/figure3_night`. On another device the same seed ends
 in another network, so that how clear these are is for their own scores to say.
 

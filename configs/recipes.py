@@ -8,8 +8,8 @@ how many of five seeds reach 99% validation accuracy with it. Every network is o
     python -m grok recipes results/recipes    # the table for `grok try` and configs/README.md
 
 Cost: about 6 minutes of one core. Expect: sums of mod 23 and more get there within 2,500 updates;
-mod 17 mostly does, and mod 11 does not. No setting was found that brings xy over S4 (at most 74%) or
-S5 (48% after 4,000 updates) there within a minute, in trials of one seed.
+mod 17 mostly does, and mod 11 does not. No setting was found that brings xy over S4 (at most 74%)
+or S5 (48% after 4,000 updates) there within a minute, in trials of one seed.
 """
 
 from grok.experiment import Experiment, Run, grid

@@ -1,6 +1,7 @@
 """The command line, `python -m grok` or `grok`. The commands themselves are in grok/commands."""
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -19,7 +20,8 @@ def command_line() -> int:
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # a terminal gets what it can show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal gets what it can show
     sys.stderr = Patient(sys.stderr)
     return main()
 
@@ -27,8 +29,8 @@ def command_line() -> int:
 def leave(*_) -> None:
     """Ctrl-C: end at once, with one line.
 
-    An exception will not do: raised in a callback, as of XLA's garbage collector, it is dropped, and
-    raised in an import it comes out as another one. Training has its own way to stop, and all other
+    An exception will not do: raised in a callback, as of XLA's garbage collector, it is dropped,
+    and     raised in an import it comes out as another one. Training has its own way to stop, and all other
     files are written to the side.
     """
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Files that survive: written to the side and renamed, one writer to a folder, one line on trouble."""
+"""Files that survive: written to the side and renamed, one writer a folder, one line on trouble."""
 
 import contextlib
 import errno
@@ -64,7 +64,7 @@ def check_writable(folder: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path):
-    """A path to write to; it takes the place of `path` once it is complete. One writer at a time."""
+    """A path to write to; it takes the place of `path` once complete. One writer at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     side = path.with_name(f".{path.name}.part")
     try:

@@ -115,7 +115,8 @@ def explained_by_irrep(W, n: int) -> dict[Partition, float]:
     """Share ||Q^T W||^2 / ||W||^2 of `W` [n!, d] in the span of each irrep's d^2 matrix entries.
 
     The shares sum to 1. Q has orthonormal columns: the entries of an irrep, as functions on S_n,
-    are orthogonal with squared norm n!/d (Schur). `W` is not centred: its mean row is the share of the trivial irrep.
+    are orthogonal with squared norm n!/d (Schur). `W` is not centred: its mean row is the share of
+    the trivial irrep.
     """
     representations = irreps(n)
     W = token_matrix(W, math.factorial(n))

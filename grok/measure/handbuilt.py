@@ -1,4 +1,4 @@
-"""How few frequencies suffice: networks whose weights are written down, and noise on the weights."""
+"""How few frequencies suffice: networks whose weights are written down, and noise on them."""
 
 import jax
 import numpy as np

@@ -12,7 +12,7 @@ from grok.training.slots import Slots
 from grok.training.update import state_shapes
 
 MEMORY_SHARE = 0.7
-# A device that is no CPU is busy once its slots hold this much together: 256 of the paper's network.
+# A device that is no CPU is busy once its slots hold this much: 256 of the paper's network.
 BUSY_BYTES = 6 << 30
 MOST_SLOTS = 1024
 BYTES_A_PARAMETER = 4 * 5  # parameter, two moments, gradient and update in float32

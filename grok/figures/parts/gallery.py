@@ -152,7 +152,7 @@ def draw(folder: Path) -> list[Path]:
 
 
 def reason(error: Exception) -> str:
-    """Why a figure is not drawn, in a line: one bad folder, or one mistake, stops no other figure."""
+    """Why a figure is not drawn, in a line: a bad folder or a mistake stops no other figure."""
     if isinstance(error, GrokError):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
@@ -181,7 +181,7 @@ def draw_all(root: Path, names: list[str]) -> int:
 
 
 def attempt(entry: Entry, folder: Path, anew: bool) -> str:
-    """Draw a figure if need be, and say in a line what came of it. Raises what `reason` explains."""
+    """Draw a figure if need be; say in a line what came of it. Raises what `reason` explains."""
     try:
         if entry.reads_results and not folder.is_dir():
             raise GrokError(

@@ -198,7 +198,7 @@ def add_caption(picture: Figure, text: str) -> None:
 
 
 def as_written(picture: Figure) -> Figure:
-    """A picture whose texts stand as they are: a label may hold a $, which matplotlib takes for TeX.
+    """A picture whose texts stand as they are: matplotlib takes a $ in a label for TeX.
 
     The ticks of a logarithmic axis, which are made at drawing, stay powers of ten.
     """
