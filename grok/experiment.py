@@ -344,12 +344,6 @@ class Experiment:
         A label that spoke of a field whose value has changed is dropped, and so are runs that the
         change makes equal in all but the label.
         """
-        words = (
-            "-".join(f"{key}={value}" for key, value in changes.items())
-            .replace("*", ".times.")
-            .replace("/", ".over.")
-        )
-        suffix = f"-{words}" if changes else ""
         runs = [
             relabelled(run, run.replace(**changes | implied(run, changes)), "label" in changes)
             for run in self.runs
@@ -357,9 +351,14 @@ class Experiment:
         if changes:
             first: dict[Run, Run] = {}
             runs = [first.setdefault(run.replace(label=""), run) for run in runs]
-        return dataclasses.replace(
-            self, name=name or self.name + re.sub(r"[^\w.=+^-]", "_", suffix), runs=tuple(runs)
-        )
+        parts = [self.name, *(f"{key}={value}" for key, value in changes.items())]
+        return dataclasses.replace(self, name=name or folder_name(*parts), runs=tuple(runs))
+
+
+def folder_name(*parts: str) -> str:
+    """A name for an experiment's folder that tells its parts, without signs that a path forbids."""
+    text = "-".join(parts).replace("*", ".times.").replace("/", ".over.")
+    return re.sub(r"[^\w.=+^-]", "_", text)
 
 
 def implied(run: Run, changes: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grok.experiment import Experiment, GrokError, Run
+from grok.experiment import Experiment, Run
 from grok.store import results
 
 if TYPE_CHECKING:
@@ -64,10 +64,8 @@ def experiment_of(what: Run | Iterable[Run] | Experiment) -> Experiment:
     """The experiment that a run or a list of runs is, or an experiment itself."""
     if isinstance(what, Experiment):
         return what
-    runs = [what] if isinstance(what, Run) else list(what)
-    if not all(isinstance(run, Run) for run in runs):
-        raise GrokError("grok.train takes a Run, a list of runs or an Experiment")
-    return Experiment(name="trained", runs=tuple(runs))
+    runs = [what] if isinstance(what, Run) else what
+    return Experiment(name="trained", runs=runs)  # type: ignore[arg-type]  # it takes any iterable
 
 
 def temporary_folder() -> Path:

@@ -99,8 +99,9 @@ def test_results_of_the_repository_load_from_any_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("x+y", "a Run, a list of runs or an Experiment"),
-        ([grok.Run(), {"seed": 3}], "a Run, a list of runs or an Experiment"),
+        ("x+y", "run 0 of experiment 'trained' is a str, not a Run"),
+        (5, "needs a list of runs"),
+        ([grok.Run(), {"seed": 3}], "run 1 of experiment 'trained' is a dict, not a Run"),
         ([], "has no runs"),
         (grok.Run(operation="x+*y"), "position 3"),
         (grok.Run(operation="x/y", structure="Z12"), "prime"),

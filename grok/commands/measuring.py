@@ -120,6 +120,19 @@ def classical(options) -> None:
 
 
 @command(
+    "recipes",
+    "make the table of recipes for `try` and configs/README.md from the runs of configs/recipes.py",
+    argument("folder", metavar="RESULTS", type=Path, help="such as results/recipes"),
+)
+def recipes(options) -> None:
+    from grok.measure import recipes
+    from grok.training import devices
+
+    devices.start_devices()
+    print(*recipes.publish(recipes.measure(options.folder)), sep="\n")
+
+
+@command(
     "skipgram",
     "learn token vectors from co-occurrence in the equations alone (word2vec's skip-gram), "
     "a baseline for a network's",

@@ -1,4 +1,4 @@
-"""Commands that train: train, results, bench."""
+"""Commands that train: train, try, results, bench."""
 
 import argparse
 import dataclasses
@@ -20,7 +20,7 @@ from grok.commands.parser import (
     positive_int,
     program,
 )
-from grok.experiment import SCALES, GrokError, Run
+from grok.experiment import SCALES, Experiment, GrokError, Run, folder_name
 
 SCALE = argument(
     "--scale",
@@ -155,6 +155,13 @@ def train(options) -> int:
     top = options.results / experiment.name
     if not options.anew and results.is_complete(top, results.grown(top, experiment)):
         print(f"grok: note: {top} is complete: --anew trains it again", file=sys.stderr)
+    return train_and_show(experiment, how, draw=not options.no_figures)
+
+
+def train_and_show(experiment: Experiment, how, draw: bool) -> int:
+    """Train an experiment and show what came of it; the exit status."""
+    from grok.training import sweep
+
     try:
         folder = sweep.train_experiment(experiment, how)
     except sweep.Interrupted as stop:
@@ -164,7 +171,7 @@ def train(options) -> int:
             file=sys.stderr,
         )
         return stop.code
-    show(folder, draw=not options.no_figures)
+    show(folder, draw)
     return 0
 
 
@@ -223,6 +230,39 @@ def show(folder: Path, draw: bool) -> None:
     print(folder / "runs.parquet", folder / "curves.parquet", folder / "arrays", *paths, sep="\n")
     if words := story.told(loaded, paths):
         print(f"\n{words}")
+
+
+@command(
+    "try",
+    "train one network on an operation, with a recipe that groks a table like it within a minute",
+    argument("operation", metavar="OPERATION", help="such as x*y, or xy with --structure A5"),
+    argument(
+        "--structure",
+        default="Z31",
+        help="Z<n>, S<n>, A<n>, D<n> or a product such as Z2xS3",
+    ),
+    argument("--seed", metavar="N", type=int, help="another seed than 0"),
+    argument(
+        "--train-fraction",
+        metavar="X",
+        type=float,
+        help="share of the table to train on (default: the recipe's)",
+    ),
+    RESULTS,
+)
+def try_operation(options) -> int:
+    from grok.measure import recipes
+    from grok.training import devices, sweep
+
+    recipe = recipes.nearest(options.operation, options.structure)
+    print(f"The nearest recipe: {recipe.words}.", flush=True)
+    run = recipes.run_of(recipe, options.operation, options.structure)
+    name = folder_name("try", options.operation, options.structure)
+    given = vars(options)
+    changes = {name: given[name] for name in ("seed", "train_fraction") if name in given}
+    experiment = Experiment(name=name, runs=(run,)).override(**changes)
+    devices.start_devices()
+    return train_and_show(experiment, sweep.Options(options.results), draw=True)
 
 
 @command(

@@ -23,6 +23,7 @@ from grok.figures import (  # noqa: F401 - imported for what they register
     phase_map,
     precision,
     times,
+    trial,
     tsne_sheet,
     weight_decay,
 )
