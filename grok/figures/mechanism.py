@@ -67,8 +67,9 @@ def page(loaded, run: int) -> Figure:
     pictures = measured.read_pictures(loaded, run)
     names = list(dict.fromkeys(best.loc[best["measure"] == "output_power", "part"]))
     picture = Figure(figsize=(style.DOUBLE, sum(HEIGHTS)), layout="constrained")
-    bands = picture.subfigures(len(HEIGHTS), 1, height_ratios=HEIGHTS)
-    training, parts, neurons, rest = np.ravel(bands)
+    bands = picture.subfigures(len(HEIGHTS), 1, height_ratios=HEIGHTS, squeeze=False)
+    assert isinstance(bands, np.ndarray)  # with squeeze it may be a single one
+    training, parts, neurons, rest = bands[:, 0]
     left, right = training.subplots(1, 2)
     draw_losses(left, loaded.curve(run), table, phases)
     draw_power(right, table, keys)

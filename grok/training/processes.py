@@ -19,7 +19,7 @@ class Place(NamedTuple):
     """The number of this process, how many there are, and its CUDA devices ('all', or numbers)."""
 
     number: int
-    count: int
+    n_processes: int
     cuda_devices: str
 
 
