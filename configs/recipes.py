@@ -7,14 +7,8 @@ The smaller a table, the larger the share of it that is needed.
     python -m grok train configs/recipes.py
     python -m grok recipes results/recipes    # the table for `grok try` and configs/README.md
 
-<<<<<<< HEAD
-Cost: about 6 minutes of one core. Expect: sums of mod 23 and more get there within 2,500 updates;
-mod 17 mostly does, and mod 11 does not. No setting was found that brings xy over S4 (at most 74%)
-or S5 (48% after 4,000 updates) there within a minute, in trials of one seed.
-=======
 Cost: about 5 minutes of one core. Expect: sums of mod 23 and more get there within 3,000 updates;
 mod 17 mostly does, mod 11 does not, and differences seldom do.
->>>>>>> b06278b (grok try trains one network by the nearest of the measured recipes; the recipes of sums and differences of eight moduli)
 """
 
 from grok.experiment import Experiment, Run, grid

@@ -95,7 +95,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *arguments, **settings):
         super().__init__(*arguments, **settings)
-        # argparse asks whether what begins with a minus sign is a value; the one short option is -h.
+        # argparse asks whether what begins with a minus sign is a value; -h is no value.
         self._negative_number_matcher = re.compile(r"-(?!-|h$)")
 
     def error(self, message):
