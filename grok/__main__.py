@@ -30,8 +30,8 @@ def leave(*_) -> None:
     """Ctrl-C: end at once, with one line.
 
     An exception will not do: raised in a callback, as of XLA's garbage collector, it is dropped,
-    and     raised in an import it comes out as another one. Training has its own way to stop, and all other
-    files are written to the side.
+    and raised in an import it comes out as another one. Training has its own way to stop, and all
+    other files are written to the side.
     """
     with contextlib.suppress(OSError):
         os.write(2, f"\n{STOPPED}\n".encode())

@@ -2,8 +2,8 @@
 
 A `Harmonics` is an orthonormal basis of all functions on m elements, in parts that no renaming
 which keeps the structure mixes. Of Z/n the parts are the frequencies 0..n//2, of any other group
-the irreducible representations over the real numbers. An `Axis` says on which elements, and in which
-order, an operation is to be seen that way.
+the irreducible representations over the real numbers. An `Axis` says on which elements, and in
+which order, an operation is to be seen that way.
 
 Shape letters: M elements of an axis, F basis functions (as many), C parts, R the real irreducible
 representations of a group.

@@ -1,4 +1,4 @@
-"""Checkpoints of a sweep through Orbax: atomic, the last two kept, each verified by its own digest."""
+"""Checkpoints of a sweep through Orbax: atomic, the last two kept, each with its own digest."""
 
 import contextlib
 import gc
@@ -19,7 +19,7 @@ logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 
 class Checkpoints:
-    """The checkpoints below `folder`. A checkpoint is a flat dict of numpy arrays and a JSON-able dict."""
+    """The checkpoints below `folder`: each a flat dict of numpy arrays, and a dict for JSON."""
 
     def __init__(self, folder: Path):
         self.folder = folder.absolute()
@@ -75,7 +75,8 @@ class Checkpoints:
                 damaged.append(step)
         if steps:
             raise GrokError(
-                f"no checkpoint in {self.folder} can be read: move the results folder away to begin anew"
+                f"no checkpoint in {self.folder} can be read: "
+                "move the results folder away to begin anew"
             )
         return None
 

@@ -58,8 +58,8 @@ def cache_folder() -> Path:
 def check_devices() -> None:
     """Start JAX's devices.
 
-    Raises GrokError where there are none of the kind that is asked for, and where there is an NVIDIA
-    GPU that JAX does not use though nobody asked for the CPU.
+    Raises GrokError where there are none of the kind that is asked for, and where there is an
+    NVIDIA GPU that JAX does not use though nobody asked for the CPU.
     """
     try:
         jax.local_devices()
