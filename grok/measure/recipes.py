@@ -111,12 +111,12 @@ def milliseconds(run: Run) -> float:
 def publish(recipes: list[Recipe]) -> list[Path]:
     """Write the table for `grok try` and into configs/README.md; returns both paths."""
     table = pd.DataFrame(recipes)
-    before, _, rest = PAGE.read_text().partition(BEGIN)
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     page = f"{before}{BEGIN}\n{markdown(recipes)}\n{END}{after}"
     for path, text in ((PUBLISHED, table.to_csv(index=False)), (PAGE, page)):
         with files.disk_errors(path.parent), files.replacing(path) as side:
-            side.write_text(text)
+            side.write_text(text, encoding="utf-8")
     return [PUBLISHED, PAGE]
 
 
