@@ -52,6 +52,7 @@ def test_there_are_notebooks():
         "2_circle",
         "3_s5_cosets",
         "4_your_operation",
+        "5_mechanism",
     ]
 
 
