@@ -1,6 +1,7 @@
 """Exported embeddings: rows come back exactly; metadata is that of another computation."""
 
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,7 @@ def test_the_files_give_back_the_rows_of_both_matrices(folder, tmp_path):
     )
     saved = arrays_of(RUNS[1])
     for matrix, name in (("output", "unembedding"), ("input", "embedding")):
-        place = tmp_path / "out" / f"run_0001_{matrix}"
+        place = tmp_path / "out" / f"{folder.name}_run_0001_{matrix}"
         rows = pd.read_csv(place / "vectors.tsv", sep="\t", header=None)
         np.testing.assert_array_equal(rows.to_numpy(np.float32), saved[name][:120])
         known = pd.read_csv(place / "metadata.tsv", sep="\t", dtype=str)
@@ -78,6 +79,16 @@ def test_tensorboard_finds_every_embedding_of_a_folder_also_those_of_an_earlier_
         and all((tmp_path / "out" / path).is_file() for path in paths)
         and config.count("{") == config.count("}") == 2
     )
+
+
+def test_two_experiments_fit_into_one_folder(folder, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "other")
+    first, _ = export.export(folder, tmp_path / "out", [1])
+    kept = (first[0] / "vectors.tsv").read_bytes()
+    second, _ = export.export(other, tmp_path / "out", [1])
+    assert (first[0] / "vectors.tsv").read_bytes() == kept and second != first
+    names = (tmp_path / "out" / "projector_config.pbtxt").read_text()
+    assert '"written_run_0001_output"' in names and '"other_run_0001_output"' in names
 
 
 def test_residues_and_discrete_logarithms():
@@ -167,7 +178,9 @@ def test_a_snapshot_goes_to_a_folder_of_its_own(folder, tmp_path):
         )
         == 0
     )
-    found = np.loadtxt(tmp_path / "out" / "run_0000_step_00000020_output" / "vectors.tsv")
+    found = np.loadtxt(
+        tmp_path / "out" / f"{folder.name}_run_0000_step_00000020_output" / "vectors.tsv"
+    )
     np.testing.assert_array_equal(
         found.astype(np.float32), arrays_of(RUNS[0], seed=5)["unembedding"][:13]
     )

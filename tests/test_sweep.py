@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 
 from grok import config
-from grok.experiment import Experiment, GrokError, Run
+from grok.experiment import Experiment, GrokError, Note, Run
 from grok.store import results
 from grok.store.matrices import answered_right
 from grok.task.dataset import TRAIN, UNDEFINED, make_dataset
@@ -483,6 +483,17 @@ def test_stopped_and_resumed_is_bit_identical_to_undisturbed(mixed, tmp_path, mo
             assert expected.files == found.files
             for name in expected.files:
                 np.testing.assert_array_equal(found[name], expected[name])
+
+
+def test_the_layout_is_recorded_and_another_one_noted_when_resuming(tmp_path):
+    with pytest.raises(Interrupted):
+        sweep(tmp_path, SHORT, SHORTEST, slots=2, time_limit=0)
+    with pytest.warns(Note, match="go on with 1 on .* not with 2 on .*: from here they differ"):
+        loaded = sweep(tmp_path, SHORT, SHORTEST, slots=1)
+    before, after = [session["layout"] for session in loaded.description["sessions"]]
+    n_devices = len(jax.local_devices())
+    assert before["slots_a_device"] == (1 if n_devices > 1 else 2) and after["slots_a_device"] == 1
+    assert before["device"] == after["device"] == jax.local_devices()[0].device_kind
 
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)

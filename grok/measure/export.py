@@ -121,7 +121,8 @@ def export_matrix(loaded: Results, out: Path, run: int, matrix: str, step: int |
     rows_ND = matrix_VD[: group.order]
     fourier.token_matrix(rows_ND, group.order)
     known = metadata(rows_ND, group)
-    folder = out / f"{arrays_name(run, step)}_{matrix}"
+    # With the experiment's name, so that two experiments fit into one folder, and tell apart there.
+    folder = out / f"{loaded.folder.resolve().name}_{arrays_name(run, step)}_{matrix}"
     columns: dict[str, Any] = {f"metadata_{name}": plain(known[name]) for name in known}
     with disk_errors(folder, "--out DIR"):
         with replacing(folder / "vectors.tsv") as side:

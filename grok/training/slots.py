@@ -1,7 +1,8 @@
 """The slots of a static signature: runs side by side on the local devices, in one compiled program.
 
 A slot is a place on a device where one run trains. Runs are independent: there is no communication between
-slots or devices, and what a run does depends neither on its slot nor on its neighbours.
+slots or devices. What a run does depends, to the bit, neither on which slot it has nor on its neighbours, but
+on how many slots its device has: another width of the batch sums in another order.
 """
 
 import functools

@@ -10,6 +10,7 @@ import math
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ import jax
 import numpy as np
 
 from grok import files
-from grok.experiment import Experiment, GrokError, Run
+from grok.experiment import Experiment, GrokError, Note, Run
 from grok.store import results
 from grok.task.dataset import effective_batch_size, last_batch_size, make_dataset, token_labels
 from grok.training.capacity import choose_slots
@@ -147,6 +148,7 @@ class Sweep:
         self.last_checkpoint = time.monotonic()
         # The tables are written first of all, so that the first evaluation can be looked at.
         self.last_tables, self.table_seconds = -math.inf, 0.0
+        self.layout: dict[str, Any] = {}
         self.resting: dict[int, dict[str, np.ndarray]] = {}  # runs under way that are in no slot
         self.checkpoints = Checkpoints(folder / "checkpoints")
 
@@ -180,6 +182,7 @@ class Sweep:
             self.history = History.of(arrays)
             self.outcomes = {int(run): outcome for run, outcome in facts["outcomes"].items()}
             self.resting = states_by_run(arrays, facts["lanes"], facts.get("resting", []))
+            self.layout = facts.get("layout", {})
         else:
             self.outcomes, kept = results.ended_runs(self.folder)
             self.history = History.of(kept)
@@ -197,6 +200,7 @@ class Sweep:
         runs = [self.experiment.runs[i] for i in pending]
         count = self.options.slots or choose_slots(group.program, runs)
         self.slots = Slots(group.program, count)
+        self.lay_out(resuming=not self.resting.keys().isdisjoint(group.members))
         self.lanes = [EMPTY] * count
         self.queue = sorted(pending, key=lambda run: run not in self.resting)
         while self.queue or any(run != EMPTY for run in self.lanes):
@@ -205,6 +209,26 @@ class Sweep:
                 self.step(n_updates)
             self.retire()
             self.checkpoint_if_due()
+
+    def lay_out(self, resuming: bool) -> None:
+        """Record how many slots a device has, on which the last bits of a run depend.
+
+        Notes where runs under way go on with another number, or on another device.
+        """
+        before, mesh = self.layout, self.slots.sharding.mesh
+        self.layout = {
+            "slots_a_device": self.slots.count // mesh.size,
+            "device": mesh.devices.flat[0].device_kind,
+        }
+        if resuming and before and before != self.layout:
+            was, now = (" on ".join(map(str, each.values())) for each in (before, self.layout))
+            warnings.warn(
+                f"runs under way go on with {now} (slots a device, and the device), not with {was}: "
+                "from here they differ in their last bits from a run that was not stopped, "
+                "and training makes such a difference grow",
+                Note,
+                stacklevel=2,
+            )
 
     def refill(self) -> None:
         """Put waiting runs into empty slots: from their initial weights, or as they were left."""
@@ -347,12 +371,14 @@ class Sweep:
             "device_seconds": round(self.device_seconds, 1),
             "run_updates": self.run_updates,
             "run_updates_before": self.updates_before,
+            "layout": self.layout,
         }
 
     def checkpoint(self) -> None:
         begun = time.monotonic()
         facts = {
             "lanes": self.lanes,
+            "layout": self.layout,
             "resting": list(self.resting),
             "outcomes": {str(run): outcome for run, outcome in self.outcomes.items()},
         }
