@@ -95,7 +95,7 @@ def cpu_multiplies_bf16() -> bool:
     """Whether this CPU has instructions that multiply bf16, as far as Linux says."""
     if not CPU_FACTS.exists():
         return False
-    lines = CPU_FACTS.read_text().splitlines()
+    lines = CPU_FACTS.read_text(encoding="utf-8").splitlines()
     flags = next((line for line in lines if line.startswith("flags")), "")
     return not BF16_FLAGS.isdisjoint(flags.split())
 
