@@ -19,6 +19,7 @@ from grok.analysis.projection import coordinates
 from grok.measure.findings import runs
 from grok.measure.findings.words import pretty
 from grok.store.matrices import element_rows
+from grok.store.results import arrays_name
 from grok.store.snapshots import Moment, best, moments
 from grok.task.operations import Structure
 
@@ -56,6 +57,8 @@ def ranked(results, measure=None) -> list[dict]:
         task = {"operation": operation, "structure": name}
         found = []
         for run, snapshots in zip(here["run"], here["snapshots"]):
+            if not results.kept(arrays_name(int(run))):
+                continue  # its matrices did not come along
             seen = network(results, int(run))
             row = task | described(seen) | {"snapshots": snapshots != ""}
             found.append(row | (measure(seen, row) if measure else {}))
