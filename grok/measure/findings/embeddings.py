@@ -239,7 +239,8 @@ def spectrum_findings(here: pd.DataFrame) -> Iterator[Finding]:
         **runs.size(both),
     )
     log, additive = (of_task(here, PRODUCT, True, name) for name in ("log_gini", "gini"))
-    larger = log.set_index("run")["value"] > additive.set_index("run")["value"]
+    both_axes = log.merge(additive, on="run", suffixes=("_log", ""))  # where both were scored
+    larger = both_axes["value_log"] > both_axes["value"]
     means = [words.number(each["value"].mean(), ".2f") for each in (log, additive)]
     yield Finding(
         "axis",
