@@ -1,9 +1,9 @@
 """All results from one command (`make results`): every config in order of priority.
 
 Each step is a command of its own, as in `python -m grok train configs/figure7.py`. A config says
-itself what must be made before its training and measured after it (see grok.config). What is complete
-is never made again. A step that fails is named at the end and does not stop the others. Ctrl-C, SIGTERM
-and the time limit stop the whole, and the same command goes on from there.
+itself what must be made before its training and measured after it (see grok.config). What is
+complete is never made again. A step that fails is named at the end and does not stop the others.
+Ctrl-C, SIGTERM and the time limit stop the whole. The same command goes on from there.
 """
 
 import os
@@ -99,11 +99,11 @@ class Campaign:
         for i, name in enumerate(self.names):
             self.make(name)
             self.report(self.names[i : i + 1])
-        if not self.options.train_only:  # some show what was measured after their training
+        if not self.options.train_only:  # some figures show what was measured after training
             self.succeeds(["figures", "--results", str(self.options.root)])
 
     def make(self, name: str) -> None:
-        """The steps of one config. What would follow a step that fails is left out."""
+        """Take the steps of one config. What would follow a step that fails is left out."""
         options = self.options
         path = options.configs / f"{name}.py"
         train = ["train", str(path), "--scale", options.scale, "--results", str(options.root)]
@@ -146,7 +146,7 @@ class Campaign:
 
     def report(self, names: list[str]) -> None:
         """Print a line a config: what is done, under way, and left."""
-        known = {}
+        known: dict[str, Standing] = {}
         for name in names:
             try:
                 found = config.load(self.options.configs / f"{name}.py", self.options.scale)
@@ -242,18 +242,16 @@ def updates_left(run: Run, row: dict | None) -> int:
 
 
 def line(found: Standing, usual_speed: float | None) -> str:
-    """An experiment's standing in words; hours by its own speed, or by the usual one of others."""
+    """An experiment's standing in words. usual_speed: that of the others, where it has none."""
     if found.complete:
         return f"complete       {found.n_runs} runs"
     state = "under way" if found.begun else "waits"
+    runs = f"{state:15s}{found.n_done} of {found.n_runs} runs"
     speed = found.speed or usual_speed
     if not speed:
-        hours = ", no speed measured yet"
-    else:
-        hours = (
-            f", at most {found.left / speed / 3600:.1f} hours at {speed:.0f} run-updates a second"
-        )
-    return f"{state:15s}{found.n_done} of {found.n_runs} runs{hours}"
+        return f"{runs}, no speed measured yet"
+    hours = found.left / speed / 3600
+    return f"{runs}, at most {hours:.1f} hours at {speed:.0f} run-updates a second"
 
 
 def is_current(path: Path) -> bool:
@@ -267,8 +265,9 @@ def is_current(path: Path) -> bool:
 def run(step: list[str], deadline: float = float("inf")) -> int:
     """The exit status of a command of this package, stopped by SIGTERM at the deadline.
 
-    deadline: in the seconds of time.monotonic(). A SIGTERM, SIGHUP or SIGUSR1 that reaches this process
-    alone is handed on, so that the step saves. Ctrl-C reaches both; this process waits for the step to save.
+    deadline: in the seconds of time.monotonic(). A SIGTERM, SIGHUP or SIGUSR1 that reaches this
+    process alone is handed on, so that the step saves. Ctrl-C reaches both, and this process waits
+    for the step.
     """
     if time.monotonic() >= deadline:
         return TIME_IS_UP
@@ -295,7 +294,10 @@ def run(step: list[str], deadline: float = float("inf")) -> int:
 
 
 def wait(process: subprocess.Popen, deadline: float) -> int:
-    """Wait for a process; ask it to stop at the deadline, whereupon its status says that time is up."""
+    """Wait for a process, and ask it to stop at the deadline; returns its exit status.
+
+    The status of one that was asked to stop is TIME_IS_UP.
+    """
     if deadline == float("inf"):
         return process.wait()
     try:

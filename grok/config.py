@@ -1,10 +1,10 @@
 """What a config file says: its experiment at a scale, and the steps before and after its training.
 
 A config is a Python file with a global `experiment`: an Experiment, or a function of the scale that
-gives one. Beside it may stand `before` and `after`, or functions of the scale that give them: the
-commands of `python -m grok` that make what the training reads, and that measure what it left. Each is a
-dictionary: the file that a command leaves -> the command. In both, {results} stands for the folder of all
-results and {folder} for this experiment's own, as in
+gives one. Beside it may stand `before` and `after`, or functions of the scale that give them. They
+hold commands of `python -m grok`: `before` those that make what the training reads, `after` those
+that measure what it left. Each is a dictionary: the file that a command leaves -> the command. In
+both, {results} stands for the folder of all results and {folder} for this experiment's own, as in
 
     after = {"{folder}/sharpness.parquet": "flatness {folder}"}
 """
@@ -16,7 +16,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from grok.experiment import Experiment, GrokError, results_name
+from grok.experiment import Experiment, GrokError, Run, results_name
 
 
 class Config(NamedTuple):
@@ -28,19 +28,16 @@ class Config(NamedTuple):
 
 
 def load(path: Path | str, scale: str) -> Config:
-    """What a config file says at a scale. Raises GrokError, in one line, for whatever is wrong with it."""
+    """What a config file says at a scale.
+
+    Raises GrokError, in one line, for whatever is wrong with the file.
+    """
     path = str(path)
-    if not Path(path).is_file():
-        near = difflib.get_close_matches(path, map(str, Path("configs").glob("*.py")), 1, 0.5)
-        advice = f"; did you mean {near[0]}?" if near else ""
-        raise GrokError(f"there is no config {path}{advice}")
-    if Path(path).suffix != ".py":
-        raise GrokError(f"config {path} is no Python file")
+    check_file(path)
     try:
         said = runpy.run_path(path)
-        found, before, after = (
-            at_scale(said.get(name), scale) for name in ("experiment", "before", "after")
-        )
+        values = {name: at_scale(said.get(name), scale) for name in Config._fields}
+        found = values["experiment"]
         if isinstance(found, Experiment):
             found = dataclasses.replace(found, name=results_name(found.name, found.scale))
     except GrokError as error:
@@ -52,7 +49,17 @@ def load(path: Path | str, scale: str) -> Config:
             f"config {path} does not define an experiment: give it a global `experiment`, "
             "a grok.experiment.Experiment or a function of the scale"
         )
-    return Config(found, before or {}, after or {})
+    return Config(found, values["before"] or {}, values["after"] or {})
+
+
+def check_file(path: str) -> None:
+    """Raise GrokError for what is no Python file."""
+    if not Path(path).is_file():
+        near = difflib.get_close_matches(path, map(str, Path("configs").glob("*.py")), 1, 0.5)
+        advice = f"; did you mean {near[0]}?" if near else ""
+        raise GrokError(f"there is no config {path}{advice}")
+    if Path(path).suffix != ".py":
+        raise GrokError(f"config {path} is no Python file")
 
 
 def at_scale(value: Any, scale: str) -> Any:
@@ -69,24 +76,25 @@ def where_and_what(error: Exception, path: str) -> str:
 
 
 def table_of(path: Path | str, scale: str, **fields: Any) -> str:
-    """The file with the matrices of another config's run: the one run with these fields, at its end.
+    """The file with the final matrices of another config's run: the one run with these fields.
 
-    Results that are there say under which number they keep it (an experiment that has grown keeps
-    its old numbers); else it is the run's place in the config. Raises GrokError unless just one fits.
+    Where there are results, they say under which number they keep it, for an experiment that has
+    grown keeps its old numbers. Elsewhere it is the run's place in the config. Raises GrokError
+    unless just one run fits.
     """
     from grok.store import results
 
     experiment = load(path, scale).experiment
     folder = Path("results") / experiment.name
-    runs = list(experiment.runs)
-    if (folder / "experiment.json").exists():
-        runs = results.specified_runs(results.description_of(folder))
-    fit = [
-        number
-        for number, run in enumerate(runs)
-        if all(getattr(run, name) == value for name, value in fields.items())
-    ]
+    description = results.read_description(folder)
+    runs = results.specified_runs(description) if description else experiment.runs
+    fit = [number for number, run in enumerate(runs) if has(run, fields)]
     if len(fit) != 1:
         asked = ", ".join(f"{name}={value!r}" for name, value in fields.items())
         raise GrokError(f"{len(fit)} runs of {path} have {asked}: give the fields of just one")
     return str(folder / "arrays" / f"{results.arrays_name(fit[0])}.npz")
+
+
+def has(run: Run, fields: dict[str, Any]) -> bool:
+    """Whether a run has these values in these fields."""
+    return all(getattr(run, name) == value for name, value in fields.items())

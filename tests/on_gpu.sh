@@ -3,15 +3,16 @@
 #
 #     tests/on_gpu.sh SECONDS [checks] [bench] [campaign] [rest] [small|night|paper]
 #
-# checks: the tests marked gpu. bench: speed over slots and precisions. campaign: the results at a scale
-# (default night), by priority, in LANES: processes beside each other, so that one compiles while another
-# trains; figure1_left, one long sequence of updates, has a lane of its own. Without a phase the first
-# three share the seconds. rest: only bring home what an earlier call had no room for. What they leave
-# lies in $OUT (default: on_gpu/): logs, a table, and results as results.tar.xz.*, unpacked at home by
+# checks: the tests marked gpu. bench: speed over slots and precisions. campaign: the results at a
+# scale (default night), by priority, in LANES. Lanes are processes beside each other, so that one
+# compiles while another trains. figure1_left, one long sequence of updates, has a lane of its own.
+# Without a phase the first three share the seconds. rest: only bring home what an earlier call had
+# no room for. What they leave lies in $OUT (default: on_gpu/): logs, a table, and results as
+# results.tar.xz.*, unpacked at home by
 #
 #     cat on_gpu/results.tar.xz.* | tar xJ
 #
-# It uses the python3 that it finds. CONFIGS and RESULTS name other folders than configs and results.
+# It uses the python3 that it finds. CONFIGS and RESULTS name other folders than configs, results.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -38,7 +39,8 @@ left() { echo $((TOTAL - SECONDS)); }
 share() { local most=$1; (($(left) < most)) && most=$(left); echo $((most > 1 ? most : 1)); }
 
 checks() {  # seconds
-  local files; files=$(grep -l 'mark\.gpu' tests/test_*.py) || { echo 'no test is marked gpu'; return; }
+  local files
+  files=$(grep -l 'mark\.gpu' tests/test_*.py) || { echo 'no test is marked gpu'; return; }
   timeout -k 5 "$1" python3 -m pytest -m gpu -n 0 -p no:cacheprovider --tb=short $files \
     >"$OUT/checks.log" 2>&1
   echo "checks: exit status $?: $(tail -n 1 "$OUT/checks.log")"
@@ -54,7 +56,7 @@ bench() {  # seconds, shared by three precisions
   tail -n 30 "$OUT/bench.log"
 }
 
-train() {  # seconds, log, configs: a part of the campaign, stopped cleanly when the seconds are over
+train() {  # seconds, log, configs: a part of the campaign, stopped cleanly when time is up
   local seconds=$1 log=$2; shift 2
   local only=(); for name in "$@"; do only+=(--only "$name"); done
   export XLA_PYTHON_CLIENT_MEM_FRACTION=0.28
@@ -68,7 +70,8 @@ campaign() {  # seconds, of which the last are kept for packing
   local names; names=$(python3 -m grok results --configs "$CONFIGS" --list) || return
   local stop=$((SECONDS + $1 - reserve)) number=0
   while read -ra lane; do
-    local here=(); for name in "${lane[@]}"; do grep -qx "$name" <<<"$names" && here+=("$name"); done
+    local here=()
+    for name in "${lane[@]}"; do grep -qx "$name" <<<"$names" && here+=("$name"); done
     ((${#here[@]})) || continue
     train $((stop - SECONDS)) "$OUT/lane_$number.log" "${here[@]}" & pids+=($!)
     number=$((number + 1))

@@ -1,12 +1,13 @@
 """The files of `results/<experiment>/`, and the only code that knows their layout.
 
-experiment.json    the whole specification, and one entry a session: command, commit, versions, device
+experiment.json    the whole specification; an entry a session: command, commit, versions, device
 runs.parquet       a row a run: its fields and its outcome
 curves.parquet     a row a run and evaluation: run, step, losses, accuracies, norms
-arrays/            run_<n>.npz, the final embedding and output matrices with their token labels, and which
-                   equations are answered right (`correct`; results of before it was kept lack it);
-                   run_<n>_step_<s>.npz, the same at earlier updates; run_<n>_params.npz and
-                   run_<n>_params_step_<s>.npz, all weights; local, never committed
+arrays/            run_<n>.npz: the final embedding and output matrices, their token labels, and
+                   which equations are answered right (`correct`; older results lack it)
+                   run_<n>_step_<s>.npz: the same at earlier updates
+                   run_<n>_params.npz, run_<n>_params_step_<s>.npz: all weights; local,
+                   never committed
 part-<i>/          the share of process i of several, in the same layout; loading merges them
 checkpoints/       what resuming needs; local, never committed
 previous/          complete results that a new training is about to replace; local, never committed
@@ -283,15 +284,16 @@ def ended_runs(folder: Path) -> tuple[dict[int, dict], dict[str, Any]]:
 
 
 def plain(row: dict) -> dict:
-    """The outcome in a row of runs.parquet, as `outcome` gave it: missing whole numbers are None."""
+    """The outcome in a row of runs.parquet, as `outcome` gave it: what is missing is None."""
     return {name: None if row[name] is pd.NA else row[name] for name in OUTCOMES}
 
 
 def set_aside(folder: Path, complete: bool) -> None:
-    """Move what a results folder holds to previous/, or drop it where previous/ holds complete results already.
+    """Move what a results folder holds to previous/.
 
-    What people wrote stays: no training can make it again. experiment.json goes last, so that a move that was
-    cut short is taken up again and loses nothing.
+    Unfinished results are dropped where previous/ holds complete ones already. What people wrote
+    stays: no training can make it again. experiment.json goes last, so that a move that was cut
+    short is taken up again and loses nothing.
     """
     previous = folder / "previous"
     with disk_errors(folder):
@@ -353,7 +355,10 @@ def is_complete(top: Path, experiment: Experiment) -> bool:
 
 
 def check_processes(top: Path, count: int) -> None:
-    """Refuse a results folder that another number of processes has begun: their shares of the runs differ."""
+    """Refuse a results folder that another number of processes has begun.
+
+    Their shares of the runs differ. Raises GrokError.
+    """
     parts = sorted(top.glob("part-*"))
     begun = {
         (read_description(part) or {"sessions": [{}]})["sessions"][0].get("processes", count)
@@ -363,7 +368,8 @@ def check_processes(top: Path, count: int) -> None:
         begun.add(1)
     if begun - {count}:
         raise GrokError(
-            f"{top} was begun by {max(begun - {count})} process(es), not {count}: go on with as many, or choose another --name"
+            f"{top} was begun by {max(begun - {count})} process(es), not {count}: "
+            "go on with as many, or choose another --name"
         )
 
 
@@ -424,7 +430,10 @@ def mark(runs: pd.DataFrame) -> str:
 
 
 def arrays_name(run: int, step: int | None = None, params: bool = False) -> str:
-    """The name under which a run's matrices or all its parameters are kept: at its end, or at the snapshot after `step` updates."""
+    """The name under which a run's matrices, or all its parameters, are kept.
+
+    step: of a snapshot, or None for the run's end.
+    """
     return f"run_{run:04d}" + "_params" * params + ("" if step is None else f"_step_{step:08d}")
 
 
@@ -442,32 +451,41 @@ def write_arrays(folder: Path, name: str, arrays: dict[str, Any]) -> None:
 
 
 def outcome(curve: pd.DataFrame, run: Run, diverged: bool, stopped: bool) -> dict:
-    """What came of a run, from its curve. Times are updates; a threshold never reached is a missing value."""
-    accuracy, steps = curve["val_accuracy"].to_numpy(), curve["step"].to_numpy()
-    sustained = first_sustained(accuracy >= THRESHOLD)
-    ended = stopped or (len(steps) and steps[-1] >= run.num_steps)
-    status = (
-        "diverged"
-        if diverged
-        else ("queued" if not len(steps) else "running")
-        if not ended
-        else "grokked"
-        if sustained is not None
-        else "budget"
-    )
-    last = curve.iloc[-1] if len(curve) else {}
-    return {
-        "status": status,
-        "stopped_at": steps[-1] if len(steps) else 0,
+    """What came of a run, from its curve.
+
+    Times are updates. A threshold that was never reached is a missing value.
+    """
+    steps = curve["step"].to_numpy()
+    sustained = first_sustained(curve["val_accuracy"].to_numpy() >= THRESHOLD)
+    ended = stopped or last(curve, "step", 0) >= run.num_steps
+    found = {
+        "status": status(len(curve) > 0, diverged, ended, sustained is not None),
+        "stopped_at": last(curve, "step", 0),
         "steps_to_train_99": first_step(curve, "train_accuracy"),
         "steps_to_val_99": first_step(curve, "val_accuracy"),
         "steps_to_val_99_sustained": None if sustained is None else steps[sustained],
-        **{
-            f"final_{name}": last.get(name)
-            for name in ("train_accuracy", "val_accuracy", "train_loss", "val_loss")
-        },
-        **{f"best_{name}": curve[name].max() for name in ("train_accuracy", "val_accuracy")},
     }
+    for name in ("train_accuracy", "val_accuracy", "train_loss", "val_loss"):
+        found[f"final_{name}"] = last(curve, name)
+    for name in ("train_accuracy", "val_accuracy"):
+        found[f"best_{name}"] = curve[name].max()
+    return found
+
+
+def status(begun: bool, diverged: bool, ended: bool, sustained: bool) -> str:
+    """What to call the state of a run."""
+    if diverged:
+        return "diverged"
+    if not begun and not ended:
+        return "queued"
+    if not ended:
+        return "running"
+    return "grokked" if sustained else "budget"
+
+
+def last(curve: pd.DataFrame, name: str, otherwise=None):
+    """The last value of a column, or `otherwise` where there is none."""
+    return curve[name].iloc[-1] if len(curve) else otherwise
 
 
 def first_step(curve: pd.DataFrame, metric: str) -> int | None:
@@ -477,10 +495,13 @@ def first_step(curve: pd.DataFrame, metric: str) -> int | None:
 
 
 def first_sustained(above: np.ndarray) -> int | None:
-    """The first evaluation from which the threshold holds to the end or for ten evaluations, or None."""
+    """The first evaluation from which the threshold holds to the end or for ten, or None."""
     start = None
     for i, is_above in enumerate(above):
-        start = None if not is_above else i if start is None else start
+        if not is_above:
+            start = None
+        elif start is None:
+            start = i
         if start is not None and i + 1 - start >= SUSTAINED:
             return start
     return start
@@ -519,7 +540,10 @@ def run_name(fields: dict) -> str:
 
 
 def runs_table(rows: list[dict]) -> pd.DataFrame:
-    """The rows of runs.parquet with fixed column types: whole numbers that may be missing are Int64."""
+    """The rows of runs.parquet with fixed column types.
+
+    Whole numbers that may be missing are Int64.
+    """
     frame = pd.DataFrame(rows)
     for name in ("stopped_at", "steps_to_train_99", "steps_to_val_99", "steps_to_val_99_sustained"):
         frame[name] = frame[name].astype("Int64")
@@ -561,18 +585,22 @@ class Results:
 
     def experiment_run(self, run: int) -> Run:
         """The specification of a run, by its number."""
-        if not 0 <= run < len(self.description["experiment"]["runs"]):
+        specified = self.description["experiment"]["runs"]
+        if not 0 <= run < len(specified):
             raise GrokError(
-                f"{self.folder} has no run {run}: its runs are 0 to {len(self.description['experiment']['runs']) - 1}"
+                f"{self.folder} has no run {run}: its runs are 0 to {len(specified) - 1}"
             )
-        return Run(**self.description["experiment"]["runs"][run])
+        return Run(**specified[run])
 
     def arrays(self, run: int, step: int | None = None) -> dict[str, np.ndarray]:
-        """The embedding [V, D] and output matrix [V, D] of a run (at its end, or at a snapshot), and their labels [V]."""
+        """The embedding [V, D] and output matrix [V, D] of a run, and their labels [V].
+
+        step: of a snapshot, or None for the run's end.
+        """
         return self.saved(run, step, params=False)
 
     def params(self, run: int, step: int | None = None) -> dict:
-        """The tree of all parameters of a run whose experiment keeps them, at its end or at a snapshot."""
+        """The tree of all parameters of a run that keeps them, at its end or at a snapshot."""
         tree: dict = {}
         for path, leaf in self.saved(run, step, params=True).items():
             *above, last = path.split("/")
@@ -583,14 +611,13 @@ class Results:
         return tree
 
     def snapshot_steps(self, run: int, params: bool = False) -> list[int]:
-        """The updates at which snapshots of a run's matrices (or of all its parameters) are kept, ascending."""
+        """The updates at which snapshots of a run are kept, ascending.
+
+        They are of its matrices or, with `params`, of all its parameters.
+        """
         self.experiment_run(run)
-        return sorted(
-            {
-                int(path.stem.rsplit("_", 1)[1])
-                for path in self.kept(arrays_name(run, params=params) + "_step_*")
-            }
-        )
+        paths = self.kept(arrays_name(run, params=params) + "_step_*")
+        return sorted({int(path.stem.rsplit("_", 1)[1]) for path in paths})
 
     def runs_kept(self) -> dict[int, bool]:
         """The runs whose final matrices are kept, ascending, and whether snapshots are kept too."""
@@ -608,35 +635,40 @@ class Results:
         ]
 
     def saved(self, run: int, step: int | None, params: bool) -> dict[str, np.ndarray]:
+        """The arrays of one file. Raises GrokError where it is not there or cannot be read."""
         self.experiment_run(run)
         paths = self.kept(arrays_name(run, step, params))
         if not paths:
-            at = "" if step is None else f" at update {step}"
-            more = (
-                " (they stay where they were trained, and keep_params=True of a run asks for them)"
-                if params
-                else ""
-            )
-            steps = self.snapshot_steps(run, params) if step is not None else []
-            advice = (
-                f"snapshots are kept of updates {', '.join(map(str, steps))}"
-                if steps
-                else "has it been trained to its end?"
-            )
-            raise GrokError(
-                f"{self.folder} has no {'parameters' if params else 'arrays'} of run {run}{at}{more}: {advice}"
-            )
+            raise GrokError(self.not_saved(run, step, params))
         try:
             with open(paths[0], "rb") as opened, np.load(opened, allow_pickle=False) as file:
                 return dict(file)
         except NOT_ARRAYS as error:
-            raise GrokError(
-                f"{paths[0]} cannot be read ({' '.join(str(error).split())}): train the run anew, or restore the file"
-            ) from error
+            said = " ".join(str(error).split())
+            advice = "train the run anew, or restore the file"
+            raise GrokError(f"{paths[0]} cannot be read ({said}): {advice}") from error
+
+    def not_saved(self, run: int, step: int | None, params: bool) -> str:
+        """Which arrays are not there, and what to do about it."""
+        what = "parameters" if params else "arrays"
+        at = "" if step is None else f" at update {step}"
+        more = ""
+        if params:
+            more = (
+                " (they stay where they were trained, and keep_params=True of a run asks for them)"
+            )
+        steps = self.snapshot_steps(run, params) if step is not None else []
+        advice = "has it been trained to its end?"
+        if steps:
+            advice = f"snapshots are kept of updates {', '.join(map(str, steps))}"
+        return f"{self.folder} has no {what} of run {run}{at}{more}: {advice}"
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table that may be replaced meanwhile: read in one go, for pyarrow opens a path more than once."""
+    """A table that may be replaced meanwhile.
+
+    It is read in one go, for pyarrow opens a path more than once.
+    """
     return pd.read_parquet(io.BytesIO(path.read_bytes()))
 
 
@@ -689,47 +721,57 @@ def without_repeats(runs: pd.DataFrame, description: dict) -> pd.DataFrame:
         seen.add(told)
     if not all(kept):
         text = f"{kept.count(False)} of {len(kept)} runs equal an earlier one: left out"
-        warnings.warn(text, Note, stacklevel=3)
+        warnings.warn(text, Note, stacklevel=4)
     return runs[kept]
 
 
 def load(folder: Path | str) -> Results:
-    """Read a results folder, also one that is still being written or was cut short. Raises GrokError."""
+    """Read a results folder, also one that is still being written or was cut short.
+
+    Raises GrokError.
+    """
     folder = Path(folder)
     parts = [folder, *sorted(folder.glob("part-*"))]
-    written = [
-        part
-        for part in parts
-        if (part / "runs.parquet").exists() and (part / "curves.parquet").exists()
-    ]
-    description = read_description(folder) or next(
-        (read_description(part) for part in written), None
-    )
+    written = [part for part in parts if has_tables(part)]
+    description = next(filter(None, map(read_description, (folder, *written))), None)
     if description is None or not written:
         raise GrokError(nothing_to_load(folder, description))
     try:
         runs = pd.concat([read_columns(part, "runs", "run") for part in written])
         curves = pd.concat([read_columns(part, "curves", "run", "step") for part in written])
-        if "snapshots" in runs:  # formerly true where they were kept at log-spaced updates
-            runs["snapshots"] = runs["snapshots"].replace({True: "log", False: ""})
     except (OSError, ValueError) as error:
         raise GrokError(f"the tables in {folder} cannot be read: {error}") from error
+    if "snapshots" in runs:  # formerly true where they were kept at log-spaced updates
+        runs["snapshots"] = runs["snapshots"].replace({True: "log", False: ""})
     if folder not in written:
-        begun = [found for part in parts[1:] if (found := read_description(part))]
-        description["complete"] = len(begun) == max(
-            description["sessions"][0].get("processes", 1), len(parts) - 1
-        ) and all(found["complete"] for found in begun)
-    runs = runs.sort_values("run", ignore_index=True)
-    unknown = set(runs["run"]) - set(range(len(description["experiment"]["runs"])))
-    if unknown:
-        raise GrokError(
-            f"{folder / 'runs.parquet'} has a run {min(unknown)}, of which experiment.json does not "
-            "know: restore both files"
-        )
-    runs = without_repeats(runs, description)
+        description["complete"] = all_complete(description, parts[1:])
+    runs = known_runs(folder, runs.sort_values("run", ignore_index=True), description)
+    curves = curves[curves["run"].isin(runs["run"])]
     return Results(
         folder,
         description,
         with_fields(runs, description),
-        curves[curves["run"].isin(runs["run"])].sort_values(["run", "step"], ignore_index=True),
+        curves.sort_values(["run", "step"], ignore_index=True),
     )
+
+
+def has_tables(folder: Path) -> bool:
+    return all((folder / f"{name}.parquet").exists() for name in ("runs", "curves"))
+
+
+def all_complete(description: dict, parts: list[Path]) -> bool:
+    """Whether every process that shares an experiment has made its part."""
+    begun = [found for part in parts if (found := read_description(part))]
+    processes = description["sessions"][0].get("processes", 1)
+    return len(begun) == max(processes, len(parts)) and all(found["complete"] for found in begun)
+
+
+def known_runs(folder: Path, runs: pd.DataFrame, description: dict) -> pd.DataFrame:
+    """A table of runs without repeats. Raises GrokError for one that experiment.json has not."""
+    unknown = set(runs["run"]) - set(range(len(description["experiment"]["runs"])))
+    if unknown:
+        raise GrokError(
+            f"{folder / 'runs.parquet'} has a run {min(unknown)}, of which experiment.json does "
+            "not know: restore both files"
+        )
+    return without_repeats(runs, description)
