@@ -248,7 +248,8 @@ def both_tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         )
     except (OSError, ValueError) as error:
         raise GrokError(
-            f"the tables in {folder} cannot be read ({error}): restore them, or start over with --anew"
+            f"the tables in {folder} cannot be read ({error}): restore them, or start over "
+            "with --anew"
         ) from error
 
 

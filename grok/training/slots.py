@@ -1,8 +1,9 @@
 """The slots of a static signature: runs side by side on the local devices, in one compiled program.
 
-A slot is a place on a device where one run trains. Runs are independent: there is no communication between
-slots or devices. What a run does depends, to the bit, neither on which slot it has nor on its neighbours, but
-on how many slots its device has: another width of the batch sums in another order.
+A slot is a place on a device where one run trains. Runs are independent: there is no communication
+between slots or devices. What a run does depends, to the bit, neither on which slot it has nor on
+its neighbours, but on how many slots its device has: another width of the batch sums in another
+order.
 """
 
 import functools
@@ -39,8 +40,8 @@ def make_chunk(program: Program, mesh: Mesh) -> Callable:
 
     The last one is kept: another one that trains takes its place, so that none outlives its sweep.
 
-    chunk(state, fresh [slots], numbers, data, n_updates) -> state, metrics {name: [slots]}. Every leaf of state,
-    numbers and data has a leading axis of slots, sharded over the mesh.
+    chunk(state, fresh [slots], numbers, data, n_updates) -> state, metrics {name: [slots]}. Every
+    leaf of state, numbers and data has a leading axis of slots, sharded over the mesh.
     """
 
     def lane(state, fresh, numbers, data, n_updates):
@@ -82,7 +83,8 @@ def make_chunk(program: Program, mesh: Mesh) -> Callable:
 
 
 class Slots:
-    """A fixed number of slots of one program, with the inputs of the runs in them on host and devices.
+    """A fixed number of slots of one program, with the inputs of the runs in them on host and
+    devices.
 
     state: the TrainState of all slots, leading axis [slots], on the devices.
     """
@@ -100,7 +102,8 @@ class Slots:
         )
 
     def put(self, tree):
-        """A copy of host arrays on the devices: on a CPU device_put may share their memory, and they change later."""
+        """A copy of host arrays on the devices: on a CPU device_put may share their memory, and
+        they change later."""
         return jax.device_put(jax.tree.map(np.copy, tree), self.sharding)
 
     def place(self, slot: int, run: Run) -> None:
@@ -133,7 +136,8 @@ class Slots:
         self.host_inputs[0]["num_steps"][slot], self.changed = 0, True
 
     def step(self, n_updates: int) -> dict[str, jax.Array]:
-        """Train every slot for up to `n_updates`, then evaluate; what `evaluate` gives, each [slots, ...]."""
+        """Train every slot for up to `n_updates`, then evaluate; what `evaluate` gives, each
+        [slots, ...]."""
         if self.changed:
             self.inputs, self.changed = self.put(self.host_inputs), False
         self.state, self.metrics = self.chunk(
@@ -143,13 +147,16 @@ class Slots:
         return self.metrics
 
     def correct(self, slot: int) -> np.ndarray:
-        """Which equations the run in a slot answered right at the last evaluation, as packed bits."""
+        """Which equations the run in a slot answered right at the last evaluation, as packed
+        bits."""
         # The whole array to the host first, as in `matrices`.
         return np.asarray(self.metrics["correct"])[slot]
 
     def matrices(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
-        """The input table [V, D] and the output matrix [V, D] of the run in a slot, as its network uses them."""
-        # Whole arrays to the host first: an index into one that lies on several devices would have them communicate.
+        """The input table [V, D] and the output matrix [V, D] of the run in a slot, as its network
+        uses them."""
+        # Whole arrays to the host first: an index into one that lies on several devices
+        # would have them communicate.
         params = {
             name: np.asarray(leaf)[slot]
             for name, leaf in self.state.params.items()

@@ -1,8 +1,9 @@
 """A sweep: a queue of runs on its way through the slots, with early stop, checkpoint and resume.
 
-Chunks of updates alternate with work on the host, which records, checkpoints, takes finished runs out of their
-slots and puts the next ones in. A sweep of 3 or 3,000 runs is the same compiled program, one for each static
-signature. Several processes share an experiment's runs and never wait for each other.
+Chunks of updates alternate with work on the host, which records, checkpoints, takes finished runs
+out of their slots and puts the next ones in. A sweep of 3 or 3,000 runs is the same compiled
+program, one for each static signature. Several processes share an experiment's runs and never wait
+for each other.
 """
 
 import contextlib
@@ -42,7 +43,8 @@ TRAIN_ACCURACY = results.METRICS.index("train_accuracy")
 
 
 class Interrupted(Exception):
-    """Training stopped at a chunk's end before it was done; everything so far is saved. `code` is the exit status."""
+    """Training stopped at a chunk's end before it was done; everything so far is saved. `code` is
+    the exit status."""
 
     def __init__(self, reason: str, code: int):
         super().__init__(reason)
@@ -53,10 +55,11 @@ class Interrupted(Exception):
 class Options:
     """How to train, as opposed to what.
 
-    slots: runs in training at once over all local devices (None: chosen). time_limit: seconds after which to
-    stop, checkpoint and leave. checkpoint_every: seconds between checkpoints. anew: train complete results again.
-    process, n_processes: which of several processes this is, each of which trains its share of the runs.
-    on_tables: called with this process's folder whenever its tables have been written.
+    slots: runs in training at once over all local devices (None: chosen). time_limit: seconds after
+    which to stop, checkpoint and leave. checkpoint_every: seconds between checkpoints. anew: train
+    complete results again. process, n_processes: which of several processes this is, each of which
+    trains its share of the runs. on_tables: called with this process's folder whenever its tables
+    have been written.
     """
 
     root: Path = Path("results")
@@ -120,7 +123,8 @@ class History:
 
 
 def segments(any_fresh: bool, eval_every: int) -> list[int]:
-    """Updates between the evaluations of one chunk: one stretch, or several where a run has just begun."""
+    """Updates between the evaluations of one chunk: one stretch, or several where a run has just
+    begun."""
     if not any_fresh:
         return [eval_every]
     marks = evaluation_steps(eval_every, eval_every)
@@ -128,7 +132,8 @@ def segments(any_fresh: bool, eval_every: int) -> list[int]:
 
 
 class Sweep:
-    """The runs of one process, the keys of `n_train`, on their way through the slots. See `train_experiment`."""
+    """The runs of one process, the keys of `n_train`, on their way through the slots. See
+    `train_experiment`."""
 
     def __init__(
         self, experiment: Experiment, folder: Path, options: Options, n_train: dict[int, int]
@@ -152,7 +157,7 @@ class Sweep:
         self.resting: dict[int, dict[str, np.ndarray]] = {}  # runs under way that are in no slot
         self.checkpoints = Checkpoints(folder / "checkpoints")
 
-    # -- the loop -------------------------------------------------------------------------------------------
+    # -- the loop ------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Train every run to its end. Raises Interrupted at a chunk's end when asked to stop."""
@@ -223,8 +228,9 @@ class Sweep:
         if resuming and before and before != self.layout:
             was, now = (" on ".join(map(str, each.values())) for each in (before, self.layout))
             warnings.warn(
-                f"runs under way go on with {now} (slots a device, and the device), not with {was}: "
-                "from here they differ in their last bits from a run that was not stopped, "
+                f"runs under way go on with {now} (slots a device, and the device), "
+                f"not with {was}: from here "
+                "they differ in their last bits from a run that was not stopped, "
                 "and training makes such a difference grow",
                 Note,
                 stacklevel=2,
@@ -243,7 +249,8 @@ class Sweep:
             self.slots.place_states(states)
 
     def step(self, n_updates: int) -> None:
-        """Train all slots for some updates, and record the runs whose schedule has an evaluation there."""
+        """Train all slots for some updates, and record the runs whose schedule has an evaluation
+        there."""
         before = time.monotonic()
         metrics = self.slots.step(n_updates)
         metrics_SC = np.stack(
@@ -270,7 +277,7 @@ class Sweep:
     def unused(self, run: int) -> int:
         return self.experiment.runs[run].num_steps - self.last_step(run)
 
-    # -- runs that end --------------------------------------------------------------------------------------
+    # -- runs that end -------------------------------------------------------------------------
 
     def retire(self) -> None:
         """Take finished runs out of their slots: at their budget, sustained at 99%, or diverged."""
@@ -290,7 +297,8 @@ class Sweep:
                 )
 
     def grokked(self, run: int) -> bool:
-        """Whether the last `stop_after` evaluations of the fixed cadence all have 99% validation accuracy."""
+        """Whether the last `stop_after` evaluations of the fixed cadence all have 99% validation
+        accuracy."""
         spec, curve = self.experiment.runs[run], self.history.curves[run]
         recent = [
             metrics_C[VAL_ACCURACY]
@@ -322,7 +330,8 @@ class Sweep:
         }
 
     def keep_arrays(self, slot: int, run: int, step: int | None = None) -> None:
-        """Write a lane's matrices and which equations it answers right, at its end or at a snapshot.
+        """Write a lane's matrices and which equations it answers right, at its end or at a
+        snapshot.
 
         Where the run keeps them, all of its parameters too.
         """
@@ -342,10 +351,11 @@ class Sweep:
         if snapshot_due(step, self.experiment.runs[run]):
             self.keep_arrays(slot, run, step)
 
-    # -- what is saved --------------------------------------------------------------------------------------
+    # -- what is saved -------------------------------------------------------------------------
 
     def checkpoint_if_due(self) -> None:
-        """Checkpoint by the clock, or because we are to stop; then say so by raising Interrupted."""
+        """Checkpoint by the clock, or because we are to stop; then say so by raising
+        Interrupted."""
         now = time.monotonic()
         out_of_time = (
             self.options.time_limit is not None and now - self.start >= self.options.time_limit
@@ -365,7 +375,8 @@ class Sweep:
             )
 
     def cost(self) -> dict:
-        """What this session has taken: seconds, those in which the devices were busy; updates of all sessions, and of those before it."""
+        """What this session has taken: seconds, those in which the devices were busy; updates of
+        all sessions, and of those before it."""
         return {
             "seconds": round(time.monotonic() - self.start, 1),
             "device_seconds": round(self.device_seconds, 1),
@@ -388,7 +399,8 @@ class Sweep:
         self.checkpoint_seconds = self.last_checkpoint - begun
 
     def tables_if_due(self) -> None:
-        """Write the tables at the first evaluation, then by the clock, in a fiftieth of the time."""
+        """Write the tables at the first evaluation, then by the clock, in a fiftieth of the
+        time."""
         pause = max(TABLES_EVERY, 50 * self.table_seconds)
         if time.monotonic() - self.last_tables >= pause:
             self.write_tables()
@@ -431,7 +443,8 @@ class Sweep:
 
 
 def due(step: int, run: Run) -> bool:
-    """Whether a run's schedule has an evaluation after `step` updates (see train.evaluation_steps)."""
+    """Whether a run's schedule has an evaluation after `step` updates (see
+    train.evaluation_steps)."""
     early = step < run.eval_every and str(step).rstrip("0") in ("1", "2", "5")
     return early or step % run.eval_every == 0 or step == run.num_steps
 
@@ -444,10 +457,11 @@ def snapshot_due(step: int, run: Run) -> bool:
 
 
 def last_batch_note(experiment: Experiment, n_train: dict[int, int]) -> str | None:
-    """One line about runs whose epochs end in a batch of under a sixteenth of the others' rows, or None if there are none.
+    """One line about runs whose epochs end in a batch of under a sixteenth of the others' rows, or
+    None if there are none.
 
-    An update follows the mean over its own rows, so that a handful of rows moves the weights as far as a full batch does; at
-    a high learning rate small networks do not bear it (results/README.md).
+    An update follows the mean over its own rows, so that a handful of rows moves the weights as far
+    as a full batch does; at a high learning rate small networks do not bear it (results/README.md).
     """
     rows = {
         i: (last_batch_size(experiment.runs[i], n), effective_batch_size(experiment.runs[i], n))
@@ -458,7 +472,8 @@ def last_batch_note(experiment: Experiment, n_train: dict[int, int]) -> str | No
         return None
     first, (left, size) = min(tiny.items(), key=lambda item: item[1][0] / item[1][1])
     return (
-        f"note: in {len(tiny)} of {len(rows)} runs the last batch of an epoch is tiny (run {first}: {left} of {size} rows), "
+        f"note: in {len(tiny)} of {len(rows)} runs the last batch of an epoch is tiny "
+        f"(run {first}: {left} of {size} rows), "
         "which small networks may not bear; another batch_size leaves more"
     )
 
@@ -466,26 +481,34 @@ def last_batch_note(experiment: Experiment, n_train: dict[int, int]) -> str | No
 def closing_line(number: int, run: Run, outcome: dict) -> str:
     """One line about a run that has ended."""
     crossed = outcome["steps_to_val_99"]
-    return f"run {number} ({results.run_name(vars(run))}): {outcome['status']} after {outcome['stopped_at']:,} steps, 99% validation {'never' if crossed is None else f'at {crossed:,}'}, final {100 * outcome['final_val_accuracy']:.1f}%"
+    when = "never" if crossed is None else f"at {crossed:,}"
+    return (
+        f"run {number} ({results.run_name(vars(run))}): {outcome['status']} after "
+        f"{outcome['stopped_at']:,} steps, 99% validation {when}, "
+        f"final {100 * outcome['final_val_accuracy']:.1f}%"
+    )
 
 
 def train_experiment(experiment: Experiment, options: Options = Options()) -> Path:
     """Train every run of an experiment into `root/<name>`; resume what an earlier session left.
 
-    Returns the results folder. Raises Interrupted (time limit, SIGTERM, Ctrl-C; all saved) or GrokError.
+    Returns the results folder. Raises Interrupted (time limit, SIGTERM, Ctrl-C; all saved) or
+    GrokError.
     """
     process, n_processes = options.process, options.n_processes
     top = Path(options.root) / experiment.name
     experiment = results.grown(top, experiment)
     if n_processes > len(experiment.runs):
         raise GrokError(
-            f"{n_processes} processes are too many for {len(experiment.runs)} runs: start at most as many as there are runs"
+            f"{n_processes} processes are too many for {len(experiment.runs)} runs: "
+            "start at most as many as there are runs"
         )
     if not options.anew and results.is_complete(top, experiment):
         return top
     results.check_processes(top, n_processes)
     folder = top / f"part-{process}" if n_processes > 1 else top
-    # The training rows of this process's runs; every mistake in them shows here, before anything is written.
+    # The training rows of this process's runs; every mistake in them shows here, before
+    # anything is written.
     n_train = {
         i: make_dataset(experiment.runs[i]).n_train
         for i in range(process, len(experiment.runs), n_processes)
@@ -520,7 +543,8 @@ def states_by_run(
 
 
 class stop_at_chunk_end:
-    """While it holds, the first signal to stop does so at a sweep's next chunk; a second acts as usual.
+    """While it holds, the first signal to stop does so at a sweep's next chunk; a second acts as
+    usual.
 
     A signal that is ignored, as SIGHUP is under nohup, stays ignored.
     """
