@@ -50,7 +50,7 @@ def validation(known: pd.DataFrame, rows: list[dict]) -> Finding:
     right = [row["mean"] for row in rows if row["at"] == 0]
     if mild and right and right[0] >= UNHARMED:
         verdict = finding.by_count(len(unharmed), len(mild))
-    here = "; ".join(f"{row['mean']:.0f}% at {100 * row['share']:.2g}%" for row in wrong[1:])
+    here = "; ".join(f"{row['mean']:.3g}% at {100 * row['share']:.2g}%" for row in wrong[1:])
     return Finding(
         "validation",
         "wrong training answers do little harm up to 14%",

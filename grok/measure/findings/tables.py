@@ -202,4 +202,4 @@ def bench(root: Path) -> str:
         ]
         lines.append([f"[{found['device']}](bench/{path.name})", found["precision"], *cells])
     head = ("device", "precision", *(words for words, _ in BENCH.values()))
-    return scoreboard.markdown(lines, head)
+    return scoreboard.markdown(lines, head) if lines else "*Nothing has been measured yet.*\n"
