@@ -1,5 +1,7 @@
 """Learning curves of all runs: of the quickstart, and of any experiment without a figure."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
@@ -13,7 +15,7 @@ MANY_RUNS = 12
 # Evaluations of a run. Longer curves that collapse and recover would be a solid mass of ink.
 MANY_POINTS = 150
 WINDOWS = 15  # to a factor of ten in updates
-DASHES = {"train": (0, (3, 1.5)), "val": "solid"}
+DASHES: dict[str, Any] = {"train": (0, (3, 1.5)), "val": "solid"}
 
 
 @figure(

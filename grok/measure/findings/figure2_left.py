@@ -92,6 +92,7 @@ def towards_init(known: pd.DataFrame, needs: list[dict]) -> Finding:
         "weaker than towards zero",
         here,
         finding.by_seeds(verdict, runs.size(known)["seeds"]),
+        unit="",
         **runs.size(known),
     )
 

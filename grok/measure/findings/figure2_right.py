@@ -84,6 +84,7 @@ def alike(known: pd.DataFrame, needs: list[dict]) -> Finding:
         "x−y ≈ x/y",
         here,
         finding.by_seeds(verdict, runs.size(known)["seeds"]),
+        unit="",
         **runs.size(known),
     )
 
@@ -147,5 +148,6 @@ def mixed(known: pd.DataFrame, needs: list[dict]) -> Finding:
         "it does",
         words,
         finding.by_seeds(verdict, runs.size(here)["seeds"]),
+        unit="",
         **runs.size(here),
     )

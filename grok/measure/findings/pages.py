@@ -113,11 +113,11 @@ def section(root: Path, theme: str, *pictures: str) -> str:
     """
     found = [(folder, registry.refresh(folder)) for folder in scoreboard.folders_of(root, theme)]
     complete = [folder for folder, made in found if made.head["complete"]]
-    shown = next(iter(complete or [folder for folder, _ in found]), None)
+    shown = (complete or [folder for folder, _ in found])[:1]
     parts = []
     for folder, made in found:
         parts.append(f"*{facts(made)}*\n\n")
-        if folder == shown:
+        if folder in shown:
             parts += [picture(folder, name) for name in pictures]
         cells = [Claim(folder, made, each).cells for each in made.findings.values()]
         lines = [[*line[:3], line[4]] for line in cells]

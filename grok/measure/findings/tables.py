@@ -8,7 +8,6 @@ import numpy as np
 from grok.analysis.survival import Estimate
 from grok.measure.findings import registry, scoreboard
 from grok.measure.findings.encodings import POSITIONS
-from grok.measure.findings.registry import Findings
 from grok.measure.findings.words import count, interval, number, pretty, share
 from grok.store import results
 
@@ -44,19 +43,12 @@ SCORES = {  # score -> what it is, format
 }
 
 
-def largest_complete(root: Path, theme: str) -> Findings | None:
-    """The findings of an experiment at its largest complete scale, or else its largest."""
-    made = [registry.refresh(folder) for folder in scoreboard.folders_of(root, theme)]
-    complete = [found for found in made if found.head["complete"]]
-    return next(iter(complete or made), None)
-
-
 def with_rows(root: Path, theme: str, table: str) -> list[dict]:
-    """A table of an experiment from the largest scale at which it has rows."""
-    for folder in scoreboard.folders_of(root, theme):
-        rows = registry.refresh(folder).tables[table]
-        if rows:
-            return rows
+    """A table of an experiment from the largest complete scale at which it has rows."""
+    made = [registry.refresh(folder) for folder in scoreboard.folders_of(root, theme)]
+    for found in sorted(made, key=lambda found: not found.head["complete"]):
+        if found.tables[table]:
+            return found.tables[table]
     return []
 
 
