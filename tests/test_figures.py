@@ -1052,7 +1052,8 @@ def test_the_code_of_a_figure_is_all_that_its_numbers_pass_through():
     assert "figure3.py" not in files and "projection.py" not in files
     drawn = fingerprint.sources("grok.figures.figure1_center")
     assert fingerprint.PACKAGE / "figures" / "parts" / "style.py" in drawn
-    assert fingerprint.PACKAGE / "__init__.py" not in drawn
+    assert not {fingerprint.PACKAGE / "__init__.py", fingerprint.APART} & set(drawn)
+    assert fingerprint.APART.is_file()
 
 
 @pytest.fixture

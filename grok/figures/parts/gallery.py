@@ -165,8 +165,7 @@ def draw_all(root: Path, names: list[str]) -> int:
 
     Returns the exit status: 1 where a figure that has results, or was named, could not be drawn.
     It prints a line a figure. A name is that of a figure or of a results folder; any other raises
-    GrokError before anything is drawn. The findings of a
-    folder are made current first.
+    GrokError before anything is drawn. The findings of a folder are made current first.
     """
     root = Path(root)
     status = 0

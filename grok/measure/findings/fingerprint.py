@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2]
+# It decides which figures are drawn, and when; what they show does not pass through it.
+APART = PACKAGE / "figures" / "parts" / "gallery.py"
 DATA = ("experiment.json", "*.parquet", "arrays/*.npz")
 
 
@@ -51,7 +53,7 @@ def sources(module: str) -> list[Path]:
     pending, found = [own], {own}
     for path in pending:
         files = (file_of(name) for name in imported(path))
-        used = {file for file in files if file is not None} - found
+        used = {file for file in files if file is not None} - found - {APART}
         found |= used
         pending += sorted(used)
     return sorted(found)
