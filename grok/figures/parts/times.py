@@ -79,11 +79,13 @@ def law_figure(results, field: str, label: str, symbol: str):
         draw_times(axes, runs, found.table("times"), field, split, place)
     law, exponent = found.tables["law"][0], found["exponent"]
     if np.isnan(exponent.value):
-        style.note(axes, "no law: too few values with a delay")
+        words = "no law: too few values with a delay"
     else:
         draw_law(axes, law, (law["fitted"][0], law["fitted"][-1]), np.log)
         slope = interval(slope_of(law, exponent), ".2f")
-        style.note(axes, f"dashed: steps ∝ {symbol}^b,\nb = {slope}")
+        words = f"dashed: steps ∝ {symbol}^b,\nb = {slope}"
+    # Below the runs, where no censored one stands.
+    axes.text(0.98, 0.03, words, transform=axes.transAxes, ha="right", va="bottom", fontsize=6.5)
     if values[0] == 0:
         axes.axvline(place(0) * ZERO_GAP**0.5, color=style.GREY, linestyle="dotted", linewidth=0.8)
     style.name_ticks(axes.xaxis, map(place, values), [f"{value:g}" for value in values])
