@@ -116,8 +116,9 @@ def test_tables_are_named_by_the_runs_that_left_them(tmp_path):
         {"operation": "x-y"},
     ]
     (tmp_path / "made").mkdir()
+    whole = {"complete": True, "sessions": [{}]}
     (tmp_path / "made" / "experiment.json").write_text(
-        json.dumps({"experiment": {"name": "made", "scale": "small", "runs": runs}})
+        json.dumps({"experiment": {"name": "made", "scale": "small", "runs": runs}, **whole})
     )
     paths = [f"{tmp_path}/made/arrays/run_{n:04d}.npz" for n in range(7)]
     named = encoding_times.table_names([*paths, paths[1] + ":unembedding"])
