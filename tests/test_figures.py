@@ -232,9 +232,14 @@ def dots(axes, marker_is_open: bool) -> list:
 # --- Gaps of every kind ---
 
 
+# Drawn by the tests of what they show: the mechanism, networks by hand, and `grok try`.
+ELSEWHERE = {"mechanism", "handbuilt", "trial"}
+
+
 def test_no_figure_is_missing_from_these_tests():
     alike = {entry.name for name in SHARE_THEIR_CODE for entry in gallery.entries_of(name)}
-    assert {figure for _, figure in DISTINCT} | alike | set(NO_RESULTS) == set(gallery.ENTRIES)
+    drawn = {figure for _, figure in DISTINCT} | alike | set(NO_RESULTS) | ELSEWHERE
+    assert drawn == set(gallery.ENTRIES)
 
 
 @pytest.mark.parametrize("folder_name, figure", DISTINCT)
@@ -598,7 +603,7 @@ def test_a_law_is_drawn_where_it_was_fitted(tmp_path):
 
 def test_the_lowest_panel_of_each_column_carries_the_axis(tmp_path):
     """Of six panels in five columns four columns end in the first row."""
-    runs = grid(BASE, label="abcdef", train_fraction=[0.2, 0.5], seed=[0, 1])
+    runs = grid(BASE, label=list("abcdef"), train_fraction=[0.2, 0.5], seed=[0, 1])
     picture = laid_out(picture_of("figure2_left", write(tmp_path, "figure2_left", runs=runs)))
     shown = [axes for axes in picture.axes if axes.get_visible()]
     named = {}
