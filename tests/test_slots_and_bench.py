@@ -12,7 +12,7 @@ import pytest
 from grok.experiment import GrokError, Run, grid
 from grok.task.dataset import make_dataset
 from grok.training import bench, capacity, devices
-from grok.training.program import program_of, traced_data, traced_numbers
+from grok.training.program import program_of, traced_data, traced_numbers, used_precision
 from grok.training.update import batch_loss, init_state
 
 CASES = [
@@ -168,8 +168,9 @@ def test_the_report_has_every_key_and_compares_like_with_like(tiny, monkeypatch)
     monkeypatch.setattr(bench, "choose_slots", lambda program, runs: 2)
     monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_enable_command_buffer=+WHILE")
     found = bench.measure(tiny.replace(precision="bf16"))
+    used = used_precision("bf16", "cpu")
     assert (found["precision"], found["xla_flags"]) == (
-        "float32",
+        used,
         "--xla_gpu_enable_command_buffer=+WHILE",
     ), "what this CPU used"
     asked = {
