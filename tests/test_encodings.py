@@ -314,7 +314,7 @@ def test_what_is_fixed_stays_while_decay_and_noise_move_the_rest(quick_sweeps):
     assert program == other
     both = slots.Slots(program, 2)
     for slot, run in enumerate(runs):
-        both.place(slot, run)
+        both.place(slot, run, make_dataset(run))
     both.step(1)
     before = [both.matrices(slot)[0] for slot in (0, 1)]
     metrics = both.step(5)

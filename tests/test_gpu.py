@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from grok.experiment import Run
+from grok.task.dataset import make_dataset
 from grok.training.devices import device_facts
 from grok.training.program import program_of
 from grok.training.slots import Slots
@@ -43,7 +44,7 @@ def slots():
 def placed(here: Slots, precision: str) -> Slots:
     """The slots with their runs at their beginning."""
     for slot in range(here.count):
-        here.place(slot, RUN.replace(precision=precision, seed=slot))
+        here.place(slot, RUN.replace(precision=precision, seed=slot), make_dataset(RUN))
     return here
 
 

@@ -43,7 +43,7 @@ def products(lowered) -> list[str]:
 def filled(run) -> slots.Slots:
     """Two slots with a run in one."""
     here = slots.Slots(program_of(run), 2)
-    here.place(0, run)
+    here.place(0, run, make_dataset(run))
     return here
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from grok.experiment import Experiment, Run
 from grok.training import progress_bar
-from grok.training.sweep import Interrupted, Options, last_batch_note, train_experiment
+from grok.training.jobs import last_batch_note, make_jobs
+from grok.training.sweep import Interrupted, Options, train_experiment
 
 
 class Screen(io.StringIO):
@@ -157,5 +158,5 @@ def test_a_tiny_last_batch_is_noted(batch_size, noted):
         Run(operation="x+y", structure="Z31", train_fraction=share, batch_size=batch_size)
         for share in (0.7, 0.8)
     ]
-    note = last_batch_note(Experiment(name="notes", runs=runs), {0: 673, 1: 769})
+    note = last_batch_note(make_jobs(runs, range(2)))
     assert (note is None) if noted is None else (noted in note and "in 1 of 2 runs" in note)

@@ -22,10 +22,10 @@ from grok.experiment import Run
 from grok.model.transformer import Transformer
 from grok.task.dataset import TRAIN, VAL, VAL_MIRRORED, make_dataset
 from grok.training.program import make_program, round_up
+from grok.training.schedule import evaluation_steps
 from grok.training.update import (
     batch_loss,
     evaluate,
-    evaluation_steps,
     forward,
     gradient,
     init_state,

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from grok.experiment import Run
+from grok.task.dataset import make_dataset
 from grok.training.program import Program
 from grok.training.slots import Slots
 from grok.training.update import state_shapes
@@ -56,7 +57,8 @@ def time_updates(
     """
     slots = Slots(program, count)
     for slot in range(count):
-        slots.place(slot, runs[slot % len(runs)].replace(num_steps=10**9))
+        run = runs[slot % len(runs)].replace(num_steps=10**9)
+        slots.place(slot, run, make_dataset(run))
     compiled = median_seconds(lambda: slots.step(1), 1)
     evaluation = median_seconds(lambda: slots.step(0), repeats)
     trial = median_seconds(lambda: slots.step(10), 1) - evaluation

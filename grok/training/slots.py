@@ -7,8 +7,9 @@ order.
 """
 
 import functools
+import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from grok.experiment import Run
-from grok.task.dataset import make_dataset
+from grok.task.dataset import Dataset
 from grok.training.devices import compiler_options
 from grok.training.program import (
     Program,
@@ -82,6 +83,27 @@ def make_chunk(program: Program, mesh: Mesh) -> Callable:
     return jax.jit(chunk, donate_argnums=0, compiler_options=options)
 
 
+class Layout(NamedTuple):
+    """What the last bits of a run depend on: it decides in which order sums are taken.
+
+    cores: those of a CPU on which its devices compute together; 0 for other devices.
+    """
+
+    slots_a_device: int
+    device: str
+    cores: int
+
+    @property
+    def words(self) -> str:
+        cores = f", {self.cores} cores" if self.cores else ""
+        return f"{self.slots_a_device} slots a device ({self.device}{cores})"
+
+    @classmethod
+    def of(cls, kept: dict[str, Any] | None) -> "Layout | None":
+        """A layout that was kept as a dictionary; None where it is not, or not all of it."""
+        return cls(**kept) if kept and kept.keys() == set(cls._fields) else None
+
+
 class Slots:
     """A fixed number of slots of one program, with the inputs of the runs in them on host and
     devices.
@@ -101,14 +123,21 @@ class Slots:
             jax.tree.map(lambda leaf: np.zeros((count, *leaf.shape), leaf.dtype), self.shapes)
         )
 
+    @property
+    def layout(self) -> Layout:
+        mesh = self.sharding.mesh
+        device = mesh.devices.flat[0]
+        cores = len(os.sched_getaffinity(0)) if device.platform == "cpu" else 0
+        return Layout(self.count // mesh.size, device.device_kind, cores)
+
     def put(self, tree):
         """A copy of host arrays on the devices: on a CPU device_put may share their memory, and
         they change later."""
         return jax.device_put(jax.tree.map(np.copy, tree), self.sharding)
 
-    def place(self, slot: int, run: Run) -> None:
+    def place(self, slot: int, run: Run, dataset: Dataset) -> None:
         """Put a run into a slot; it begins from its initial weights at the next step."""
-        numbers, data = traced_numbers(run), traced_data(run, make_dataset(run))
+        numbers, data = traced_numbers(run), traced_data(run, dataset)
         if (
             self.host_inputs is None
         ):  # Empty slots hold some run's inputs with a budget of no update.

@@ -243,14 +243,6 @@ def train(program: Program, state: TrainState, numbers, data: Data, n_updates) -
     return jax.lax.fori_loop(0, n_updates, body, state)
 
 
-def evaluation_steps(num_steps: int, eval_every: int) -> list[int]:
-    """When a run is evaluated: 1, 2, 5, 10, ... updates, every eval_every, and at num_steps."""
-    early = [
-        m * 10**e for e in range(9) for m in (1, 2, 5) if m * 10**e < min(eval_every, num_steps)
-    ]
-    return early + list(range(eval_every, num_steps, eval_every)) + [num_steps]
-
-
 def state_shapes(program: Program) -> TrainState:
     """Shapes and types of one run's state."""
     arch = program.arch
