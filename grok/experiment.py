@@ -367,7 +367,7 @@ def implied(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
     Adam with decay is AdamW, Adam itself has none, and a table is read by values=file.
     """
     more: dict[str, Any] = {}
-    if changes.get("weight_decay") and changes.get("optimizer", run.optimizer) == "adam":
+    if changes.get("weight_decay") and "optimizer" not in changes and run.optimizer == "adam":
         more["optimizer"] = "adamw"
     if changes.get("optimizer") == "adam" and "weight_decay" not in changes:
         more["weight_decay"] = 0.0

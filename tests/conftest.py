@@ -17,6 +17,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from grok.experiment import Experiment, Run
 from grok.store import provenance, results
 from grok.task.dataset import TRAIN, effective_batch_size, make_dataset
+from grok.training import devices
 from grok.training.program import TRACED, Data, make_program
 from grok.training.update import init_state
 
@@ -38,6 +39,12 @@ def tiny():
     return Run(
         operation="x+y", structure="Z7", n_layers=1, n_heads=2, d_model=8, d_ff=16, num_steps=100
     )
+
+
+@pytest.fixture
+def devices_ready(monkeypatch):
+    """A command's set-up of devices is left out: the tests' own process has used JAX before."""
+    monkeypatch.setattr(devices, "start_devices", lambda *_: (0, 1))
 
 
 @pytest.fixture(scope="session")

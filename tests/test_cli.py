@@ -18,7 +18,7 @@ from grok.__main__ import main
 from grok.experiment import Experiment, Run
 from grok.store import results
 from grok.task.operations import NAMED
-from grok.training import devices, sweep
+from grok.training import sweep
 
 ROOT = Path(__file__).parent.parent
 CONFIG = """
@@ -35,9 +35,8 @@ def experiment(scale):
 
 
 @pytest.fixture
-def config(tmp_path, monkeypatch):
-    """The path of a config of two tiny runs; the command's set-up of devices is left out."""
-    monkeypatch.setattr(devices, "start_devices", lambda *_: (0, 1))
+def config(tmp_path, devices_ready):
+    """The path of a config of two tiny runs."""
     path = tmp_path / "tiny.py"
     path.write_text(CONFIG)
     return path

@@ -179,6 +179,8 @@ def test_an_override_asks_what_it_needs_of_other_fields():
     assert fields(optimizer="adam") == [("adam", 0.0), ("adam", 0.0)]
     with pytest.raises(GrokError, match="optimizer=adam has no weight decay"):
         pair.runs[0].replace(optimizer="adam")
+    with pytest.raises(GrokError, match="optimizer=adam has no weight decay"):
+        fields(optimizer="adam", weight_decay=0.5)
     read = pair.override(table="a.npz").runs[0]
     assert (read.values, read.table) == ("file", "a.npz")
     assert Experiment(name="e", runs=[read]).override(values="bins").runs[0].table == ""

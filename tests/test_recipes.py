@@ -96,11 +96,12 @@ def test_publishing_keeps_what_people_wrote(tmp_path, monkeypatch, known):
     pd.testing.assert_frame_equal(pd.read_csv(table), pd.DataFrame(known))
 
 
-def test_try_trains_one_run_and_draws_it(known, tmp_path, monkeypatch, capsys, quick_sweeps):
+def test_try_trains_one_run_and_draws_it(
+    known, tmp_path, monkeypatch, capsys, quick_sweeps, devices_ready
+):
     tiny = Run(operation="x*y", structure="Z7", n_layers=1, n_heads=2, d_model=8, num_steps=30)
     tiny = tiny.replace(snapshots="log", eval_every=10)
     monkeypatch.setattr(recipes, "run_of", lambda recipe, *task: tiny)
-    monkeypatch.setattr("grok.training.devices.start_devices", lambda: None)
     assert main(["try", "x*y", "--structure", "Z7", "--seed", "3", "--results", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "The nearest recipe: x+y over Z31, 60% of the table" in said

@@ -180,7 +180,7 @@ experiment = Experiment(name="tiny", runs=grid(base, seed=[0, 1]))
 """
 
 
-@pytest.mark.usefixtures("quick_sweeps")
+@pytest.mark.usefixtures("quick_sweeps", "devices_ready")
 def test_training_watches_itself_and_writes_event_files(tmp_path, capsys):
     config = tmp_path / "tiny.py"
     config.write_text(CONFIG)
@@ -191,7 +191,7 @@ def test_training_watches_itself_and_writes_event_files(tmp_path, capsys):
     assert f"curves: {folder / 'watch.png'}" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("quick_sweeps")
+@pytest.mark.usefixtures("quick_sweeps", "devices_ready")
 def test_a_mistake_of_what_looks_on_does_not_stop_training(tmp_path, capsys):
     config = tmp_path / "tiny.py"
     config.write_text(CONFIG)
@@ -202,6 +202,7 @@ def test_a_mistake_of_what_looks_on_does_not_stop_training(tmp_path, capsys):
     assert results.load(tmp_path / "tiny").complete
 
 
+@pytest.mark.usefixtures("devices_ready")
 def test_without_the_package_event_files_say_what_to_install(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     config = tmp_path / "tiny.py"
