@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from grok import config
 from grok.experiment import Experiment, GrokError, Run
-from grok.store import results
+from grok.store import descriptions, marks, outcomes, results
 
 LEFT_OUT = ("quickstart", "recipes")  # `make train`, and what `grok try` reads
 ORDER = (
@@ -218,7 +218,7 @@ def standing(folder: Path, experiment: Experiment) -> Standing:
     except GrokError:
         most = sum(run.num_steps for run in experiment.runs)
         return Standing(False, 0, len(experiment.runs), False, most, None)
-    runs = results.specified_runs(loaded.description)
+    runs = descriptions.specified_runs(loaded.description)
     rows = {runs[row["run"]]: row for row in loaded.runs.to_dict("records")}
     left = [updates_left(run, rows.get(run)) for run in experiment.runs]
     sessions = loaded.description["sessions"]
@@ -238,7 +238,7 @@ def updates_left(run: Run, row: dict | None) -> int:
     """The updates that a run may still take; row: what runs.parquet says of it."""
     if row is None:
         return run.num_steps
-    return 0 if row["status"] in results.ENDED else run.num_steps - int(row["stopped_at"])
+    return 0 if row["status"] in outcomes.ENDED else run.num_steps - int(row["stopped_at"])
 
 
 def line(found: Standing, usual_speed: float | None) -> str:
@@ -256,7 +256,7 @@ def line(found: Standing, usual_speed: float | None) -> str:
 
 def is_current(path: Path) -> bool:
     """Whether a table was measured from the results that stand beside it now."""
-    return path.exists() and results.is_current(results.load(path.parent), path)
+    return path.exists() and marks.is_current(results.load(path.parent), path)
 
 
 # --- Steps ---

@@ -82,17 +82,17 @@ def table_of(path: Path | str, scale: str, **fields: Any) -> str:
     grown keeps its old numbers. Elsewhere it is the run's place in the config. Raises GrokError
     unless just one run fits.
     """
-    from grok.store import results
+    from grok.store import array_files, descriptions
 
     experiment = load(path, scale).experiment
     folder = Path("results") / experiment.name
-    description = results.read_description(folder)
-    runs = results.specified_runs(description) if description else experiment.runs
+    description = descriptions.read_description(folder)
+    runs = descriptions.specified_runs(description) if description else experiment.runs
     fit = [number for number, run in enumerate(runs) if has(run, fields)]
     if len(fit) != 1:
         asked = ", ".join(f"{name}={value!r}" for name, value in fields.items())
         raise GrokError(f"{len(fit)} runs of {path} have {asked}: give the fields of just one")
-    return str(folder / "arrays" / f"{results.arrays_name(fit[0])}.npz")
+    return str(folder / "arrays" / f"{array_files.arrays_name(fit[0])}.npz")
 
 
 def has(run: Run, fields: dict[str, Any]) -> bool:

@@ -15,7 +15,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from grok.experiment import Experiment, Run
-from grok.store import provenance, results
+from grok.store import array_files, outcomes, provenance, sessions, tables
 from grok.task.dataset import TRAIN, effective_batch_size, make_dataset
 from grok.training import devices
 from grok.training.program import TRACED, Data, make_program
@@ -87,7 +87,7 @@ def write_results(tmp_path, monkeypatch):
 
     def write(runs, arrays, val=lambda number: 1.0):
         folder = tmp_path / "written"
-        results.begin(
+        sessions.begin(
             folder,
             Experiment(name="written", runs=tuple(runs)),
             {"processes": 1},
@@ -102,12 +102,12 @@ def write_results(tmp_path, monkeypatch):
                             "val_accuracy": val(number),
                             "val_fresh_accuracy": val(number),
                         }.get(name, 0.0)
-                        for name in results.METRICS
+                        for name in tables.METRICS
                     ]
                 ]
             )
             curves.append(
-                results.curves_table(np.array([number]), np.array([run.num_steps]), metrics).head(
+                tables.curves_table(np.array([number]), np.array([run.num_steps]), metrics).head(
                     int(kept is not None)
                 )
             )
@@ -115,13 +115,13 @@ def write_results(tmp_path, monkeypatch):
                 {
                     "run": number,
                     **dataclasses.asdict(run),
-                    **results.outcome(curves[-1], run, False, kept is not None),
+                    **outcomes.outcome(curves[-1], run, False, kept is not None),
                 }
             )
             if kept is not None:
-                results.write_arrays(folder, results.arrays_name(number), kept)
-        results.write_tables(folder, results.runs_table(rows), pd.concat(curves, ignore_index=True))
-        results.finish(folder, {"seconds": 1.0})
+                array_files.write_arrays(folder, array_files.arrays_name(number), kept)
+        tables.write_tables(folder, tables.runs_table(rows), pd.concat(curves, ignore_index=True))
+        sessions.finish(folder, {"seconds": 1.0})
         return folder
 
     return write
@@ -138,24 +138,24 @@ def write_growth(tmp_path, monkeypatch):
 
     def write(name, run, moments, with_answers=True):
         folder, kind_N = tmp_path / name, make_dataset(run).kind_N
-        results.begin(folder, Experiment(name=name, runs=(run,)), {"processes": 1})
+        sessions.begin(folder, Experiment(name=name, runs=(run,)), {"processes": 1})
         metrics_MC = []
         for step, (W, right) in moments.items():
             kept = {"embedding": W, "unembedding": W}
             if with_answers:
                 kept["correct"] = np.packbits(right)
             at = None if step == max(moments) else step
-            results.write_arrays(folder, results.arrays_name(0, at), kept)
+            array_files.write_arrays(folder, array_files.arrays_name(0, at), kept)
             shares = {
                 "train_accuracy": right.reshape(-1)[kind_N == TRAIN].mean(),
                 "val_accuracy": right.reshape(-1)[kind_N > TRAIN].mean(),
             }
-            metrics_MC.append([shares.get(metric, 0.5) for metric in results.METRICS])
+            metrics_MC.append([shares.get(metric, 0.5) for metric in tables.METRICS])
         steps = np.array(list(moments))
-        curves = results.curves_table(np.zeros(len(steps), int), steps, np.array(metrics_MC))
-        row = {"run": 0, **dataclasses.asdict(run), **results.outcome(curves, run, False, True)}
-        results.write_tables(folder, results.runs_table([row]), curves)
-        results.finish(folder, {"seconds": 1.0})
+        curves = tables.curves_table(np.zeros(len(steps), int), steps, np.array(metrics_MC))
+        row = {"run": 0, **dataclasses.asdict(run), **outcomes.outcome(curves, run, False, True)}
+        tables.write_tables(folder, tables.runs_table([row]), curves)
+        sessions.finish(folder, {"seconds": 1.0})
         return folder
 
     return write

@@ -16,7 +16,7 @@ from grok import campaign, config
 from grok.__main__ import main
 from grok.commands.parser import make_parser
 from grok.experiment import SCALES, GrokError
-from grok.store import results
+from grok.store import marks, results
 
 ROOT = Path(__file__).parent.parent
 
@@ -114,7 +114,7 @@ def test_only_tables_that_tell_of_the_runs_as_they_are_now_stay(steps, tmp_path,
         folder = write_results(runs, [{}] * number)
         if number == 2:
             loaded = results.load(folder)
-            results.write_measured(loaded, "scores", loaded.runs[["run"]])
+            marks.write_measured(loaded, "scores", loaded.runs[["run"]])
         write_config(tmp_path / "configs", "written", after)
         grow = tmp_path / "configs" / "written.py"
         grow.write_text(grow.read_text().replace("seed=[0, 1]", f"seed=range({number})"))

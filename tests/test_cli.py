@@ -16,7 +16,7 @@ import pytest
 
 from grok.__main__ import main
 from grok.experiment import Experiment, Run
-from grok.store import results
+from grok.store import results, sessions
 from grok.task.operations import NAMED
 from grok.training import sweep
 
@@ -350,7 +350,7 @@ def test_a_results_folder_that_cannot_be_written_gives_one_line(config, capsys, 
 
 def test_a_different_experiment_under_the_same_name_gives_one_line(config, capsys, tmp_path):
     other = Experiment(name="tiny", runs=[Run(seed=5), Run(seed=6)])
-    results.begin(tmp_path / "results" / "tiny", other, {})
+    sessions.begin(tmp_path / "results" / "tiny", other, {})
     before = (tmp_path / "results" / "tiny" / "experiment.json").read_bytes()
     err = refused(capsys, "train", config, "--results", tmp_path / "results")
     assert "holds a different experiment named 'tiny': its run 0 has" in err and "--name" in err

@@ -16,7 +16,7 @@ from grok.figures import embedding_growth, embedding_structure, tsne_sheet
 from grok.figures.parts import gallery, matrix, style, tsne
 from grok.measure import findings
 from grok.measure.findings import figure3, networks
-from grok.store import provenance, results
+from grok.store import array_files, outcomes, provenance, results, sessions, tables
 from grok.store.snapshots import Moment, at_step, best, moments
 from grok.task.operations import structure
 
@@ -343,13 +343,13 @@ def test_a_group_sheet_has_a_column_a_colouring():
 def saved(root, runs, curves_of, snapshots=()) -> results.Results:
     """Ended runs: curves_of(number) gives {update: val accuracy}; matrices grow clearer."""
     folder = root / "figure3"
-    results.begin(folder, Experiment(name="figure3", runs=tuple(runs)), DEVICE)
+    sessions.begin(folder, Experiment(name="figure3", runs=tuple(runs)), DEVICE)
     rows, curves = [], []
     for number, run in enumerate(runs):
         steps = curves_of(number)
-        metrics = np.zeros((len(steps), len(results.METRICS)))
-        metrics[:, results.METRICS.index("val_accuracy")] = list(steps.values())
-        curve = results.curves_table(np.full(len(steps), number), np.array(list(steps)), metrics)
+        metrics = np.zeros((len(steps), len(tables.METRICS)))
+        metrics[:, tables.METRICS.index("val_accuracy")] = list(steps.values())
+        curve = tables.curves_table(np.full(len(steps), number), np.array(list(steps)), metrics)
         rows.append(
             {
                 "run": number,
@@ -357,7 +357,7 @@ def saved(root, runs, curves_of, snapshots=()) -> results.Results:
                     k: getattr(run, k)
                     for k in ("operation", "structure", "seed", "precision", "snapshots")
                 },
-                **results.outcome(curve, run, False, True),
+                **outcomes.outcome(curve, run, False, True),
             }
         )
         curves.append(curve)
@@ -369,11 +369,11 @@ def saved(root, runs, curves_of, snapshots=()) -> results.Results:
                 else RNG.normal(size=(n, 12))
             )
             suffix = "" if step == max(steps) else f"_step_{step:08d}"
-            results.write_arrays(
+            array_files.write_arrays(
                 folder, f"run_{number:04d}{suffix}", {"embedding": W, "unembedding": W}
             )
-    results.write_tables(folder, results.runs_table(rows), pd.concat(curves, ignore_index=True))
-    results.finish(folder, {"seconds": 1.0, "run_updates": 1})
+    tables.write_tables(folder, tables.runs_table(rows), pd.concat(curves, ignore_index=True))
+    sessions.finish(folder, {"seconds": 1.0, "run_updates": 1})
     return results.load(folder)
 
 
@@ -429,7 +429,7 @@ def test_figure_3_shows_networks_before_they_collapse_and_says_in_what_share_the
         snapshots=(1, 100),
     )
     noise = RNG.normal(size=(31, 12))
-    results.write_arrays(
+    array_files.write_arrays(
         found.folder, "run_0000", {"embedding": noise, "unembedding": noise}
     )  # collapsed
     rows = findings.of(found).tables["networks"]
@@ -554,7 +554,7 @@ def test_a_page_of_any_group_is_drawn(name, said):
 
 def test_a_matrix_that_is_not_kept_is_named(tmp_path):
     found = saved(tmp_path, [ADDITION], lambda number: {1: 0.1, 400: 1.0})
-    results.write_arrays(found.folder, "run_0000", {"unembedding": np.zeros((15, 4))})
+    array_files.write_arrays(found.folder, "run_0000", {"unembedding": np.zeros((15, 4))})
     with pytest.raises(GrokError, match="hold no input matrix 'embedding': they hold unembedding"):
         matrix.rows(found, 0, "input")
     with pytest.raises(GrokError, match="no arrays of run 0 at update 7"):

@@ -8,7 +8,7 @@ from grok.experiment import Experiment, GrokError, Run
 from grok.figures import embedding_scores
 from grok.figures.parts import gallery
 from grok.measure.findings import embeddings
-from grok.store import provenance, results
+from grok.store import outcomes, provenance, results, sessions, tables
 
 DEVICE = {"device": "2 x cpu", "platform": "cpu", "cores": 2, "processes": 1}
 BASE = Run(operation="x+y", structure="Z31", num_steps=1000)
@@ -48,18 +48,18 @@ def folder(tmp_path, monkeypatch):
     """A results folder of RUNS that all generalised, without score tables."""
     monkeypatch.setattr(provenance, "git", lambda *arguments: None)
     made = tmp_path / "embeddings"
-    results.begin(made, Experiment(name="embeddings", runs=tuple(RUNS)), DEVICE)
+    sessions.begin(made, Experiment(name="embeddings", runs=tuple(RUNS)), DEVICE)
     steps = np.array([1, 1000])
     curves = [
-        results.curves_table(np.full(2, n), steps, np.ones((2, len(results.METRICS))))
+        tables.curves_table(np.full(2, n), steps, np.ones((2, len(tables.METRICS))))
         for n in range(len(RUNS))
     ]
     rows = [
-        {"run": n, **vars(run), "n_train": 5, **results.outcome(curve, run, False, True)}
+        {"run": n, **vars(run), "n_train": 5, **outcomes.outcome(curve, run, False, True)}
         for (n, run), curve in zip(enumerate(RUNS), curves)
     ]
-    results.write_tables(made, results.runs_table(rows), pd.concat(curves))
-    results.finish(made, {"seconds": 1.0})
+    tables.write_tables(made, tables.runs_table(rows), pd.concat(curves))
+    sessions.finish(made, {"seconds": 1.0})
     return made
 
 
@@ -91,7 +91,7 @@ def write_scores(folder):
             for name, value in values.items()
             for matrix in ("output", "input")
         ]
-    results.write_table(folder, "scores", pd.DataFrame(rows))
+    tables.write_table(folder, "scores", pd.DataFrame(rows))
 
 
 def picture(name: str, folder):
@@ -221,13 +221,13 @@ def test_what_comes_first_is_told_for_each_task_of_networks_with_decay(folder):
                 }
                 for operand in "xy"
             ]
-    results.write_table(folder, "equivariance", pd.DataFrame(rows))
+    tables.write_table(folder, "equivariance", pd.DataFrame(rows))
     titles = [" ".join(ax.get_title().split()) for ax in picture("symmetry_first", folder).axes]
     assert titles == ["x+y Z31 first in 3 of 3", "x*y Z31 first in 0 of 3"]
 
 
 def test_a_table_of_another_layout_is_one_line(folder):
-    results.write_table(folder, "scores", pd.DataFrame({"run": [0], "score": ["gini"]}))
+    tables.write_table(folder, "scores", pd.DataFrame({"run": [0], "score": ["gini"]}))
     with pytest.raises(GrokError, match="scores.parquet has no column matrix, val_accuracy, value"):
         gallery.ENTRIES["circles"].picture(folder)
     (folder / "scores.parquet").write_text("no table")

@@ -13,7 +13,7 @@ from grok.figures import encodings
 from grok.figures.parts import gallery, style
 from grok.measure import findings
 from grok.measure.findings import encodings as encoding_times
-from grok.store import provenance, results
+from grok.store import outcomes, provenance, results, sessions, tables
 from grok.task.operations import structure
 
 STEPS = np.arange(0, 3001, 100)
@@ -43,7 +43,7 @@ def write(root, runs, time_of):
         for decay in (0.0, 1.0)
         for seed in range(3)
     ]
-    results.begin(
+    sessions.begin(
         root / "encodings",
         Experiment(name="encodings", runs=tuple(runs)),
         {"device": "2 x cpu", "processes": 1},
@@ -51,19 +51,19 @@ def write(root, runs, time_of):
     rows, curves = [], []
     for number, run in enumerate(runs):
         known = {"train_accuracy": STEPS >= 200, "val_accuracy": time_of(run) <= STEPS}
-        metrics = np.stack([known.get(name, 0 * STEPS) for name in results.METRICS], axis=1)
-        curves.append(results.curves_table(np.full(len(STEPS), number), STEPS, metrics))
+        metrics = np.stack([known.get(name, 0 * STEPS) for name in tables.METRICS], axis=1)
+        curves.append(tables.curves_table(np.full(len(STEPS), number), STEPS, metrics))
         rows.append(
             {
                 "run": number,
                 **dataclasses.asdict(run),
-                **results.outcome(curves[-1], run, False, True),
+                **outcomes.outcome(curves[-1], run, False, True),
             }
         )
-    results.write_tables(
-        root / "encodings", results.runs_table(rows), pd.concat(curves, ignore_index=True)
+    tables.write_tables(
+        root / "encodings", tables.runs_table(rows), pd.concat(curves, ignore_index=True)
     )
-    results.finish(root / "encodings", {"seconds": 1.0, "run_updates": 1})
+    sessions.finish(root / "encodings", {"seconds": 1.0, "run_updates": 1})
     return root / "encodings"
 
 
@@ -84,8 +84,8 @@ def time_of(run) -> float:
 # --- Names ---
 
 
-def name_of(fields, tables=()):
-    return encoding_times.encoding_name(dataclasses.asdict(BASE.replace(**fields)), dict(tables))
+def name_of(fields, named=()):
+    return encoding_times.encoding_name(dataclasses.asdict(BASE.replace(**fields)), dict(named))
 
 
 def test_value_encodings_are_named_whatever_the_positions():
@@ -99,9 +99,9 @@ def test_value_encodings_are_named_whatever_the_positions():
         name_of({"tied": True}) == "learned table, tied"
         and name_of({"values": "onehot", "tied": True}) == "one-hot, tied"
     )
-    tables = {"t.npz": "table of x+y"}
+    named = {"t.npz": "table of x+y"}
     assert [
-        name_of({"values": "file", "table": "t.npz", "train_table": further}, tables)
+        name_of({"values": "file", "table": "t.npz", "train_table": further}, named)
         for further in (False, True)
     ] == ["table of x+y, frozen", "table of x+y, trained on"]
 

@@ -11,7 +11,7 @@ from grok.__main__ import main
 from grok.analysis import groups
 from grok.experiment import Run
 from grok.measure import export
-from grok.store import results
+from grok.store import array_files
 from grok.task.operations import structure
 
 RUNS = (
@@ -162,7 +162,7 @@ def test_a_group_without_permutations_has_orders_and_cosets(folder, tmp_path):
 
 
 def test_a_snapshot_goes_to_a_folder_of_its_own(folder, tmp_path):
-    results.write_arrays(folder, results.arrays_name(0, 20), arrays_of(RUNS[0], seed=5))
+    array_files.write_arrays(folder, array_files.arrays_name(0, 20), arrays_of(RUNS[0], seed=5))
     assert (
         main(
             [
@@ -196,10 +196,10 @@ def test_a_snapshot_goes_to_a_folder_of_its_own(folder, tmp_path):
     ],
 )
 def test_bad_input_is_one_line(folder, tmp_path, capsys, arguments, message):
-    results.write_arrays(folder, results.arrays_name(0, 20), arrays_of(RUNS[0]))
-    results.write_arrays(
+    array_files.write_arrays(folder, array_files.arrays_name(0, 20), arrays_of(RUNS[0]))
+    array_files.write_arrays(
         folder,
-        results.arrays_name(3),
+        array_files.arrays_name(3),
         {"unembedding": np.full((14, 5), np.nan), "embedding": np.zeros((14, 5))},
     )
     assert main(["embeddings", str(folder), *arguments, "--out", str(tmp_path / "out")]) == 2

@@ -26,7 +26,7 @@ from grok.measure.findings import figure1_center, fingerprint, registry, words
 from grok.measure.findings import phase_map as phases_of_runs
 from grok.measure.findings import runs as run_facts
 from grok.measure.findings import times as time_facts
-from grok.store import provenance, results
+from grok.store import array_files, outcomes, provenance, results, sessions, tables
 from grok.task.operations import structure, table
 
 STEPS = np.array([0, 1, 10, 100, 200, 500, 1000, 2000, 5000, 10_000])
@@ -128,10 +128,8 @@ def curve_of(number: int, train_at: float, val_at: float) -> pd.DataFrame:
         "val_loss": 3 - 2 * val,
         "val_accuracy": val,
     }
-    metrics = np.stack(
-        [columns.get(name, np.zeros(len(STEPS))) for name in results.METRICS], axis=1
-    )
-    return results.curves_table(np.full(len(STEPS), number), STEPS, metrics)
+    metrics = np.stack([columns.get(name, np.zeros(len(STEPS))) for name in tables.METRICS], axis=1)
+    return tables.curves_table(np.full(len(STEPS), number), STEPS, metrics)
 
 
 def circle(run: Run, number: int) -> np.ndarray:
@@ -161,7 +159,7 @@ def write(
     """Runs that reach 99% on both tables at `times_of(run)`; those not `trained` are queued."""
     runs = RUNS[name] if runs is None else runs
     folder = root / name
-    results.begin(folder, Experiment(name=name, runs=tuple(runs)), DEVICE)
+    sessions.begin(folder, Experiment(name=name, runs=tuple(runs)), DEVICE)
     rows, curves = [], [curve_of(0, 1, 1).head(0)]
     for number, run in enumerate(runs):
         curve = curve_of(number, *times_of(run)) if trained(number) else curves[0]
@@ -171,18 +169,18 @@ def write(
                 "run": number,
                 **dataclasses.asdict(run),
                 "n_train": 100,
-                **results.outcome(curve, run, False, trained(number)),
+                **outcomes.outcome(curve, run, False, trained(number)),
             }
         )
         if trained(number) and name in ("quickstart", "figure3", "embeddings"):
-            results.write_arrays(
+            array_files.write_arrays(
                 folder,
                 f"run_{number:04d}",
                 {"embedding": circle(run, number + 100), "unembedding": circle(run, number)},
             )
-    results.write_tables(folder, results.runs_table(rows), pd.concat(curves, ignore_index=True))
+    tables.write_tables(folder, tables.runs_table(rows), pd.concat(curves, ignore_index=True))
     if complete:
-        results.finish(folder, {"seconds": 1.0, "run_updates": 1})
+        sessions.finish(folder, {"seconds": 1.0, "run_updates": 1})
     return folder
 
 
@@ -389,7 +387,7 @@ def test_long_curves_are_drawn_by_windows_and_short_ones_as_they_are(tmp_path, n
     folder = write(tmp_path, "figure1_left")
     whole = long_curve(n)
     table = pd.concat([whole.assign(run=run, train_accuracy=1.0, val_loss=1.0) for run in (0, 1)])
-    results.write_table(folder, "curves", table)
+    tables.write_table(folder, "curves", table)
     picture = picture_of("figure1_left", folder)
     [axes] = picture.axes
     step, accuracy = line(axes, style.WITH_DECAY)
@@ -405,7 +403,7 @@ def test_long_curves_are_drawn_by_windows_and_short_ones_as_they_are(tmp_path, n
 
 def test_a_short_curve_beside_a_long_one_is_drawn_by_windows_too(tmp_path):
     folder = write(tmp_path, "figure1_left")
-    results.write_table(
+    tables.write_table(
         folder,
         "curves",
         pd.concat(
@@ -1044,7 +1042,7 @@ def test_extra_tables_arrays_and_findings_count_but_local_files_do_not(tmp_path)
         folder / "sharpness.parquet"
     )
     marks.append(entry.mark(folder))
-    results.write_arrays(folder, "run_0000", {"unembedding": np.zeros(3)})
+    array_files.write_arrays(folder, "run_0000", {"unembedding": np.zeros(3)})
     marks.append(entry.mark(folder))
     findings.refresh(folder)
     marks.append(entry.mark(folder))
@@ -1187,7 +1185,7 @@ def test_curves_without_accuracies_are_drawn_as_losses(tmp_path):
     curves = pd.read_parquet(folder / "curves.parquet").assign(
         train_accuracy=np.nan, val_accuracy=np.nan, train_loss=2.5, val_loss=2.6
     )
-    results.write_table(folder, "curves", curves)
+    tables.write_table(folder, "curves", curves)
     [axes] = laid_out(picture_of("learning_curves", folder)).axes
     assert axes.get_ylabel() == "Loss"
     assert {float(y) for drawn in axes.lines for y in drawn.get_ydata()} == {2.5, 2.6}

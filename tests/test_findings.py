@@ -29,7 +29,7 @@ from grok.measure.findings.finding import (
     Finding,
 )
 from grok.measure.findings.registry import Findings
-from grok.store import provenance, results
+from grok.store import provenance, results, tables
 
 HERE = Path(__file__).parent.parent
 ROOT = HERE / "results"
@@ -126,7 +126,7 @@ def test_growth_of_the_paper_is_found_where_it_is_planted(tmp_path):
         * np.exp(0.1 * rng.normal(size=len(table)))
     )
     table["steps_to_val_99"] = late.round().astype("Int64")
-    results.write_table(folder, "runs", table.assign(stopped_at=100_000))
+    tables.write_table(folder, "runs", table.assign(stopped_at=100_000))
     growth = findings.refresh(folder)["growth"]
     assert growth.value == pytest.approx(45, abs=3) and growth.verdict == REPRODUCED
     assert growth.low < 45 < growth.high and growth.runs == 42 and growth.censored == 0
@@ -149,7 +149,7 @@ def test_findings_are_made_anew_when_results_change(tmp_path):
     folder = write(tmp_path, "figure6")
     assert findings.refresh(folder)["training"].verdict == REPRODUCED
     runs = results.load(folder).runs.assign(best_train_accuracy=0.5)
-    results.write_table(folder, "runs", runs)
+    tables.write_table(folder, "runs", runs)
     assert findings.refresh(folder)["training"].verdict == NOT_REPRODUCED
 
 

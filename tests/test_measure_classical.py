@@ -7,7 +7,7 @@ import pytest
 from grok.analysis import classical
 from grok.experiment import GrokError, Run
 from grok.measure import classical as measured
-from grok.store import results
+from grok.store import array_files
 from grok.task.dataset import make_dataset
 
 RUN = Run(operation="x-y", structure="Z23", train_fraction=0.6, n_layers=1, n_heads=2, d_model=8)
@@ -68,11 +68,11 @@ def test_the_rows_and_the_split_are_the_runs_own(circles, monkeypatch):
 def test_vectors_that_tell_nothing_apart_are_left_out_and_named(folder, circles, monkeypatch):
     monkeypatch.setattr(classical.compare, "__defaults__", (0, ("logistic, bilinear",)))
     arrays = {"embedding": 0 * circles, "unembedding": circles}
-    results.write_arrays(folder, "run_0000", arrays)
+    array_files.write_arrays(folder, "run_0000", arrays)
     table, notes, _ = measured.measure(folder, [0])
     assert "learned, input" not in set(table["features"]) >= {"learned, output", "random"}
     assert notes == ["run 0: learned, input left out: all its rows are equal"]
-    results.write_arrays(folder, "run_0000", arrays | {"unembedding": 0 * circles})
+    array_files.write_arrays(folder, "run_0000", arrays | {"unembedding": 0 * circles})
     with pytest.raises(GrokError, match="all rows of the matrix are equal"):
         measured.measure(folder, [0])
 

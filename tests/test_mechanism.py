@@ -13,7 +13,7 @@ from grok.measure import mechanism, network, symmetry
 from grok.measure.ablations import ablations, orthogonal
 from grok.measure.mechanism_scores import all_measures, key_parts
 from grok.model.handbuilt import handbuilt
-from grok.store import results
+from grok.store import array_files, results
 
 WAVES = [2, 5, 11]
 RING = Run(operation="x+y", structure="Z23", n_layers=1, d_model=16, n_heads=2, d_ff=24)
@@ -39,12 +39,16 @@ def by_hand(write_results):
     runs = [run, untrained, RING.replace(label="no weights")]
     kept = [params, symmetry.initial_params(runs[1]), None]
     arrays = [
-        None if tree is None else results.matrices(tree["embedding"], tree["unembedding"].T, ["0"])
+        None
+        if tree is None
+        else array_files.matrices(tree["embedding"], tree["unembedding"].T, ["0"])
         for tree in kept
     ]
     folder = write_results(runs, arrays)
     for number, tree in enumerate(kept[:2]):
-        results.write_arrays(folder, results.arrays_name(number, params=True), dict(flat(tree)))
+        array_files.write_arrays(
+            folder, array_files.arrays_name(number, params=True), dict(flat(tree))
+        )
     return folder
 
 

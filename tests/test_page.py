@@ -20,7 +20,7 @@ from grok.measure import growth
 from grok.measure.findings import registry
 from grok.measure.findings.finding import Finding
 from grok.page import build, experiments, pack, scoreboard
-from grok.store import provenance, results
+from grok.store import array_files, outcomes, provenance, results, sessions, tables
 from grok.task.dataset import TRAIN, make_dataset
 
 RING = Run(operation="x/y", structure="Z13", num_steps=1000, d_model=8, n_heads=2)
@@ -48,7 +48,7 @@ def write_sweep(folder, base, fractions, keep=()):
     keep: numbers of runs whose matrices are kept at every one of STEPS, with their answers.
     """
     runs = [base.replace(train_fraction=f, seed=s) for f in fractions for s in range(3)]
-    results.begin(folder, Experiment(name=folder.name, runs=tuple(runs)), {"processes": 1})
+    sessions.begin(folder, Experiment(name=folder.name, runs=tuple(runs)), {"processes": 1})
     n, rows, curves = len(make_dataset(base).kind_N), [], []
     order = int(np.sqrt(n))
     rng = np.random.default_rng(0)
@@ -64,20 +64,20 @@ def write_sweep(folder, base, fractions, keep=()):
                 "train_loss": rng.random(),
                 "val_loss": rng.random(),
             }
-            metrics_MC.append([shares.get(name, 0.5) for name in results.METRICS])
+            metrics_MC.append([shares.get(name, 0.5) for name in tables.METRICS])
             if number in keep:
                 kept = {"unembedding": (i + 1) * W + rng.normal(size=W.shape)}
                 kept |= {"embedding": W, "correct": np.packbits(right_N)}
                 at = None if step == STEPS[-1] else step
-                results.write_arrays(folder, results.arrays_name(number, at), kept)
-        curve = results.curves_table(
+                array_files.write_arrays(folder, array_files.arrays_name(number, at), kept)
+        curve = tables.curves_table(
             np.full(len(STEPS), number), np.array(STEPS), np.array(metrics_MC)
         )
         diverged = not grows and run.seed == 2
         curves.append(curve)
-        rows.append({"run": number} | vars(run) | results.outcome(curve, run, diverged, True))
-    results.write_tables(folder, results.runs_table(rows), pd.concat(curves))
-    results.finish(folder, {"seconds": 1.0})
+        rows.append({"run": number} | vars(run) | outcomes.outcome(curve, run, diverged, True))
+    tables.write_tables(folder, tables.runs_table(rows), pd.concat(curves))
+    sessions.finish(folder, {"seconds": 1.0})
     return folder
 
 
@@ -541,15 +541,15 @@ def test_results_without_answers_or_snapshots_say_so(driver, write_growth):
 def test_five_thousand_runs_are_shown_a_hundred_at_a_time(driver, tmp_path):
     folder, tiny = tmp_path / "many", Run(operation="x+y", structure="Z7", num_steps=100)
     runs = tuple(tiny.replace(seed=seed) for seed in range(5000))
-    results.begin(folder, Experiment(name="many", runs=runs), {"processes": 1})
+    sessions.begin(folder, Experiment(name="many", runs=runs), {"processes": 1})
     steps = np.tile(np.arange(0, 100, 5) + 1, len(runs))
     numbers = np.repeat(np.arange(len(runs)), 20)
-    metrics = np.random.default_rng(0).random((len(steps), len(results.METRICS)))
-    row = results.outcome(
-        results.curves_table(numbers[:20], steps[:20], metrics[:20]), tiny, False, True
+    metrics = np.random.default_rng(0).random((len(steps), len(tables.METRICS)))
+    row = outcomes.outcome(
+        tables.curves_table(numbers[:20], steps[:20], metrics[:20]), tiny, False, True
     )
-    table = results.runs_table([{"run": i} | vars(run) | row for i, run in enumerate(runs)])
-    results.write_tables(folder, table, results.curves_table(numbers, steps, metrics))
+    table = tables.runs_table([{"run": i} | vars(run) | row for i, run in enumerate(runs)])
+    tables.write_tables(folder, table, tables.curves_table(numbers, steps, metrics))
     begun = time.monotonic()
     assert build.build([folder], tmp_path / "page.html") == []
     assert time.monotonic() - begun < 60

@@ -15,7 +15,17 @@ import pytest
 from grok import files
 from grok.experiment import Experiment, GrokError, Note, Run
 from grok.measure import flatness, scores, symmetry
-from grok.store import provenance, results, snapshots
+from grok.store import (
+    array_files,
+    descriptions,
+    marks,
+    outcomes,
+    provenance,
+    results,
+    sessions,
+    snapshots,
+    tables,
+)
 
 NAN, NEVER = float("nan"), None
 DEVICE = {"device": "1 x cpu", "processes": 1}
@@ -31,8 +41,8 @@ def experiment(tiny):
 
 def curve(run, steps, val_accuracy, train_accuracy=1.0):
     """Rows of curves.parquet for one run; metrics that a test leaves out count upwards."""
-    metrics_MC = np.arange(len(steps) * len(results.METRICS)).reshape(-1, len(results.METRICS)) / 8
-    table = results.curves_table(np.full(len(steps), run), np.array(steps), metrics_MC)
+    metrics_MC = np.arange(len(steps) * len(tables.METRICS)).reshape(-1, len(tables.METRICS)) / 8
+    table = tables.curves_table(np.full(len(steps), run), np.array(steps), metrics_MC)
     return table.assign(
         val_accuracy=np.float32(val_accuracy), train_accuracy=np.float32(train_accuracy)
     )
@@ -47,28 +57,28 @@ def rows(experiment, curves, numbers=None):
             {"run": number}
             | vars(run)
             | {"n_train": 24}
-            | results.outcome(curves[curves["run"] == number], run, False, True)
+            | outcomes.outcome(curves[curves["run"] == number], run, False, True)
         )
-    return results.runs_table(found)
+    return tables.runs_table(found)
 
 
 def save(folder, experiment, numbers=None, complete=True):
     """Everything that training the runs `numbers` would write; returns runs and curves."""
-    assert results.begin(folder, experiment, DEVICE)
+    assert sessions.begin(folder, experiment, DEVICE)
     numbers = numbers or range(len(experiment.runs))
     curves = pd.concat(
         [curve(n, [1, 2, 100], [0.1, 0.99, 0.5 + n / 2]) for n in numbers], ignore_index=True
     )
     runs = rows(experiment, curves, numbers)
-    results.write_tables(folder, runs, curves)
+    tables.write_tables(folder, runs, curves)
     for n in numbers:
-        results.write_arrays(
+        array_files.write_arrays(
             folder,
             f"run_{n:04d}",
             {"embedding": np.full((9, 8), n, np.float32), "labels": np.array(list("0123456o="))},
         )
     if complete:
-        results.finish(folder, {"seconds": 1.0, "run_updates": 200})
+        sessions.finish(folder, {"seconds": 1.0, "run_updates": 200})
     return runs, curves
 
 
@@ -86,7 +96,7 @@ def contents(folder):
 
 def test_what_is_written_is_read_back(tmp_path, experiment):
     runs, curves = save(tmp_path / "two", experiment)
-    results.write_arrays(tmp_path / "two", "run_0001_step_00000020", {"embedding": np.eye(3)})
+    array_files.write_arrays(tmp_path / "two", "run_0001_step_00000020", {"embedding": np.eye(3)})
     loaded = results.load(tmp_path / "two")
     pd.testing.assert_frame_equal(loaded.runs, runs, check_exact=True)
     pd.testing.assert_frame_equal(loaded.curves, curves, check_exact=True)
@@ -150,7 +160,7 @@ def test_the_commit_is_that_of_the_code_and_never_of_a_repository_around_it(tmp_
 
 
 def test_curves_are_ordered_by_run_and_step():
-    table = results.curves_table(
+    table = tables.curves_table(
         np.array([1, 0, 1, 0]), np.array([2, 2, 1, 1]), np.arange(40).reshape(4, 10)
     )
     assert table[["run", "step"]].to_numpy().tolist() == [[0, 1], [0, 2], [1, 1], [1, 2]]
@@ -179,7 +189,7 @@ TEN_ABOVE = [0.2, *[0.995] * 10, 0.5, 0.6]
 )
 def test_first_and_sustained_crossing(tiny, val_accuracy, first, sustained):
     steps = 10 * np.arange(1, len(val_accuracy) + 1)
-    found = results.outcome(
+    found = outcomes.outcome(
         curve(0, steps, val_accuracy), tiny.replace(num_steps=10_000), False, True
     )
     assert (found["steps_to_val_99"], found["steps_to_val_99_sustained"]) == (first, sustained)
@@ -187,7 +197,7 @@ def test_first_and_sustained_crossing(tiny, val_accuracy, first, sustained):
 
 def test_the_share_99_of_100_counts_as_99_percent(tiny):
     accuracy = np.float32(99) / np.float32(100)
-    assert results.outcome(curve(0, [10], [accuracy]), tiny, False, True)["steps_to_val_99"] == 10
+    assert outcomes.outcome(curve(0, [10], [accuracy]), tiny, False, True)["steps_to_val_99"] == 10
 
 
 @pytest.mark.parametrize(
@@ -204,7 +214,7 @@ def test_the_share_99_of_100_counts_as_99_percent(tiny):
 )
 def test_status(tiny, val_accuracy, diverged, stopped, status):
     steps = 2 * np.arange(1, len(val_accuracy) + 1)
-    found = results.outcome(
+    found = outcomes.outcome(
         curve(0, steps, val_accuracy), tiny.replace(num_steps=1000), diverged, stopped
     )
     assert found["status"] == status
@@ -215,7 +225,7 @@ def test_final_and_best_values(tiny):
     table = curve(0, [1, 2, 3], [0.2, 0.9, 0.4], [0.5, 0.99, 0.98]).assign(
         val_loss=[3.0, 1.0, 2.0], train_loss=[0.3, 0.1, 0.2]
     )
-    found = results.outcome(table, tiny, False, True)
+    found = outcomes.outcome(table, tiny, False, True)
     expected = {
         "steps_to_train_99": 2,
         "final_train_accuracy": 0.98,
@@ -232,7 +242,7 @@ def test_a_time_that_was_never_reached_is_missing_on_disk_not_the_budget(tmp_pat
     curves = pd.concat(
         [curve(0, [1, 100], [0.1, 0.2], 0.5), curve(1, [1, 100], [0.1, 1.0])], ignore_index=True
     )
-    results.write_tables(tmp_path, rows(experiment, curves), curves)
+    tables.write_tables(tmp_path, rows(experiment, curves), curves)
     read = pd.read_parquet(tmp_path / "runs.parquet")
     for name in ("steps_to_train_99", "steps_to_val_99", "steps_to_val_99_sustained"):
         assert read[name].isna().tolist() == [True, False], name
@@ -266,15 +276,15 @@ def test_results_of_former_fields_load_and_resume(tmp_path, experiment):
             run["snapshots"] = True
     (folder / "experiment.json").write_text(json.dumps(description))
     former = runs.drop(columns="keep_params").assign(snapshots=[True, False])
-    results.write_table(folder, "runs", former)
+    tables.write_table(folder, "runs", former)
 
     loaded = results.load(folder)
     assert [loaded.experiment_run(number) for number in (0, 1)] == list(today.runs)
     assert loaded.runs["snapshots"].tolist() == ["log", ""]
-    assert results.begin(folder, today, DEVICE)  # goes on instead of refusing another experiment
+    assert sessions.begin(folder, today, DEVICE)  # goes on instead of refusing another experiment
     fewer = Experiment(name="two", runs=(kept[0].replace(snapshots=""), today.runs[1]))
     with pytest.raises(GrokError, match="its run 0 has snapshots='log', not ''"):
-        results.begin(folder, fewer, DEVICE)
+        sessions.begin(folder, fewer, DEVICE)
 
 
 @pytest.mark.parametrize(
@@ -311,7 +321,7 @@ def test_a_different_experiment_of_the_same_name_is_refused(
     save(tmp_path / "two", experiment, complete=False)
     before = contents(tmp_path)
     with pytest.raises(GrokError) as refusal:
-        results.begin(tmp_path / "two", change(experiment), DEVICE, anew)
+        sessions.begin(tmp_path / "two", change(experiment), DEVICE, anew)
     assert (
         said in str(refusal.value)
         and "--name" in str(refusal.value)
@@ -323,13 +333,13 @@ def test_a_different_experiment_of_the_same_name_is_refused(
 def test_complete_results_are_left_alone(tmp_path, experiment):
     save(tmp_path / "two", experiment)
     before = contents(tmp_path)
-    assert results.begin(tmp_path / "two", experiment, DEVICE) is False
+    assert sessions.begin(tmp_path / "two", experiment, DEVICE) is False
     assert contents(tmp_path) == before
 
 
 def test_unfinished_results_are_continued(tmp_path, experiment):
     runs, _ = save(tmp_path / "two", experiment, complete=False)
-    assert results.begin(tmp_path / "two", experiment, DEVICE) is True
+    assert sessions.begin(tmp_path / "two", experiment, DEVICE) is True
     loaded = results.load(tmp_path / "two")
     pd.testing.assert_frame_equal(loaded.runs, runs)
     assert not loaded.complete and len(loaded.description["sessions"]) == 2
@@ -344,17 +354,18 @@ def test_complete_results_go_only_when_their_replacement_is_complete(
     if committed:  # As on a fresh clone, which has no local checkpoints.
         (folder / "checkpoints").rmdir()
         before = contents(folder)
-        assert results.begin(folder, experiment, DEVICE) is False
+        assert sessions.begin(folder, experiment, DEVICE) is False
         assert contents(folder) == before
     kept = contents(folder)
-    assert results.begin(folder, experiment, DEVICE, anew=True) is True
+    assert sessions.begin(folder, experiment, DEVICE, anew=True) is True
     assert contents(folder / "previous") == kept
     assert (
-        not (folder / "runs.parquet").exists() and not results.read_description(folder)["complete"]
+        not (folder / "runs.parquet").exists()
+        and not descriptions.read_description(folder)["complete"]
     )
-    assert results.begin(folder, experiment, DEVICE) is True, "an interrupted replacement goes on"
+    assert sessions.begin(folder, experiment, DEVICE) is True, "an interrupted replacement goes on"
     assert contents(folder / "previous") == kept
-    results.finish(folder, {"seconds": 1.0, "run_updates": 1})
+    sessions.finish(folder, {"seconds": 1.0, "run_updates": 1})
     assert not (folder / "previous").exists()
 
 
@@ -362,9 +373,9 @@ def test_starting_a_replacement_over_keeps_the_complete_results(tmp_path, experi
     folder = tmp_path / "two"
     save(folder, experiment)
     kept = contents(folder)
-    assert results.begin(folder, experiment, DEVICE, anew=True)
-    results.write_tables(folder, *save_tables(experiment))
-    assert results.begin(folder, experiment, DEVICE, anew=True), (
+    assert sessions.begin(folder, experiment, DEVICE, anew=True)
+    tables.write_tables(folder, *save_tables(experiment))
+    assert sessions.begin(folder, experiment, DEVICE, anew=True), (
         "stopped before its end, and started over"
     )
     assert contents(folder / "previous") == kept
@@ -385,8 +396,8 @@ def test_a_move_to_previous_that_was_cut_short_loses_nothing(tmp_path, experimen
     with monkeypatch.context() as patch:
         patch.setattr(type(folder), "rename", killed_after_the_first)
         with pytest.raises(KeyboardInterrupt):
-            results.begin(folder, experiment, DEVICE, anew=True)
-    results.begin(folder, experiment, DEVICE, anew=True)
+            sessions.begin(folder, experiment, DEVICE, anew=True)
+    sessions.begin(folder, experiment, DEVICE, anew=True)
     assert kept <= set(contents(folder).values())
 
 
@@ -396,17 +407,17 @@ def test_what_people_wrote_stays_in_its_place(tmp_path, experiment, complete):
     save(folder, experiment)
     (folder / "README.md").write_text("what was found")
     (folder / "scores.parquet").write_bytes(b"scores of the old networks")
-    assert results.begin(folder, experiment, DEVICE, anew=True)
+    assert sessions.begin(folder, experiment, DEVICE, anew=True)
     assert (folder / "README.md").read_text() == "what was found"
     assert (
         not (folder / "scores.parquet").exists()
         and (folder / "previous" / "scores.parquet").exists()
     )
     if not complete:
-        assert results.begin(folder, experiment, DEVICE, anew=True), (
+        assert sessions.begin(folder, experiment, DEVICE, anew=True), (
             "stopped before its end, and started over"
         )
-    results.finish(folder, {"seconds": 1.0, "run_updates": 1})
+    sessions.finish(folder, {"seconds": 1.0, "run_updates": 1})
     assert (folder / "README.md").read_text() == "what was found"
     assert not (folder / "previous").exists() and not (folder / "scores.parquet").exists()
 
@@ -435,12 +446,12 @@ def test_a_full_disk_gives_one_line_and_loses_nothing(tmp_path, experiment, monk
     monkeypatch.setattr(*broken, full)
     writers = {
         "replace": [
-            lambda: results.write_tables(folder, runs, curves),
-            lambda: results.write_description(folder, {}),
+            lambda: tables.write_tables(folder, runs, curves),
+            lambda: descriptions.write_description(folder, {}),
         ],
-        "to_parquet": [lambda: results.write_tables(folder, runs, curves)],
+        "to_parquet": [lambda: tables.write_tables(folder, runs, curves)],
         "savez_compressed": [
-            lambda: results.write_arrays(folder, "run_0000", {"embedding": np.zeros(3)})
+            lambda: array_files.write_arrays(folder, "run_0000", {"embedding": np.zeros(3)})
         ],
     }
     for write in writers[broken[1]]:
@@ -475,7 +486,7 @@ def test_whatever_a_disk_refuses_is_one_line_without_an_option_that_is_not_there
 
     monkeypatch.setattr(files.os, "replace", refuse)
     with pytest.raises(GrokError) as refusal:
-        results.write_measured(results.load(tmp_path), "scores", pd.DataFrame({"run": [0]}))
+        marks.write_measured(results.load(tmp_path), "scores", pd.DataFrame({"run": [0]}))
     said = f"cannot write to {tmp_path} ({os.strerror(number)}): choose one that can be"
     assert str(refusal.value) == said
     monkeypatch.setattr(files.tempfile, "TemporaryFile", lambda dir: refuse())
@@ -525,15 +536,15 @@ def test_a_claimed_folder_is_refused_to_a_second(tmp_path):
 
 
 def test_results_that_are_still_being_made_can_be_read(tmp_path, experiment):
-    assert results.begin(tmp_path / "two", experiment, DEVICE)
+    assert sessions.begin(tmp_path / "two", experiment, DEVICE)
     with pytest.raises(GrokError, match="holds no results"):
         results.load(tmp_path / "two")
     curves = curve(0, [1, 2], [0.1, 0.2])
     found = [
-        {"run": n} | vars(run) | results.outcome(curves[curves["run"] == n], run, False, False)
+        {"run": n} | vars(run) | outcomes.outcome(curves[curves["run"] == n], run, False, False)
         for n, run in enumerate(experiment.runs)
     ]
-    results.write_tables(tmp_path / "two", results.runs_table(found), curves)
+    tables.write_tables(tmp_path / "two", tables.runs_table(found), curves)
     loaded = results.load(tmp_path / "two")
     assert loaded.runs["status"].tolist() == ["running", "queued"]
     assert loaded.runs["final_val_accuracy"].isna().tolist() == [False, True]
@@ -609,7 +620,7 @@ def newer(description):
 def test_a_description_of_another_kind_gives_one_line(tmp_path, experiment, change, said):
     save(tmp_path, experiment)
     edit(tmp_path, change)
-    for read in (results.load, lambda folder: results.begin(folder, experiment, DEVICE)):
+    for read in (results.load, lambda folder: sessions.begin(folder, experiment, DEVICE)):
         with pytest.raises(GrokError, match=said) as refusal:
             read(tmp_path)
         assert "\n" not in str(refusal.value)
@@ -701,7 +712,7 @@ def test_parts_of_several_processes_are_merged(tmp_path, tiny):
     )
     save(tmp_path / "five" / "part-1", experiment, [1, 3], complete=False)
     assert not results.load(tmp_path / "five").complete
-    results.finish(tmp_path / "five" / "part-1", {"seconds": 1.0, "run_updates": 1})
+    sessions.finish(tmp_path / "five" / "part-1", {"seconds": 1.0, "run_updates": 1})
     merged = results.load(tmp_path / "five")
     assert merged.complete
     pd.testing.assert_frame_equal(merged.runs, whole, check_exact=True)
@@ -717,28 +728,28 @@ def test_a_measured_table_is_current_until_a_run_is_added_or_goes_on(tmp_path, e
     save(tmp_path, experiment)
     before = results.load(tmp_path)
     path = tmp_path / "scores.parquet"
-    assert not results.is_current(before, path), "it is not there"
+    assert not marks.is_current(before, path), "it is not there"
     scores = pd.DataFrame({"run": [0, 1, 1], "score": ["gini", "gini", "axis"]})
-    assert results.write_measured(before, "scores", scores) == path
+    assert marks.write_measured(before, "scores", scores) == path
     pd.testing.assert_frame_equal(pd.read_parquet(path), scores)
-    assert results.is_current(results.load(tmp_path), path)
+    assert marks.is_current(results.load(tmp_path), path)
 
     curves = pd.concat([curve(n, [1, 2, 100, 120], 0.9) for n in (0, 1)])
-    results.write_tables(tmp_path, rows(experiment, curves), curves)
-    assert not results.is_current(results.load(tmp_path), path), "both runs went on"
+    tables.write_tables(tmp_path, rows(experiment, curves), curves)
+    assert not marks.is_current(results.load(tmp_path), path), "both runs went on"
 
-    results.write_measured(results.load(tmp_path), "scores", scores.query("run == 1"))
-    assert not results.is_current(results.load(tmp_path), path), "run 0 is not in it"
+    marks.write_measured(results.load(tmp_path), "scores", scores.query("run == 1"))
+    assert not marks.is_current(results.load(tmp_path), path), "run 0 is not in it"
     path.write_bytes(path.read_bytes()[:-9])
-    assert not results.is_current(results.load(tmp_path), path), "it is torn"
+    assert not marks.is_current(results.load(tmp_path), path), "it is torn"
 
 
 def test_a_table_without_a_mark_is_current_if_it_has_every_run_that_did_not_diverge(
     tmp_path, experiment
 ):
     save(tmp_path, experiment)
-    results.write_table(tmp_path, "sharpness", pd.DataFrame({"run": [1]}))
+    tables.write_table(tmp_path, "sharpness", pd.DataFrame({"run": [1]}))
     loaded, path = results.load(tmp_path), tmp_path / "sharpness.parquet"
-    assert not results.is_current(loaded, path)
+    assert not marks.is_current(loaded, path)
     loaded.runs.loc[0, "status"] = "diverged"
-    assert results.is_current(loaded, path)
+    assert marks.is_current(loaded, path)

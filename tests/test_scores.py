@@ -12,7 +12,7 @@ from grok.__main__ import main
 from grok.analysis import fourier, geometry, groups, projection
 from grok.experiment import GrokError, Run
 from grok.measure import matrix_scores, scores, skipgram
-from grok.store import results
+from grok.store import array_files, results
 from grok.store.snapshots import Moment
 from grok.task.operations import structure
 
@@ -320,7 +320,7 @@ def test_runs_that_are_not_scored_keep_their_rows(write_results, monkeypatch, qu
         [with_specials(gaussian(6, 4, seed)) for seed in range(2)],
     )
     first = scores.measure(folder).scores
-    results.write_arrays(folder, results.arrays_name(1), with_specials(gaussian(6, 4, 7)))
+    array_files.write_arrays(folder, array_files.arrays_name(1), with_specials(gaussian(6, 4, 7)))
     assert main(["scores", str(folder), "--run", "1"]) == 0
     again = pd.read_parquet(folder / "scores.parquet")
     assert len(again) == len(first) and again["run"].is_monotonic_increasing

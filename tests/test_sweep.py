@@ -22,7 +22,7 @@ import pytest
 
 from grok import config
 from grok.experiment import Experiment, GrokError, Note, Run
-from grok.store import results
+from grok.store import outcomes, results, tables
 from grok.store.matrices import answered_right
 from grok.task.dataset import TRAIN, UNDEFINED, make_dataset
 from grok.training import program, slots, update
@@ -287,7 +287,7 @@ def test_a_lane_is_the_single_run_for_100_updates(mixed, on_device):
                 | {
                     name: float(value)
                     for name, value in quick_evaluate(alone.program, state, alone.data).items()
-                    if name in results.METRICS
+                    if name in tables.METRICS
                 }
             )
     found = curve_of(mixed[0], LONG)
@@ -425,7 +425,7 @@ def test_every_intervention_in_a_sweep_is_its_run_alone(interventions, on_device
         interventions.experiment_run(0)
     )  # no evaluation depends on how a network was trained
     evaluated = quick_evaluate(plain, state, alone.data)
-    for name in results.METRICS:
+    for name in tables.METRICS:
         np.testing.assert_allclose(last[name], evaluated[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
@@ -564,7 +564,7 @@ def test_a_mistake_in_any_run_shows_before_anything_is_written(tmp_path):
 
 def assert_same_runs(loaded, whole, runs):
     """Outcomes, curves and final matrices of runs are those of other results, bit by bit."""
-    columns = list(results.OUTCOMES)
+    columns = list(outcomes.OUTCOMES)
     for run in runs:
         [here], [there] = numbers_of(loaded, run), numbers_of(whole, run)
         assert loaded.runs.loc[here, columns].equals(whole.runs.loc[there, columns]), run

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from grok.__main__ import main
 from grok.experiment import Experiment, Run
 from grok.figures import watch
-from grok.store import event_files, results
+from grok.store import event_files, outcomes, results, sessions, tables
 
 RUN = Run(operation="x+y", structure="Z7", n_layers=1, n_heads=2, d_model=8, d_ff=16)
 STEPS = (1, 2, 5, 10, 20, 50, 100)
@@ -32,22 +32,22 @@ def running(tmp_path):
     """
     runs = tuple(RUN.replace(seed=seed, num_steps=100) for seed in range(3))
     folder = tmp_path / "running"
-    results.begin(folder, Experiment(name="running", runs=runs), {"processes": 1})
+    sessions.begin(folder, Experiment(name="running", runs=runs), {"processes": 1})
 
     def write(done, complete=False):
         rows, curves = [], []
         for number, (run, until) in enumerate(zip(runs, (100, done, 0))):
             steps = np.array([step for step in STEPS if step <= until], int)
-            metrics_MC = np.full((len(steps), len(results.METRICS)), 0.25)
-            metrics_MC[:, results.METRICS.index("val_accuracy")] = steps >= 10
-            metrics_MC[:, results.METRICS.index("val_mirrored_accuracy")] = np.nan
-            metrics_MC[:, results.METRICS.index("val_loss")] = 1 / np.maximum(steps, 1)
-            curves.append(results.curves_table(np.full(len(steps), number), steps, metrics_MC))
-            outcome = results.outcome(curves[-1], run, False, until == 100)
+            metrics_MC = np.full((len(steps), len(tables.METRICS)), 0.25)
+            metrics_MC[:, tables.METRICS.index("val_accuracy")] = steps >= 10
+            metrics_MC[:, tables.METRICS.index("val_mirrored_accuracy")] = np.nan
+            metrics_MC[:, tables.METRICS.index("val_loss")] = 1 / np.maximum(steps, 1)
+            curves.append(tables.curves_table(np.full(len(steps), number), steps, metrics_MC))
+            outcome = outcomes.outcome(curves[-1], run, False, until == 100)
             rows.append({"run": number} | vars(run) | outcome)
-        results.write_tables(folder, results.runs_table(rows), pd.concat(curves))
+        tables.write_tables(folder, tables.runs_table(rows), pd.concat(curves))
         if complete:
-            results.finish(folder, {"seconds": 1.0})
+            sessions.finish(folder, {"seconds": 1.0})
         return folder
 
     return write

@@ -133,7 +133,7 @@ def train(options) -> int:
     found = config.load(options.config, options.scale)
     experiment = found.experiment.override(given.get("name"), **changes)
 
-    from grok.store import results
+    from grok.store import sessions
     from grok.training import devices, sweep
 
     process, n_processes = devices.start_devices(
@@ -153,7 +153,7 @@ def train(options) -> int:
         observer(options, experiment.name, process),
     )
     top = options.results / experiment.name
-    if not options.anew and results.is_complete(top, results.grown(top, experiment)):
+    if not options.anew and sessions.is_complete(top, sessions.grown(top, experiment)):
         print(f"grok: note: {top} is complete: --anew trains it again", file=sys.stderr)
     return train_and_show(experiment, how, draw=not options.no_figures)
 

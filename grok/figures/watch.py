@@ -13,7 +13,7 @@ import numpy as np
 
 from grok import files
 from grok.figures.parts import curves, style
-from grok.store import results
+from grok.store import outcomes, results
 from grok.store.results import Results
 
 MOST_RUNS = 4  # with a curve each on a terminal: the runs in training now, or the last that ended
@@ -124,7 +124,7 @@ def screenful(loaded: Results, columns: int, rows: int) -> str:
 
 def headline(loaded: Results) -> str:
     """How far an experiment is, in a line: its runs that ended, and the updates done."""
-    n_ended = int(loaded.runs["status"].isin(results.ENDED).sum())
+    n_ended = int(loaded.runs["status"].isin(outcomes.ENDED).sum())
     planned = len(loaded.description["experiment"]["runs"])
     updates = int(loaded.runs["stopped_at"].fillna(0).sum())
     return (

@@ -19,7 +19,7 @@ from grok.analysis import classical
 from grok.experiment import GrokError, Run
 from grok.files import check_writable
 from grok.measure import skipgram, symmetry
-from grok.store import results
+from grok.store import marks, results
 from grok.store.matrices import MATRICES, element_rows
 from grok.task.dataset import TRAIN, UNDEFINED, make_dataset
 
@@ -55,7 +55,7 @@ def measure(folder: Path | str, runs: Iterable[int] | None = None) -> Measured:
         why = notes[0] if notes else "it has no runs"
         raise GrokError(f"no run of {folder} can be measured: {why}")
     table = pd.concat(tables, ignore_index=True)
-    return Measured(table, notes, results.write_measured(loaded, "classical", table))
+    return Measured(table, notes, marks.write_measured(loaded, "classical", table))
 
 
 def vectors_of(loaded: results.Results, run: int) -> dict[str, np.ndarray]:

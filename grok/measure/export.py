@@ -21,8 +21,9 @@ import pandas as pd
 from grok.analysis import fourier, groups
 from grok.experiment import GrokError
 from grok.files import disk_errors, replacing
+from grok.store.array_files import arrays_name
 from grok.store.matrices import saved_matrix
-from grok.store.results import Results, arrays_name, load
+from grok.store.results import Results, load
 from grok.task.groups import Structure, structure
 from grok.task.operations import is_prime
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from grok.analysis.sharpness import hessian_trace, sharpness, top_eigenvalue
 from grok.experiment import Run
 from grok.files import check_writable
-from grok.store import results
+from grok.store import marks, results
 from grok.task.dataset import make_dataset
 from grok.task.randomness import new_key
 from grok.training.program import make_program, traced_data
@@ -89,4 +89,4 @@ def measure(folder: Path) -> Path:
             }
         )
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"run": np.int32})
-    return results.write_measured(loaded, "sharpness", table)
+    return marks.write_measured(loaded, "sharpness", table)

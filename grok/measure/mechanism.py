@@ -44,7 +44,7 @@ from grok.measure.ablations import ablations
 from grok.measure.mechanism_scores import Entry, all_measures, key_parts
 from grok.measure.network import Network
 from grok.measure.scores import earlier, in_order
-from grok.store import results
+from grok.store import array_files, marks, results
 from grok.store.results import Results
 
 COLUMNS = ["run", "step", "measure", "layer", "part", "value"]
@@ -89,7 +89,7 @@ def measure(folder: Path | str, runs: Iterable[int] | None = None) -> Measured:
     for name, table in tables.items():
         old = earlier(loaded, name, table.columns)
         tables[name] = in_order(old[~old["run"].isin(table["run"])], table)
-        paths.append(results.write_measured(loaded, name, tables[name]))
+        paths.append(marks.write_measured(loaded, name, tables[name]))
     return Measured(tables["mechanism"], tables["phases"], notes, paths)
 
 
@@ -112,7 +112,7 @@ def path_of_pictures(loaded: Results, run: int) -> Path:
 
 def pictures_name(run: int) -> str:
     """The name of a run's arrays of pictures."""
-    return f"{results.arrays_name(run)}_mechanism"
+    return f"{array_files.arrays_name(run)}_mechanism"
 
 
 def read_pictures(loaded: Results, run: int) -> dict[str, np.ndarray]:
@@ -141,7 +141,7 @@ def measure_run(loaded: Results, run: int) -> tuple[list[dict], dict]:
         entries = [*all_measures(network, keys), symmetricity(network, untrained)]
         entries += ablations(network, keys) if step == best_step else []
         rows += [as_row(run, update, entry) for entry in entries]
-    results.write_arrays(loaded.folder, pictures_name(run), pictures(best, keys))
+    array_files.write_arrays(loaded.folder, pictures_name(run), pictures(best, keys))
     names = best.axis.harmonics.names
     found = phases_of(loaded, run, rows, len(best.axis.order))
     described = {

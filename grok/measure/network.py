@@ -22,7 +22,8 @@ from grok.analysis.harmonics import Axis, axis_of
 from grok.experiment import GrokError, Run
 from grok.measure.symmetry import LARGEST, logits_of_table, tables_program, with_tables
 from grok.model.transformer import Transformer
-from grok.store.results import Results, arrays_name
+from grok.store.array_files import arrays_name
+from grok.store.results import Results
 from grok.store.snapshots import best, moments
 from grok.task.dataset import TRAIN, UNDEFINED, VAL, VAL_MIRRORED
 from grok.training.program import Data, Program

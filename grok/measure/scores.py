@@ -36,7 +36,7 @@ from grok.experiment import GrokError, Run
 from grok.files import check_writable
 from grok.measure import skipgram, symmetry
 from grok.measure.matrix_scores import Score, matrix_scores, null_summary
-from grok.store import results, snapshots
+from grok.store import marks, outcomes, results, snapshots, tables
 from grok.store.matrices import MATRICES, element_rows
 from grok.store.snapshots import Moment
 from grok.task.groups import Structure, structure
@@ -277,11 +277,11 @@ def write(
     words = "the scores of its function are those of an earlier measurement"
     notes = notes + [Note(run, words) for run in sorted({*chosen} & {*kept["run"]})]
     scores = with_memorised(in_order(kept, scores), loaded)
-    paths = [results.write_measured(loaded, "scores", scores)]
+    paths = [marks.write_measured(loaded, "scores", scores)]
     kept = old_curves[~old_curves["run"].isin(equivariance["run"])]
     equivariance = in_order(kept, equivariance)
     if len(equivariance):
-        paths.append(results.write_measured(loaded, "equivariance", equivariance))
+        paths.append(marks.write_measured(loaded, "equivariance", equivariance))
     return Measured(scores, equivariance, notes, paths)
 
 
@@ -294,7 +294,7 @@ def earlier(loaded: results.Results, name: str, columns: Iterable[str]) -> pd.Da
     if not path.exists():
         return pd.DataFrame(columns=list(columns))
     try:
-        return results.read_table(path).reindex(columns=list(columns))
+        return tables.read_table(path).reindex(columns=list(columns))
     except (OSError, ValueError) as error:
         raise GrokError(f"{path} cannot be read ({error}): move it away") from error
 
@@ -347,7 +347,7 @@ def memorised_runs(loaded: results.Results) -> pd.Index:
     """
     loaded.need_curves("train_accuracy", "val_fresh_accuracy")
     end = loaded.curves.groupby("run").tail(1).set_index("run")
-    learned = end["train_accuracy"] >= results.THRESHOLD
+    learned = end["train_accuracy"] >= outcomes.THRESHOLD
     return end.index[learned & (end["val_fresh_accuracy"] < 0.5)]
 
 

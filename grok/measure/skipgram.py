@@ -16,7 +16,7 @@ Other tables: what is visible is how often two elements meet, not by which rule.
     x^2+y^2: s meets t by the quadratic characters of t - s^2 and s - t^2, so s and -s, which share
     the first, come closer.
 
-`python -m grok skipgram` writes results/<name>/ in the layout of grok.store.results, with the input
+`python -m grok skipgram` writes results/<name>/ in the layout of grok.store, with the input
 vectors as `embedding` and the context vectors as `unembedding`. So everything that reads the
 vectors of a network reads these.
 """
@@ -35,7 +35,7 @@ import optax
 
 from grok import files
 from grok.experiment import Experiment, GrokError, Run
-from grok.store import results
+from grok.store import array_files, descriptions, outcomes, results, sessions, tables
 from grok.task.dataset import Tokens, batch_rows, effective_batch_size, make_dataset, token_labels
 from grok.task.operations import Table, table
 from grok.task.randomness import new_key
@@ -269,21 +269,21 @@ def learn(
     refuse_foreign_files(folder)
     facts = {"model": MODEL, "negatives": NEGATIVES, "noise_power": NOISE_POWER, "epochs": epochs}
     with files.claim(folder):
-        if results.begin(folder, experiment, device_facts() | facts):
+        if sessions.begin(folder, experiment, device_facts() | facts):
             start = time.monotonic()
             write(folder, run, full_table=train_fraction is None)
             seconds = round(time.monotonic() - start, 1)
-            results.finish(folder, {"seconds": seconds, "run_updates": run.num_steps})
+            sessions.finish(folder, {"seconds": seconds, "run_updates": run.num_steps})
     return folder
 
 
 def refuse_foreign_files(folder: Path) -> None:
     """Raise GrokError where a folder holds something, but no experiment."""
-    ours = {*results.LOCAL, ".lock"}
+    ours = {*sessions.LOCAL, ".lock"}
     with files.disk_errors(folder):
         found = list(folder.iterdir()) if folder.exists() else []
     others = [path.name for path in found if path.name not in ours]
-    if others and results.read_description(folder) is None:
+    if others and descriptions.read_description(folder) is None:
         raise GrokError(
             f"{folder} holds files of another origin ({min(others)}): "
             "choose another --name, or move that folder away"
@@ -303,17 +303,17 @@ def write(folder: Path, run: Run, full_table: bool) -> None:
     for step, vectors in train_vectors(corpus_N5, len(labels), run):
         found = losses.metrics(vectors)
         steps.append(step)
-        metrics.append([float(found.get(name, np.nan)) for name in results.METRICS])
-    curves = results.curves_table(np.zeros(len(steps)), np.array(steps), np.array(metrics))
+        metrics.append([float(found.get(name, np.nan)) for name in tables.METRICS])
+    curves = tables.curves_table(np.zeros(len(steps)), np.array(steps), np.array(metrics))
     told = {name: getattr(run, name) for name in FIELDS}
     told |= {"batch_size": effective_batch_size(run, len(read)), "n_train": len(read)}
     if full_table:
         told["train_fraction"] = 1.0
-    outcome = results.outcome(curves, run, diverged=False, stopped=True)
-    results.write_tables(folder, results.runs_table([{"run": 0} | told | outcome]), curves)
+    outcome = outcomes.outcome(curves, run, diverged=False, stopped=True)
+    tables.write_tables(folder, tables.runs_table([{"run": 0} | told | outcome]), curves)
     embedding_VD, unembedding_VD = map(np.asarray, vectors)
-    arrays = results.matrices(embedding_VD, unembedding_VD, labels)
-    results.write_arrays(folder, results.arrays_name(0), arrays)
+    arrays = array_files.matrices(embedding_VD, unembedding_VD, labels)
+    array_files.write_arrays(folder, array_files.arrays_name(0), arrays)
 
 
 class Losses(NamedTuple):

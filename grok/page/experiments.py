@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from grok.page.pack import pack
-from grok.store import results
+from grok.store import outcomes
 from grok.store.results import Results
 
 CURVES = ("train_accuracy", "val_accuracy", "train_loss", "val_loss")
@@ -31,8 +31,8 @@ def block(loaded: Results, name: str) -> str:
     facts = {
         "name": name,
         "columns": columns,
-        "names": [results.run_name(row) for row in loaded.runs.to_dict("records")],
-        "ended": list(results.ENDED),
+        "names": [outcomes.run_name(row) for row in loaded.runs.to_dict("records")],
+        "ended": list(outcomes.ENDED),
         "thinned": every,
         **description(loaded),
     }

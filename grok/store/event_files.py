@@ -7,7 +7,7 @@ import numpy as np
 
 from grok.experiment import GrokError
 from grok.files import disk_errors
-from grok.store import results
+from grok.store import outcomes, results, tables
 
 
 class EventFiles:
@@ -39,7 +39,7 @@ class EventFiles:
                 new = curve[curve["step"] > self.written.get(run, -1)]
                 if len(new):
                     self.write(top, int(run), new)
-            ended = loaded.runs[loaded.runs["status"].isin(results.ENDED)]["run"]
+            ended = loaded.runs[loaded.runs["status"].isin(outcomes.ENDED)]["run"]
             for run in self.writers.keys() & set(ended):
                 self.writers.pop(run).close()
 
@@ -49,7 +49,7 @@ class EventFiles:
             self.writers[run] = self.make_writer(str(top / f"run_{run:04d}"))
         writer = self.writers[run]
         for row in evaluations.to_dict("records"):
-            for name in results.METRICS:
+            for name in tables.METRICS:
                 if np.isfinite(row[name]):
                     writer.add_scalar(name, row[name], row["step"])
         writer.flush()

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from grok.experiment import GrokError
-from grok.store.results import THRESHOLD, Results
+from grok.store.outcomes import THRESHOLD
+from grok.store.results import Results
 
 
 class Moment(NamedTuple):

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from grok.experiment import Run
-from grok.store import results
+from grok.store import outcomes, tables
 
-TRAIN_ACCURACY = results.METRICS.index("train_accuracy")
-VAL_ACCURACY = results.METRICS.index("val_accuracy")
-TRAIN_LOSS = results.METRICS.index("train_loss")
-WEIGHT_NORM = results.METRICS.index("weight_norm")
+TRAIN_ACCURACY = tables.METRICS.index("train_accuracy")
+VAL_ACCURACY = tables.METRICS.index("val_accuracy")
+TRAIN_LOSS = tables.METRICS.index("train_loss")
+WEIGHT_NORM = tables.METRICS.index("weight_norm")
 
 
 class Evaluation(NamedTuple):
@@ -63,7 +63,7 @@ class History:
         accuracies = [
             metrics_C[VAL_ACCURACY] for step, metrics_C in recent if step % run.eval_every == 0
         ]
-        return len(accuracies) == run.stop_after and min(accuracies) >= results.THRESHOLD
+        return len(accuracies) == run.stop_after and min(accuracies) >= outcomes.THRESHOLD
 
     def diverged(self, number: int) -> bool:
         """Whether the training loss or the weights are no longer finite."""
@@ -79,7 +79,7 @@ class History:
         """What has come of a run so far, as plain numbers."""
         curve = as_table(flat({number: self.curves.get(number, [])}))
         diverged = ended and self.diverged(number)
-        found = results.outcome(curve, self.runs[number], diverged, ended)
+        found = outcomes.outcome(curve, self.runs[number], diverged, ended)
         return {name: plain(value) for name, value in found.items()}
 
     # -- as arrays and tables --------------------------------------------------------------------
@@ -95,12 +95,12 @@ class History:
         """All evaluations as the rows of curves.parquet."""
         return as_table(self.arrays())
 
-    def restore(self, arrays: dict[str, np.ndarray], outcomes: dict[int, dict]) -> None:
+    def restore(self, arrays: dict[str, np.ndarray], ended: dict[int, dict]) -> None:
         """Take over what `arrays` once gave, and the outcomes of runs that have ended."""
         rows = zip(arrays["curve_run"], arrays["curve_step"], arrays["curve_metrics"])
         for number, step, metrics_C in rows:
             self.add(int(number), int(step), metrics_C)
-        self.outcomes = outcomes
+        self.outcomes = ended
 
 
 def flat(curves: dict[int, list[Evaluation]]) -> dict[str, np.ndarray]:
@@ -112,13 +112,13 @@ def flat(curves: dict[int, list[Evaluation]]) -> dict[str, np.ndarray]:
     return {
         "curve_run": np.array(numbers, np.int32),
         "curve_step": np.array(steps, np.int32),
-        "curve_metrics": np.array(metrics, np.float32).reshape(-1, len(results.METRICS)),
+        "curve_metrics": np.array(metrics, np.float32).reshape(-1, len(tables.METRICS)),
     }
 
 
 def as_table(arrays: dict[str, np.ndarray]) -> pd.DataFrame:
     """The rows of curves.parquet."""
-    return results.curves_table(arrays["curve_run"], arrays["curve_step"], arrays["curve_metrics"])
+    return tables.curves_table(arrays["curve_run"], arrays["curve_step"], arrays["curve_metrics"])
 
 
 def plain(value):
@@ -131,7 +131,7 @@ def closing_line(number: int, run: Run, outcome: dict) -> str:
     crossed = outcome["steps_to_val_99"]
     when = "never" if crossed is None else f"at {crossed:,}"
     return (
-        f"run {number} ({results.run_name(vars(run))}): {outcome['status']} after "
+        f"run {number} ({outcomes.run_name(vars(run))}): {outcome['status']} after "
         f"{outcome['stopped_at']:,} steps, 99% validation {when}, "
         f"final {100 * outcome['final_val_accuracy']:.1f}%"
     )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from grok.store import results
+from grok.store import array_files, sessions, tables
 from grok.task.dataset import token_labels
 from grok.training.checkpoint import Checkpoints
 from grok.training.history import History
@@ -113,7 +113,7 @@ class Saver:
         """
         resumed = self.checkpoints.restore()
         if resumed is None:
-            outcomes, curves = results.ended_runs(self.folder)
+            outcomes, curves = sessions.ended_runs(self.folder)
             self.history.restore(curves, outcomes)
             return Resumed({}, None)
         arrays, facts = resumed
@@ -145,7 +145,7 @@ class Saver:
     def write_tables(self) -> None:
         with self.table_clock.timed():
             rows = [self.row(number) for number in sorted(self.jobs)]
-            results.write_tables(self.folder, results.runs_table(rows), self.history.table())
+            tables.write_tables(self.folder, tables.runs_table(rows), self.history.table())
             if self.on_tables:
                 self.on_tables(self.folder)
 
@@ -173,12 +173,12 @@ class Saver:
         Where the run keeps them, all of its parameters too.
         """
         run = self.jobs[lane.run].run
-        arrays = results.matrices(*lanes.slots.matrices(lane.slot), token_labels(run))
+        arrays = array_files.matrices(*lanes.slots.matrices(lane.slot), token_labels(run))
         arrays["correct"] = lanes.slots.correct(lane.slot)
-        results.write_arrays(self.folder, results.arrays_name(lane.run, step), arrays)
+        array_files.write_arrays(self.folder, array_files.arrays_name(lane.run, step), arrays)
         if run.keep_params:
-            name = results.arrays_name(lane.run, step, params=True)
-            results.write_arrays(self.folder, name, flat_params(lanes, lane.slot))
+            name = array_files.arrays_name(lane.run, step, params=True)
+            array_files.write_arrays(self.folder, name, flat_params(lanes, lane.slot))
 
 
 def flat_params(lanes: Lanes, slot: int) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from grok import files
 from grok.experiment import Experiment, GrokError, Note
-from grok.store import results
+from grok.store import sessions, tables
 from grok.training.capacity import choose_slots
 from grok.training.devices import device_facts
 from grok.training.history import TRAIN_ACCURACY, VAL_ACCURACY, History, closing_line
@@ -71,28 +71,28 @@ def train_experiment(experiment: Experiment, options: Options = Options()) -> Pa
     """
     process, n_processes = options.process, options.n_processes
     top = Path(options.root) / experiment.name
-    experiment = results.grown(top, experiment)
+    experiment = sessions.grown(top, experiment)
     if n_processes > len(experiment.runs):
         raise GrokError(
             f"{n_processes} processes are too many for {len(experiment.runs)} runs: "
             "start at most as many as there are runs"
         )
-    if not options.anew and results.is_complete(top, experiment):
+    if not options.anew and sessions.is_complete(top, experiment):
         return top
-    results.check_processes(top, n_processes)
+    sessions.check_processes(top, n_processes)
     folder = top / f"part-{process}" if n_processes > 1 else top
     # Every mistake in these runs shows here, before anything is written.
     jobs = make_jobs(experiment.runs, range(process, len(experiment.runs), n_processes))
-    ended = {} if options.anew else results.ended_runs(folder)[0]
+    ended = {} if options.anew else sessions.ended_runs(folder)[0]
     for number in jobs.keys() - ended.keys():
         check_precision(jobs[number].program, jax.default_backend())
     with files.claim(folder):
-        if results.begin(folder, experiment, device_facts(n_processes), options.anew):
+        if sessions.begin(folder, experiment, device_facts(n_processes), options.anew):
             if note := last_batch_note(jobs):
                 print(note, file=sys.stderr, flush=True)
             with Stop(options.time_limit) as stop:
                 cost = train_jobs(experiment.name, jobs, folder, options, stop)
-            results.finish(folder, cost)
+            sessions.finish(folder, cost)
     return top
 
 
@@ -175,7 +175,7 @@ class Sweep:
         """Train all slots for some updates, and record those whose schedule has an evaluation."""
         with self.session.devices_busy():
             metrics = lanes.slots.step(n_updates)
-            columns = [np.asarray(metrics[name], np.float32) for name in results.METRICS]
+            columns = [np.asarray(metrics[name], np.float32) for name in tables.METRICS]
         metrics_SC = np.stack(columns, -1)
         steps_S = np.asarray(lanes.slots.state.step)
         live = lanes.busy()
@@ -209,7 +209,7 @@ class Sweep:
             self.saver.checkpoint(lanes)
         if reason:
             cost = self.session.cost(self.history.run_updates)
-            results.close_session(self.saver.folder, cost, complete=False)
+            sessions.close_session(self.saver.folder, cost, complete=False)
             raise Interrupted(reason, self.stop.status())
 
 

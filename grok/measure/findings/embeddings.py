@@ -14,7 +14,7 @@ from grok.analysis.survival import Estimate
 from grok.measure.findings import finding, networks, runs, words
 from grok.measure.findings.finding import Finding, Table
 from grok.measure.matrix_scores import SIGNIFICANT
-from grok.store.results import THRESHOLD
+from grok.store.outcomes import THRESHOLD
 
 SCORES, EQUIVARIANCE = "scores.parquet", "equivariance.parquet"
 SCORE_COLUMNS = (

@@ -13,7 +13,9 @@ from grok.experiment import GrokError, Run
 from grok.measure.findings import finding, runs, words
 from grok.measure.findings.finding import Finding, Table
 from grok.measure.findings.words import pretty
-from grok.store.results import THRESHOLD, load, read_description
+from grok.store.descriptions import read_description
+from grok.store.outcomes import THRESHOLD
+from grok.store.results import load
 from grok.task.encodings import element_features
 from grok.task.operations import is_prime, structure, table
 

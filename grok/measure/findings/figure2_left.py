@@ -8,7 +8,7 @@ import pandas as pd
 from grok.measure.findings import finding, fractions, runs
 from grok.measure.findings.finding import Finding, Table
 from grok.measure.findings.words import count
-from grok.store.results import THRESHOLD
+from grok.store.outcomes import THRESHOLD
 
 HALF = 2  # times the data
 

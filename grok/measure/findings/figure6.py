@@ -8,7 +8,7 @@ import pandas as pd
 from grok.measure.findings import finding, fractions, runs
 from grok.measure.findings.finding import Finding, Table
 from grok.measure.findings.words import count, number
-from grok.store.results import THRESHOLD
+from grok.store.outcomes import THRESHOLD
 
 HARMLESS = 1000 / 7200  # of the training rows (S5 at 50%), up to which the paper sees little harm
 UNHARMED = 95  # per cent validation accuracy, on average

@@ -5,7 +5,7 @@ import pandas as pd
 
 from grok.analysis import survival
 from grok.measure.findings import runs
-from grok.store.results import THRESHOLD
+from grok.store.outcomes import THRESHOLD
 
 COLUMNS = ("train_fraction", "seed", "best_train_accuracy", "best_val_accuracy")
 

@@ -18,8 +18,8 @@ from grok.analysis import fourier, groups
 from grok.analysis.projection import coordinates
 from grok.measure.findings import runs
 from grok.measure.findings.words import pretty
+from grok.store.array_files import arrays_name
 from grok.store.matrices import element_rows
-from grok.store.results import arrays_name
 from grok.store.snapshots import Moment, best, moments
 from grok.task.operations import Structure
 

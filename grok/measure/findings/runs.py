@@ -8,7 +8,9 @@ import pandas as pd
 
 from grok.experiment import GrokError, Run
 from grok.measure.findings.words import pretty
-from grok.store.results import ENDED, Results, need, read_table
+from grok.store.outcomes import ENDED
+from grok.store.results import Results
+from grok.store.tables import need, read_table
 
 TRAINED = ("grokked", "budget")
 NOT_A_DIFFERENCE = (
