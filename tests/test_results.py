@@ -1,6 +1,7 @@
 """A results folder: what goes in comes out, outcomes mean what they say, nothing is lost."""
 
 import errno
+import hashlib
 import io
 import json
 import os
@@ -208,6 +209,9 @@ def test_the_share_99_of_100_counts_as_99_percent(tiny):
         ([0.1, 1.0], False, False, "running"),  # above 99% now is not yet an end
         ([0.1, 1.0], False, True, "grokked"),
         ([0.1, 0.2], False, True, "budget"),
+        ([0.1, 1.0, 0.9], False, False, "running"),  # it may yet come back
+        ([0.1, 1.0, 0.9], False, True, "collapsed"),
+        (TEN_ABOVE, False, True, "grokked"),
         ([0.1, NAN], True, True, "diverged"),
         ([1.0] * 12 + [NAN], True, True, "diverged"),
     ],
@@ -719,6 +723,58 @@ def test_parts_of_several_processes_are_merged(tmp_path, tiny):
     pd.testing.assert_frame_equal(merged.curves, curves, check_exact=True)
     assert [int(merged.arrays(n)["embedding"][0, 0]) for n in range(5)] == [0, 1, 2, 3, 4]
     assert merged.experiment_run(3) == Run(**vars(experiment.runs[3]))
+
+
+def test_a_training_goes_on_with_the_files_that_it_began_with_or_not_at_all(tmp_path, tiny):
+    """Another table in the place of the one that a run reads is refused, also when measuring."""
+    path, folder = tmp_path / "t.npz", tmp_path / "two"
+    read = np.arange(56, dtype=np.float32).reshape(7, 8)
+
+    def put(embedding, **more):
+        arrays = {"embedding": embedding, "labels": np.array(list("0123456")), **more}
+        np.savez(path, **arrays)
+
+    put(read)
+    reads = tiny.replace(values="file", table=str(path))
+    one, two = (Experiment(name="two", runs=runs) for runs in ((reads,), (reads, tiny)))
+    save(folder, one, complete=False)
+    said = r"t.npz has changed since .*two was trained on it: .* or train anew .* with --anew"
+    before = contents(folder)
+    put(read + 1)
+    added = Experiment(name="two", runs=(reads, reads.replace(seed=1)))
+    with pytest.raises(GrokError, match=said):
+        sessions.begin(folder, added, DEVICE)
+    with pytest.raises(GrokError, match=said):
+        scores.matrices_part(results.load(folder), 0, snapshots.Moment(None, 100, 1.0, 0.5))
+    assert contents(folder) == before
+
+    assert sessions.begin(folder, two, DEVICE), "what is added reads no file"
+    put(read, unembedding=read)  # the same rows in another file
+    assert sessions.begin(folder, two, DEVICE)
+    put(read + 1)
+    assert sessions.begin(folder, two, DEVICE, anew=True)
+    description = descriptions.description_of(folder)
+    expected = hashlib.sha256((read + 1).tobytes()).hexdigest()
+    assert description["tables"] == {str(path): expected}
+
+
+def test_a_run_that_lost_what_it_had_is_collapsed_in_older_tables_too(tmp_path, experiment):
+    reached = [curve(0, [1, 100], [0.1, 0.2]), curve(1, [1, 60, 120], [0.1, 1.0, 0.3])]
+    curves = pd.concat(reached, ignore_index=True)
+    device = {"device": "1 x cpu"}
+    sessions.begin(tmp_path, experiment, device)
+    runs = rows(experiment, curves)
+    assert runs["status"].tolist() == ["budget", "collapsed"]
+    tables.write_tables(tmp_path, runs, curves)
+    now = results.load(tmp_path)
+    path = marks.write_measured(now, "scores", pd.DataFrame({"run": [0, 1]}))
+
+    tables.write_tables(tmp_path, runs.assign(status="budget"), curves)
+    older = results.load(tmp_path)
+    pd.testing.assert_frame_equal(older.runs, now.runs)
+    assert marks.is_current(older, path), "a name is no new outcome"
+    outcomes_by_run, _ = sessions.ended_runs(tmp_path)
+    assert outcomes_by_run[1]["status"] == "collapsed"
 
 
 # --- What was measured of results ---

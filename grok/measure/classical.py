@@ -61,7 +61,7 @@ def measure(folder: Path | str, runs: Iterable[int] | None = None) -> Measured:
 def vectors_of(loaded: results.Results, run: int) -> dict[str, np.ndarray]:
     """The kinds of vectors [n, d] that are compared: learned, untrained, and the controls."""
     model = skipgram if skipgram.learned(loaded) else symmetry
-    untrained = model.untrained_matrices(loaded.experiment_run(run))
+    untrained = model.untrained_matrices(loaded.rebuilt_run(run))
     vectors = {}
     for matrix in MATRICES:
         W, group = element_rows(loaded, run, matrix)

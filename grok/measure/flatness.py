@@ -19,6 +19,7 @@ from grok.analysis.sharpness import hessian_trace, sharpness, top_eigenvalue
 from grok.experiment import Run
 from grok.files import check_writable
 from grok.store import marks, results
+from grok.store.outcomes import TRAINED
 from grok.task.dataset import make_dataset
 from grok.task.randomness import new_key
 from grok.training.program import make_program, traced_data
@@ -71,9 +72,9 @@ def measure(folder: Path) -> Path:
     check_writable(loaded.folder)
     loaded.need_runs("status", "final_val_accuracy")
     rows = []
-    finished = loaded.runs[~loaded.runs["status"].isin(["running", "queued", "diverged"])]
+    finished = loaded.runs[loaded.runs["status"].isin(TRAINED)]
     for record in tqdm(finished.to_dict("records"), desc="flatness", unit="run", disable=None):
-        run, params = loaded.experiment_run(record["run"]), loaded.params(record["run"])
+        run, params = loaded.rebuilt_run(record["run"]), loaded.params(record["run"])
         loss = training_loss(same_rows(run))
         key = new_key(record["run"])
         eigenvalue, trace = top_eigenvalue(loss, params, key), hessian_trace(loss, params, key)

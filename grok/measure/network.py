@@ -372,7 +372,7 @@ def of_params(run: Run, params) -> Network:
 
 def at(results: Results, run: int, step: int | None) -> Network:
     """The network of a run at a snapshot, or at its end for None. Raises GrokError."""
-    return of_params(results.experiment_run(run), results.params(run, step))
+    return of_params(results.rebuilt_run(run), results.params(run, step))
 
 
 def network(results: Results, run: int = 0, step: int | None = None) -> Network:
@@ -388,7 +388,7 @@ def network(results: Results, run: int = 0, step: int | None = None) -> Network:
 
 def check_kept(results: Results, run: int) -> None:
     """GrokError, in one line, for a run of which no weights are at hand."""
-    spec = results.experiment_run(run)
+    spec = results.rebuilt_run(run)
     if kept_steps(results, run):
         return
     advice = (

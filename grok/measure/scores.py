@@ -149,7 +149,7 @@ def function_part(loaded: results.Results, run: int, moment: Moment) -> Part:
             "skip-gram learns vectors and no function of equations: there is no symmetry to score"
         )
         return Part([], [note], [])
-    spec = loaded.experiment_run(run)
+    spec = loaded.rebuilt_run(run)
     if not spec.keep_params:
         note = (
             "symmetry of the function needs all parameters: "
@@ -174,7 +174,7 @@ def matrices_part(loaded: results.Results, run: int, moment: Moment) -> Part:
     """The scores of the matrices of a run."""
     rows, notes = [], []
     model = skipgram if skipgram.learned(loaded) else symmetry
-    untrained = model.untrained_matrices(loaded.experiment_run(run))
+    untrained = model.untrained_matrices(loaded.rebuilt_run(run))
     for matrix in MATRICES:
         W, group = element_rows(loaded, run, matrix, moment.step)
         found = matrix_scores(W, group)

@@ -183,7 +183,7 @@ def equivariance_curve(loaded: Results, run: int) -> Iterator[dict]:
     curve = loaded.curve(run).set_index("step")["val_accuracy"]
     for step, params in kept_params(loaded, run, final=int(curve.index.max())):
         accuracy = float(curve.get(step, np.nan))
-        for operand, error in equivariance(loaded.experiment_run(run), params).items():
+        for operand, error in equivariance(loaded.rebuilt_run(run), params).items():
             yield {
                 "run": run,
                 "step": step,
@@ -195,7 +195,7 @@ def equivariance_curve(loaded: Results, run: int) -> Iterator[dict]:
 
 def kept_params(loaded: Results, run: int, final: int) -> Iterator[tuple[int, dict]]:
     """Every update at which the parameters of a run are known, from 0 to `final`, with them."""
-    yield 0, initial_params(loaded.experiment_run(run))
+    yield 0, initial_params(loaded.rebuilt_run(run))
     for step in loaded.snapshot_steps(run, params=True):
         if step < final:
             yield step, loaded.params(run, step)

@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from grok.experiment import Experiment, GrokError, Run
 from grok.files import disk_errors, replacing
+from grok.task.encodings import table_digest
 
 
 def specification(experiment: Experiment) -> dict:
@@ -58,6 +60,7 @@ def describes_an_experiment(description: Any) -> bool:
         and isinstance(specified.get("runs"), list)
         and all(isinstance(run, dict) for run in specified["runs"])
         and isinstance(description.get("complete"), bool)
+        and isinstance(description.get("tables", {}), dict)
         and isinstance(sessions, list)
         and bool(sessions)
         and all(isinstance(session, dict) for session in sessions)
@@ -92,6 +95,27 @@ def description_of(folder: Path) -> dict:
     if description is None:
         raise GrokError(f"{folder} holds no experiment.json")
     return description
+
+
+def refuse_another_table(folder: Path, description: dict, runs: Iterable[Run]) -> None:
+    """Raise GrokError where a run's file of values=file is not what was trained on.
+
+    Results from before the digests of such files were kept pass.
+    """
+    known = description.get("tables", {})
+    for run in {run.table: run for run in runs}.values():
+        if run.table in known and known[run.table] != table_digest(run):
+            raise GrokError(
+                f"{run.table} has changed since {folder} was trained on it: "
+                "restore the file, or train anew on the new one with --anew"
+            )
+
+
+def with_tables(description: dict, runs: Iterable[Run]) -> dict:
+    """The description with a digest of each file that these runs read, where it has none yet."""
+    known = description.get("tables", {})
+    new = {run.table: table_digest(run) for run in runs if run.table and run.table not in known}
+    return description | ({"tables": known | new} if known or new else {})
 
 
 def write_description(folder: Path, description: dict) -> None:

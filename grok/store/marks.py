@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from grok.store.outcomes import ENDED, OUTCOMES
+from grok.store.outcomes import OUTCOMES, TRAINED
 from grok.store.results import Results
 from grok.store.tables import read_table, write_table
 
@@ -34,7 +34,7 @@ def is_current(loaded: Results, path: Path) -> bool:
         return False
     runs = loaded.runs
     now = mark(runs)
-    measurable = runs["run"][runs["status"].isin(ENDED) & (runs["status"] != "diverged")]
+    measurable = runs["run"][runs["status"].isin(TRAINED)]
     whole = "run" in table and measurable.isin(table["run"]).all()
     return bool(whole and table.attrs.get(MEASURED_FROM, now) == now)
 
@@ -42,5 +42,6 @@ def is_current(loaded: Results, path: Path) -> bool:
 def mark(runs: pd.DataFrame) -> str:
     """A digest of what came of runs. It changes when a run is added or trained further."""
     told = runs.reindex(columns=["run", *OUTCOMES])
+    told = told.replace({"status": {"collapsed": "budget"}})  # its former name in older marks
     content = told.to_json(orient="values", double_precision=15)
     return hashlib.sha256(content.encode()).hexdigest()[:16]

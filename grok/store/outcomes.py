@@ -18,7 +18,8 @@ OUTCOMES = (
     "best_train_accuracy",
     "best_val_accuracy",
 )
-ENDED = ("grokked", "budget", "diverged")  # status of a run that came to an end of its own
+TRAINED = ("grokked", "collapsed", "budget")  # status of a run with a network to measure
+ENDED = (*TRAINED, "diverged")  # status of a run that came to an end of its own
 THRESHOLD = 0.99
 SUSTAINED = 10
 
@@ -30,12 +31,15 @@ def outcome(curve: pd.DataFrame, run: Run, diverged: bool, stopped: bool) -> dic
     """
     steps = curve["step"].to_numpy()
     sustained = first_sustained(curve["val_accuracy"].to_numpy() >= THRESHOLD)
+    reached = first_step(curve, "val_accuracy")
     ended = stopped or last(curve, "step", 0) >= run.num_steps
     found = {
-        "status": status(len(curve) > 0, diverged, ended, sustained is not None),
+        "status": status(
+            len(curve) > 0, diverged, ended, reached is not None, sustained is not None
+        ),
         "stopped_at": last(curve, "step", 0),
         "steps_to_train_99": first_step(curve, "train_accuracy"),
-        "steps_to_val_99": first_step(curve, "val_accuracy"),
+        "steps_to_val_99": reached,
         "steps_to_val_99_sustained": None if sustained is None else steps[sustained],
     }
     for name in ("train_accuracy", "val_accuracy", "train_loss", "val_loss"):
@@ -45,15 +49,25 @@ def outcome(curve: pd.DataFrame, run: Run, diverged: bool, stopped: bool) -> dic
     return found
 
 
-def status(begun: bool, diverged: bool, ended: bool, sustained: bool) -> str:
-    """What to call the state of a run."""
+def status(begun: bool, diverged: bool, ended: bool, reached: bool, sustained: bool) -> str:
+    """What to call the state of a run (in words: grok/store/README.md)."""
     if diverged:
         return "diverged"
     if not begun and not ended:
         return "queued"
     if not ended:
         return "running"
-    return "grokked" if sustained else "budget"
+    if sustained:
+        return "grokked"
+    return "collapsed" if reached else "budget"
+
+
+def named_today(runs: pd.DataFrame) -> pd.DataFrame:
+    """A table of runs with today's names; formerly a collapsed run was called 'budget' too."""
+    if not {"status", "steps_to_val_99"} <= set(runs):
+        return runs
+    lost = (runs["status"] == "budget") & runs["steps_to_val_99"].notna()
+    return runs.assign(status=runs["status"].mask(lost, "collapsed"))
 
 
 def last(curve: pd.DataFrame, name: str, otherwise=None):

@@ -28,7 +28,7 @@ import pandas as pd
 
 from grok.experiment import GrokError, Note, Run
 from grok.store.array_files import arrays_name, read_arrays
-from grok.store.descriptions import read_description
+from grok.store.descriptions import read_description, refuse_another_table
 from grok.store.outcomes import OUTCOMES, run_name
 from grok.store.tables import has_tables, need, read_columns
 
@@ -65,6 +65,15 @@ class Results:
                 f"{self.folder} has no run {run}: its runs are 0 to {len(specified) - 1}"
             )
         return Run(**specified[run])
+
+    def rebuilt_run(self, run: int) -> Run:
+        """The specification of a run whose network is to be computed again.
+
+        Raises GrokError where the file that it reads is no longer that of its training.
+        """
+        specified = self.experiment_run(run)
+        refuse_another_table(self.folder, self.description, [specified])
+        return specified
 
     def arrays(self, run: int, step: int | None = None) -> dict[str, np.ndarray]:
         """The embedding [V, D] and output matrix [V, D] of a run, and their labels [V].

@@ -18,7 +18,9 @@ from grok.store.array_files import arrays_name
 from grok.store.descriptions import (
     description_of,
     read_description,
+    refuse_another_table,
     specification,
+    with_tables,
     write_description,
 )
 from grok.store.outcomes import ENDED, OUTCOMES, run_name
@@ -84,13 +86,16 @@ def begin(folder: Path, experiment: Experiment, device: dict, anew: bool = False
     """Open a results folder for training; False if it is complete already.
 
     experiment: numbered as in the folder (see `grown`). The folder is continued, and its runs that
-    ended are kept. With `anew` what it holds moves to previous/ first.
+    ended are kept. With `anew` what it holds moves to previous/ first. Raises GrokError where the
+    file of a run under way has changed.
     """
     description = read_description(folder)
     if description:
         experiment = numbered_alike(folder, description["experiment"], experiment)
     specified = specification(experiment)
     made_here = (folder / "checkpoints").exists()
+    ended = {} if anew else ended_runs(folder)[0]
+    waiting = [run for number, run in enumerate(experiment.runs) if number not in ended]
     if description:
         same = description["experiment"] == specified
         if description["complete"] and same and not anew:
@@ -100,11 +105,14 @@ def begin(folder: Path, experiment: Experiment, device: dict, anew: bool = False
         if anew:
             set_aside(folder, description["complete"])
             description = None
-        elif not description["complete"] and not made_here:
-            set_aside(folder, complete=False)
-            take_back_ended(folder)
+        else:
+            refuse_another_table(folder, description, waiting)
+            if not description["complete"] and not made_here:
+                set_aside(folder, complete=False)
+                take_back_ended(folder)
     description = description or {"sessions": []}
     description |= {"experiment": specified, "complete": False}
+    description = with_tables(description, waiting)
     description["sessions"].append(provenance() | device)
     write_description(folder, description)
     with disk_errors(folder):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from grok.experiment import GrokError
 from grok.files import disk_errors, replacing
-from grok.store.outcomes import OUTCOMES
+from grok.store.outcomes import OUTCOMES, named_today
 
 METRICS = (
     "train_loss",
@@ -96,7 +96,7 @@ def read_columns(folder: Path, name: str, *columns: str) -> pd.DataFrame:
     path = folder / f"{name}.parquet"
     table = read_table(path)
     need(table, *columns, where=path)
-    return table
+    return named_today(table) if name == "runs" else table
 
 
 def has_tables(folder: Path) -> bool:

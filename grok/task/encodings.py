@@ -23,6 +23,7 @@ The last four need a structure Z<n>, for they speak of residues. Fixed vectors a
 weights: init_scale, weight decay and weight noise leave them alone. The linear map is a weight.
 """
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -53,6 +54,18 @@ def element_features(run: Run) -> np.ndarray | None:
     if run.values == "file":
         return read_rows(run.table, group, run.d_model)
     return residue_features(run, group).astype(np.float32)
+
+
+def table_digest(run: Run) -> str | None:
+    """A hash of the rows that a run reads of its file, wherever that lies; None if it reads none.
+
+    Raises GrokError where they cannot be read.
+    """
+    if run.values != "file":
+        return None
+    rows_NF = element_features(run)
+    assert rows_NF is not None, "a file gives rows"
+    return hashlib.sha256(rows_NF.tobytes()).hexdigest()
 
 
 def residue_features(run: Run, group: Structure) -> np.ndarray:

@@ -9,8 +9,9 @@ from grok.analysis.projection import coordinates
 from grok.figures.parts import style
 from grok.figures.parts.gallery import figure
 from grok.measure import growth
-from grok.measure.findings.runs import TRAINED, group_names, runs_with
+from grok.measure.findings.runs import group_names, runs_with
 from grok.store.matrices import element_rows
+from grok.store.outcomes import TRAINED
 from grok.task.operations import Structure, structure
 
 MOST_PANELS = 4

@@ -20,6 +20,7 @@ from grok.measure.findings import runs
 from grok.measure.findings.words import pretty
 from grok.store.array_files import arrays_name
 from grok.store.matrices import element_rows
+from grok.store.outcomes import TRAINED
 from grok.store.snapshots import Moment, best, moments
 from grok.task.operations import Structure
 
@@ -53,7 +54,7 @@ def ranked(results, measure=None) -> list[dict]:
     if "label" in known and (known["label"] == "").any():
         known = known[known["label"] == ""]  # the others are trained in ways of their own
     rows = []
-    for operation, name, here in runs.tasks(known[known["status"].isin(runs.TRAINED)]):
+    for operation, name, here in runs.tasks(known[known["status"].isin(TRAINED)]):
         task = {"operation": operation, "structure": name}
         found = []
         for run, snapshots in zip(here["run"], here["snapshots"]):

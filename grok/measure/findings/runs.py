@@ -12,7 +12,6 @@ from grok.store.outcomes import ENDED
 from grok.store.results import Results
 from grok.store.tables import need, read_table
 
-TRAINED = ("grokked", "budget")
 NOT_A_DIFFERENCE = (
     "label",
     "seed",
@@ -35,7 +34,7 @@ def runs_with(results: Results, *columns: str) -> pd.DataFrame:
 
 
 def ended(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs that came to an end of their own, by success, budget or divergence."""
+    """The runs that came to an end of their own."""
     return runs[runs["status"].isin(ENDED)]
 
 
