@@ -44,21 +44,26 @@ def fraction(value: float) -> bool:
     return 0 <= value < 1
 
 
-def field(default: Any, help: str, check=None, rule: str = "") -> Any:
-    """A field of `Run`: its default, a line of help with the unit, and the rule of its values."""
-    return dataclasses.field(default=default, metadata={"help": help, "check": check, "rule": rule})
+def field(default: Any, help: str, check=None, rule: str = "", traced=False, of="") -> Any:
+    """A field of `Run`: its default, a line of help with the unit, and the rule of its values.
+
+    traced: whether training takes it as a number, so that runs which differ in it share a program.
+    of: the method that alone reads it, as 'optimizer=sam', or several, as 'field=this|that'.
+    """
+    metadata = {"help": help, "check": check, "rule": rule, "traced": traced, "of": of}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-def number(default: Any, help: str) -> Any:
-    return field(default, help, positive, "must be above 0")
+def number(default: Any, help: str, **more: Any) -> Any:
+    return field(default, help, positive, "must be above 0", **more)
 
 
-def amount(default: Any, help: str) -> Any:
-    return field(default, help, not_negative, "must not be negative")
+def amount(default: Any, help: str, **more: Any) -> Any:
+    return field(default, help, not_negative, "must not be negative", **more)
 
 
-def share(default: Any, help: str) -> Any:
-    return field(default, help, fraction, "must lie in [0, 1)")
+def share(default: Any, help: str, **more: Any) -> Any:
+    return field(default, help, fraction, "must lie in [0, 1)", **more)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +101,20 @@ class Run:
         lambda v: v is None or v > 0,
         "must be above 0",
     )
-    norm: Literal["post", "pre", "none"] = field("post", "where LayerNorm stands")
+    norm: Literal["post", "pre", "none", "sphere"] = field(
+        "post",
+        "where LayerNorm stands; 'sphere' has none: each state of the residual stream and each "
+        "row of the output layer is scaled to length 1",
+    )
     activation: Literal["relu", "gelu"] = field("relu", "FFN non-linearity")
+    attention_mix: float = field(
+        1.0,
+        "attention weights are this share of softmax, the rest is even over the positions seen "
+        "(1: the paper's, 0: even attention)",
+        lambda v: 0 <= v <= 1,
+        "must lie in [0, 1]",
+    )
+    logit_scale: float = number(1.0, "factor on the logits: one over a fixed temperature")
     positions: Literal["sinusoidal", "learned", "rotary", "none"] = field(
         "sinusoidal",
         "how positions are written: fixed sinusoids (paper), a trained table, rotated queries and "
@@ -131,42 +148,82 @@ class Run:
         False, "train on from the table of values=file, instead of keeping it as it is"
     )
     tied: bool = field(False, "use the transpose of the input table as the output layer")
-    seed: int = amount(0, "seed of the initial weights, the batches and all noise")
+    seed: int = amount(0, "seed of the initial weights, the batches and all noise", traced=True)
     init: Literal["uniform", "normal"] = field(
         "uniform",
         "initial weights: 'uniform': embeddings N(0, 1), maps U(+-1/sqrt(fan_in)) (released code); "
         "'normal': N(0, 1/d_model), output layer N(0, 1/vocabulary) (code of Nanda et al.)",
     )
-    init_scale: float = number(1.0, "factor on every initial weight matrix and embedding")
-    dropout: float = share(0.0, "dropout rate on the FFN output")
+    init_scale: float = number(
+        1.0, "factor on every initial weight matrix and embedding", traced=True
+    )
+    dropout: float = share(0.0, "dropout rate on the FFN output", traced=True)
     weight_noise: float = amount(
         0.0,
         "standard deviation of fresh Gaussian noise on every weight at each training forward pass",
+        traced=True,
+    )
+    # The loss and its gradient.
+    loss: Literal["softmax", "stablemax", "softmax_exact"] = field(
+        "softmax",
+        "cross-entropy of softmax, of StableMax, or of softmax without rounding to probability 1 "
+        "(see grok/training/losses.py)",
+    )
+    gradient_filter: Literal["none", "grokfast_ema", "grokfast_ma", "orthogonal"] = field(
+        "none",
+        "what becomes of the gradient before the optimiser: Grokfast adds its slow part, "
+        "'orthogonal' takes away the part along the weights (see grok/training/filters.py)",
+    )
+    filter_strength: float = number(
+        2.0,
+        "multiple of the slow gradient that Grokfast adds",
+        traced=True,
+        of="gradient_filter=grokfast_ema|grokfast_ma",
+    )
+    filter_memory: float = share(
+        0.98,
+        "decay rate of the mean of gradients of Grokfast-EMA",
+        traced=True,
+        of="gradient_filter=grokfast_ema",
+    )
+    filter_window: int = number(
+        100, "gradients in the mean of Grokfast-MA", of="gradient_filter=grokfast_ma"
     )
     # The optimiser.
-    optimizer: Literal["adamw", "adam", "sgd", "sam", "muon"] = field(
-        "adamw", "update rule; adam is adamw without decay"
+    optimizer: Literal["adamw", "adam", "sgd", "sam", "muon", "muon_norm_only", "egalitarian"] = (
+        field(
+            "adamw",
+            "update rule; adam is adamw without decay, muon_norm_only is muon without "
+            "orthogonalisation, egalitarian gives all directions of a gradient the same speed",
+        )
     )
-    learning_rate: float = number(1e-3, "peak learning rate")
+    learning_rate: float = number(1e-3, "peak learning rate", traced=True)
     weight_decay: float = amount(
-        1.0, "decay coefficient; a weight shrinks by learning_rate x weight_decay an update"
+        1.0,
+        "decay coefficient; a weight shrinks by learning_rate x weight_decay an update",
+        traced=True,
     )
-    decay_form: Literal["to_zero", "to_init", "honest", "jiggle"] = field(
+    decay_form: Literal["to_zero", "to_init", "honest", "jiggle", "low_rank"] = field(
         "to_zero",
         "what weight decay does: shrink to zero, to the initial weights, L2 in the gradient, "
-        "or multiply by random factors",
+        "multiply by random factors, or shrink singular values of queries and keys by as much each",
     )
-    b1: float = share(0.9, "decay rate of the first moment (momentum for sgd)")
-    b2: float = share(0.98, "decay rate of the second moment")
-    eps: float = number(1e-8, "added to the root of the second moment")
-    warmup_steps: int = amount(10, "updates over which the learning rate rises from 0")
+    constant_norm: bool = field(
+        False, "scale all weights after each update to the L2 norm that they had at the start"
+    )
+    b1: float = share(0.9, "decay rate of the first moment (momentum for sgd)", traced=True)
+    b2: float = share(0.98, "decay rate of the second moment", traced=True)
+    eps: float = number(1e-8, "added to the root of the second moment", traced=True)
+    warmup_steps: int = amount(10, "updates over which the learning rate rises from 0", traced=True)
     schedule: Literal["constant", "cosine"] = field(
         "constant", "learning rate after the warm-up; cosine falls to 0 at num_steps"
     )
     update_noise: float = amount(
-        0.0, "standard deviation of Gaussian noise added to the normalised update"
+        0.0, "standard deviation of Gaussian noise added to the normalised update", traced=True
     )
-    sam_radius: float = amount(0.05, "radius of the ascent step of sam")
+    sam_radius: float = amount(
+        0.05, "radius of the ascent step of sam", traced=True, of="optimizer=sam"
+    )
     batch_size: int | None = field(
         None,
         "training rows an update sees; 0 means all (default: min(512, ceil(n_train / 2)))",
@@ -174,7 +231,7 @@ class Run:
         "must not be negative",
     )
     # The length of training and what is written down.
-    num_steps: int = number(100_000, "most updates the run may take")
+    num_steps: int = number(100_000, "most updates the run may take", traced=True)
     eval_every: int = number(
         200, "updates between evaluations of the full tables, after 1, 2, 5, 10, 20, 50, ..."
     )
@@ -226,6 +283,23 @@ class Run:
                 f"optimizer=adam has no weight decay, but weight_decay={self.weight_decay:g}: "
                 "choose adamw, or weight_decay=0"
             )
+        if self.gradient_filter == "grokfast_ma" and self.filter_window > self.num_steps:
+            return (
+                f"filter_window={self.filter_window} is longer than the run of "
+                f"num_steps={self.num_steps}: its mean would never be there"
+            )
+        return self.without_its_method()
+
+    def without_its_method(self) -> str | None:
+        """Which field is given though the method that alone reads it is not chosen, or None."""
+        for spec in dataclasses.fields(self):
+            value = getattr(self, spec.name)
+            if value != spec.default and not read_by(spec, vars(self)):
+                owner, methods = spec.metadata["of"].split("=")
+                return (
+                    f"{spec.name}={value:g} is read by {owner}={' or '.join(methods.split('|'))} "
+                    f"alone, but {owner}={getattr(self, owner)}"
+                )
         return None
 
     @property
@@ -242,6 +316,12 @@ class Run:
                     f"a run has no field '{name}'; its fields are {', '.join(sorted(known))}"
                 )
         return dataclasses.replace(self, **changes)
+
+
+def read_by(spec: dataclasses.Field, values: dict[str, Any]) -> bool:
+    """Whether a field of `Run` is read under the methods that `values` name."""
+    owner, _, methods = spec.metadata["of"].partition("=")
+    return not owner or values[owner] in methods.split("|")
 
 
 def results_name(name: str, scale: str) -> str:
@@ -364,7 +444,8 @@ def folder_name(*parts: str) -> str:
 def implied(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
     """What changes of a run's fields ask of others that would contradict them.
 
-    Adam with decay is AdamW, Adam itself has none, and a table is read by values=file.
+    Adam with decay is AdamW, Adam itself has none, and a table is read by values=file. A method
+    that is no longer chosen takes its strength along.
     """
     more: dict[str, Any] = {}
     if changes.get("weight_decay") and "optimizer" not in changes and run.optimizer == "adam":
@@ -375,6 +456,9 @@ def implied(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
         more["values"] = "file"
     if changes.get("values", "file") != "file" and "table" not in changes:
         more["table"] = ""
+    for spec in dataclasses.fields(Run):
+        if spec.name not in changes and not read_by(spec, vars(run) | changes):
+            more[spec.name] = spec.default
     return more
 
 
@@ -406,7 +490,17 @@ def relabelled(before: Run, after: Run, given: bool) -> Run:
         "optimizer",
         "weight_decay",
         "decay_form",
+        "constant_norm",
         "learning_rate",
+        "loss",
+        "gradient_filter",
+        "filter_strength",
+        "filter_memory",
+        "filter_window",
+        "sam_radius",
+        "norm",
+        "attention_mix",
+        "logit_scale",
         "batch_size",
         "dropout",
         "weight_noise",

@@ -16,9 +16,9 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from grok.experiment import Experiment, Run
 from grok.store import array_files, outcomes, provenance, sessions, tables
-from grok.task.dataset import TRAIN, effective_batch_size, make_dataset
+from grok.task.dataset import TRAIN, make_dataset
 from grok.training import devices
-from grok.training.program import TRACED, Data, make_program
+from grok.training.program import TRACED, make_program, traced_data
 from grok.training.update import init_state
 
 jitted_init = jax.jit(
@@ -53,16 +53,7 @@ def on_device():
 
     def build(run: Run) -> SimpleNamespace:
         dataset = make_dataset(run)
-        train_rows_N = np.zeros(len(dataset.answer_N), np.int32)
-        train_rows_N[: dataset.n_train] = dataset.train_rows
-        data = Data(
-            dataset.answer_N,
-            dataset.kind_N,
-            train_rows_N,
-            dataset.n_train,
-            effective_batch_size(run, dataset.n_train),
-            dataset.features,
-        )
+        data = traced_data(run, dataset)
         numbers = {name: jnp.asarray(getattr(run, name)) for name in TRACED}
         program = make_program(run, dataset)
         return SimpleNamespace(
@@ -219,22 +210,25 @@ def start_grok(quick_compilation):
 
 @pytest.fixture(scope="session")
 def numpy_logits():
-    """(params, tokens [B, T], Architecture) -> logits [B, A, V], position by position."""
+    """(params, tokens [B, T], Architecture, mix, scale) -> logits [B, A, V], by position."""
     return reference_logits
 
 
-def reference_logits(params, tokens_BT, arch):
+def reference_logits(params, tokens_BT, arch, mix=1.0, scale=1.0):
     params = jax.tree.map(lambda p: np.asarray(p, np.float64), params)
     return np.stack(
         [
-            reference_sequence(params, tokens_T, arch)[-arch.n_answers :]
+            reference_sequence(params, tokens_T, arch, mix)[-arch.n_answers :] * scale
             for tokens_T in np.asarray(tokens_BT)
         ]
     )
 
 
-def reference_sequence(params, tokens_T, arch):
-    """Logits [T, V] of one sequence, from the equations of the paper (section A.1.2)."""
+def reference_sequence(params, tokens_T, arch, mix):
+    """Logits [T, V] of one sequence, from the equations of the paper (section A.1.2).
+
+    mix: the share of softmax in the attention, the rest is even (the paper's: 1).
+    """
     d = arch.d_model
     position_TD = np.empty((len(tokens_T), d))
     for t, i in np.ndindex(position_TD.shape):
@@ -245,25 +239,36 @@ def reference_sequence(params, tokens_T, arch):
         "learned": params.get("positions", {}).get("table"),
     }
     x_TD = params["embedding"][tokens_T] + added.get(arch.positions, 0)
+    output_DV = params["unembedding"]
+    if arch.norm == "sphere":
+        x_TD = x_TD / np.linalg.norm(x_TD, axis=1, keepdims=True)
+        output_DV = output_DV / np.linalg.norm(output_DV, axis=0)
     for layer in range(arch.n_layers):
-        x_TD = reference_block(params[f"block{layer}"], x_TD, arch)
+        x_TD = reference_block(params[f"block{layer}"], x_TD, arch, mix)
     if arch.norm == "pre":
         x_TD = layer_norm(x_TD, params["final_norm"])
-    return x_TD @ params["unembedding"]
+    return x_TD @ output_DV
 
 
-def reference_block(block, x_TD, arch):
+def after(h_TD, block, name, arch):
+    """What follows a residual connection: LayerNorm, a unit length or nothing."""
+    if arch.norm == "sphere":
+        return h_TD / np.linalg.norm(h_TD, axis=1, keepdims=True)
+    return layer_norm(h_TD, block[name]) if arch.norm == "post" else h_TD
+
+
+def reference_block(block, x_TD, arch, mix):
     attention_in = layer_norm(x_TD, block["ln1"]) if arch.norm == "pre" else x_TD
-    h_TD = x_TD + reference_attention(block, attention_in, arch)
-    h_TD = layer_norm(h_TD, block["ln1"]) if arch.norm == "post" else h_TD
+    h_TD = x_TD + reference_attention(block, attention_in, arch, mix)
+    h_TD = after(h_TD, block, "ln1", arch)
     hidden_TF = (layer_norm(h_TD, block["ln2"]) if arch.norm == "pre" else h_TD) @ block["w_in"][
         "kernel"
     ]
     out_TD = h_TD + ACTIVATIONS[arch.activation](hidden_TF) @ block["w_out"]["kernel"]
-    return layer_norm(out_TD, block["ln2"]) if arch.norm == "post" else out_TD
+    return after(out_TD, block, "ln2", arch)
 
 
-def reference_attention(block, x_TD, arch):
+def reference_attention(block, x_TD, arch, mix):
     q_TD, k_TD, v_TD = (x_TD @ block[name]["kernel"] for name in ("wq", "wk", "wv"))
     attended_TD = np.zeros_like(x_TD)
     for h in range(arch.n_heads):
@@ -275,7 +280,8 @@ def reference_attention(block, x_TD, arch):
         for t in range(len(x_TD)):
             scores = k_TK[: t + 1] @ q_TK[t] / np.sqrt(arch.d_head)
             weights = np.exp(scores - scores.max())
-            attended_TD[t, head] = weights / weights.sum() @ v_TD[: t + 1, head]
+            weights = mix * weights / weights.sum() + (1 - mix) / (t + 1)
+            attended_TD[t, head] = weights @ v_TD[: t + 1, head]
     return attended_TD @ block["wo"]["kernel"]
 
 

@@ -18,9 +18,10 @@ from grok.task.dataset import make_dataset
 from grok.task.encodings import element_features
 from grok.task.operations import structure
 from grok.training import slots, sweep
+from grok.training.losses import cross_entropy
 from grok.training.optimizer import muon_labels
 from grok.training.program import program_of
-from grok.training.update import cross_entropy, forward
+from grok.training.update import forward
 
 QUICK_COMPILE = {"xla_backend_optimization_level": 0}
 TINY = Run(operation="x+y", structure="Z12", n_layers=1, n_heads=2, d_model=8, d_ff=12)

@@ -41,7 +41,23 @@ def test_defaults_are_the_papers_adamw_setting():
         ({"d_model": 10, "n_heads": 4}, "n_heads=4 does not divide d_model=10"),
         ({"optimizer": "adam"}, "weight_decay=1"),
         ({"optimizer": "lion"}, "optimizer='lion' is none of adamw, adam, sgd, sam, muon"),
-        ({"norm": "Post"}, "is none of post, pre, none"),
+        ({"norm": "Post"}, "is none of post, pre, none, sphere"),
+        (
+            {"filter_strength": 5.0},
+            "filter_strength=5 is read by gradient_filter=grokfast_ema or grokfast_ma alone, "
+            "but gradient_filter=none",
+        ),
+        (
+            {"gradient_filter": "grokfast_ema", "filter_window": 50},
+            "filter_window=50 is read by gradient_filter=grokfast_ma alone",
+        ),
+        ({"sam_radius": 0.1}, "sam_radius=0.1 is read by optimizer=sam alone"),
+        (
+            {"gradient_filter": "grokfast_ma", "num_steps": 99},
+            "filter_window=100 is longer than the run of num_steps=99",
+        ),
+        ({"attention_mix": 1.1}, "attention_mix=1.1 must lie in [0, 1]"),
+        ({"logit_scale": 0.0}, "logit_scale=0.0 must be above 0"),
         ({"train_fraction": 0.0}, "train_fraction=0.0 must lie in (0, 1)"),
         ({"train_fraction": 1}, "train_fraction=1.0 must lie in (0, 1)"),
         ({"train_fraction": float("nan")}, "train_fraction=nan must be finite"),
@@ -214,11 +230,22 @@ def test_every_field_of_the_quickstart_can_be_overridden_alone(spec):
         values = [OTHER_VALUES[spec.name]]
     else:
         values = [1 + spec.default] if spec.type is int else [spec.default / 2 or 0.5]
+    owner, _, methods = spec.metadata["of"].partition("=")
+    beside = {owner: methods.split("|")[0]} if owner else {}
     for value in values:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Note)  # what makes both runs equal leaves one
-            runs = experiment.override(**{spec.name: value}).runs
+            runs = experiment.override(**{spec.name: value}, **beside).runs
         assert all(getattr(run, spec.name) == value for run in runs), value
+
+
+def test_a_method_that_an_override_takes_away_takes_its_strength_along():
+    run = Run(gradient_filter="grokfast_ema", filter_strength=5.0, filter_memory=0.5)
+    experiment = Experiment(name="e", runs=[run])
+    [other] = experiment.override(gradient_filter="grokfast_ma").runs
+    assert (other.filter_strength, other.filter_memory) == (5.0, 0.98)
+    [none] = experiment.override(gradient_filter="none").runs
+    assert none == Run()
 
 
 def test_the_name_of_an_override_is_safe_as_a_folder():

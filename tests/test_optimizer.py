@@ -1,6 +1,8 @@
 """Each intervention against a few lines of numpy, from the paper's description."""
 
+import dataclasses
 import functools
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -10,18 +12,12 @@ import pytest
 from scipy import stats
 
 from grok.experiment import Run
-from grok.training.optimizer import learning_rate_schedule, make_optimizer, optimizer_form
+from grok.training.decays import DECAYS
+from grok.training.filters import FILTERS
+from grok.training.losses import LOSSES
+from grok.training.optimizer import RULES, learning_rate_schedule, make_optimizer, optimizer_form
+from grok.training.program import TRACED
 
-NUMBERS = (
-    "learning_rate",
-    "weight_decay",
-    "b1",
-    "b2",
-    "eps",
-    "warmup_steps",
-    "num_steps",
-    "update_noise",
-)
 BASE = Run(learning_rate=0.02, weight_decay=0.7, b1=0.8, b2=0.95, warmup_steps=2, num_steps=50)
 N_UPDATES = 4
 
@@ -40,12 +36,13 @@ SHAPES = {
     "block0": {"ln1": {"scale": (3,)}, "w_in": {"kernel": (3, 6)}, "w_out": {"kernel": (6, 3)}},
 }
 PARAMS = draw(0, SHAPES)
+LEAVES = jax.tree.leaves_with_path(PARAMS)
 GRADS = [draw(seed, SHAPES) for seed in range(1, N_UPDATES + 1)]
 
 
 def trajectory(run, params=PARAMS, grads=GRADS, key=0):
     """The parameters before and after each update with the given gradients."""
-    numbers = {name: jnp.float32(getattr(run, name)) for name in NUMBERS}
+    numbers = {name: jnp.float32(getattr(run, name)) for name in TRACED}
     stacked = jax.tree.map(lambda *g: np.stack(g), *grads)
     later = all_updates(optimizer_form(run), numbers, jax.random.key(key), params, stacked)
     return [params] + [jax.tree.map(lambda p, i=i: p[i], later) for i in range(len(grads))]
@@ -172,6 +169,114 @@ def newton_schulz(g):
     return u * s @ vt
 
 
+def test_muon_without_orthogonalisation_is_its_momentum_at_muons_size():
+    run = BASE.replace(optimizer="muon_norm_only")
+
+    def norm_only(p, g, lr, memory):
+        m = memory["m"] = run.b1 * memory.get("m", 0) + (1 - run.b1) * g
+        t = memory["t"]
+        u = run.b1 * m / (1 - run.b1 ** (t + 1)) + (1 - run.b1) * g / (1 - run.b1**t)
+        u = u / np.linalg.norm(u) * np.sqrt(min(p.shape) * max(1, p.shape[1] / p.shape[0]))
+        return p - lr * u - lr * run.weight_decay * p
+
+    kernels = [i for i, (path, _) in enumerate(LEAVES) if path[-1].key == "kernel"]
+    assert_follows(run, norm_only, kernels)
+
+
+def test_egalitarian_descent_goes_along_all_singular_vectors_alike():
+    run = BASE.replace(optimizer="egalitarian")
+
+    def egalitarian(p, g, lr, memory):
+        return p - lr * along_singular_vectors(g) - lr * run.weight_decay * p
+
+    assert_follows(run, egalitarian)
+
+
+def along_singular_vectors(matrix):
+    """U V^T; of a vector, the vector of length 1."""
+    if matrix.ndim == 1:
+        return matrix / np.linalg.norm(matrix)
+    u, _, vt = np.linalg.svd(matrix, full_matrices=False)
+    return u @ vt
+
+
+# --- Filters of the gradient ---
+
+
+def test_grokfast_ema_adds_the_slow_gradient():
+    run = BASE.replace(gradient_filter="grokfast_ema", filter_strength=3.0, filter_memory=0.6)
+
+    def update(p, g, lr, memory):
+        memory["h"] = 0.6 * memory["h"] + 0.4 * g if "h" in memory else g
+        return p - lr * adam(run, g + 3 * memory["h"], memory) - lr * run.weight_decay * p
+
+    assert_follows(run, update)
+
+
+def test_grokfast_ma_adds_the_mean_of_a_full_window():
+    run = BASE.replace(gradient_filter="grokfast_ma", filter_strength=3.0, filter_window=2)
+    run = run.replace(optimizer="sgd")
+
+    def update(p, g, lr, memory):
+        memory["last"] = [*memory.get("last", []), g][-2:]
+        slow = np.mean(memory["last"], axis=0) if len(memory["last"]) == 2 else 0
+        memory["v"] = run.b1 * memory.get("v", 0) + g + 3 * slow
+        return p - lr * memory["v"] - lr * run.weight_decay * p
+
+    assert_follows(run, update)
+
+
+def test_orthogonal_keeps_the_length_of_the_gradient_and_leaves_the_weights_direction():
+    run = BASE.replace(gradient_filter="orthogonal", optimizer="sgd", decay_form="honest")
+
+    def update(p, g, lr, memory):
+        across = g - (p * g).sum() / (p * p).sum() * p
+        across *= np.linalg.norm(g) / np.linalg.norm(across)
+        memory["v"] = run.b1 * memory.get("v", 0) + across + run.weight_decay * p
+        return p - lr * memory["v"]
+
+    assert_follows(run, update)
+
+
+# --- Decay ---
+
+
+def test_low_rank_decay_shrinks_singular_values_of_queries_and_keys_by_as_much():
+    run = BASE.replace(decay_form="low_rank")
+    params = {"wq": {"kernel": PARAMS["embedding"]}, "wv": {"kernel": PARAMS["embedding"]}}
+    grads = [jax.tree.map(np.zeros_like, params)] * N_UPDATES
+    steps = trajectory(run, params, grads)
+    for step in range(N_UPDATES):
+        rate_now = rate(run, step) * run.weight_decay
+        before, after = (steps[i]["wq"]["kernel"] for i in (step, step + 1))
+        np.testing.assert_allclose(
+            after, before - rate_now * along_singular_vectors(before), rtol=1e-5, atol=1e-6
+        )
+        before, after = (steps[i]["wv"]["kernel"] for i in (step, step + 1))
+        np.testing.assert_allclose(after, (1 - rate_now) * before, rtol=1e-6)
+
+
+def test_constant_norm_scales_all_weights_back_together():
+    run = BASE.replace(constant_norm=True)
+    constant, free = trajectory(run)[:3], trajectory(BASE)[:3]
+    norms = [float(optax.tree.norm(params)) for params in (*constant, free[2])]
+    np.testing.assert_allclose(norms[:3], norms[0], rtol=1e-6)
+    assert abs(norms[3] / norms[0] - 1) > 1e-3
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b * norms[0] / norms[3], rtol=1e-4, atol=1e-6),
+        constant[2],
+        free[2],
+    )
+
+
+def test_every_method_that_a_run_may_name_is_there():
+    named = {spec.name: set(get_args(spec.type)) for spec in dataclasses.fields(Run)}
+    assert named["loss"] == LOSSES.keys()
+    assert named["gradient_filter"] == FILTERS.keys() | {"none"}
+    assert named["optimizer"] == RULES.keys() | {"adam", "sam"}
+    assert named["decay_form"] == DECAYS.keys() | {"honest"}
+
+
 # --- Noise ---
 
 WIDE = {"embedding": (40, 50), "block0": {"ln1": {"scale": (300,)}, "wq": {"kernel": (50, 50)}}}
@@ -254,7 +359,7 @@ def test_noise_is_a_function_of_the_key_alone(changes):
 
 def scheduled(run, steps):
     return np.asarray(
-        learning_rate_schedule(run.schedule, {name: getattr(run, name) for name in NUMBERS})(
+        learning_rate_schedule(run.schedule, {name: getattr(run, name) for name in TRACED})(
             np.asarray(steps)
         )
     )
@@ -306,5 +411,8 @@ def test_numbers_do_not_change_the_form_and_kinds_do():
         {"schedule": "cosine"},
         {"optimizer": "sgd"},
         {"update_noise": 0.1},
+        {"gradient_filter": "orthogonal"},
+        {"gradient_filter": "grokfast_ma", "filter_window": 7},
+        {"constant_norm": True},
     ):
         assert optimizer_form(Run(**kinds)) != base

@@ -22,8 +22,9 @@ from grok.store import marks, results
 from grok.store.outcomes import TRAINED
 from grok.task.dataset import make_dataset
 from grok.task.randomness import new_key
+from grok.training.losses import LOSSES
 from grok.training.program import make_program, traced_data
-from grok.training.update import cross_entropy, forward
+from grok.training.update import forward
 
 COLUMNS = [
     "run",
@@ -38,7 +39,7 @@ COLUMNS = [
 
 @functools.lru_cache(maxsize=8)
 def training_loss(run: Run) -> Callable:
-    """The mean cross-entropy on all training rows, as a function of the parameters.
+    """The mean loss on all training rows, as a function of the parameters.
 
     Cached, because what `grok.analysis.sharpness` computes is compiled for each function object.
     """
@@ -50,7 +51,7 @@ def training_loss(run: Run) -> Callable:
 
     def loss(params):
         logits = forward(program, params, rows_B, jax.tree.map(jax.numpy.asarray, data))
-        return cross_entropy(logits, target_BA).mean()
+        return LOSSES[program.loss](logits, target_BA).mean()
 
     return loss
 

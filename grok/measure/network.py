@@ -26,8 +26,9 @@ from grok.store.array_files import arrays_name
 from grok.store.results import Results
 from grok.store.snapshots import best, moments
 from grok.task.dataset import TRAIN, UNDEFINED, VAL, VAL_MIRRORED
+from grok.training.losses import LOSSES
 from grok.training.program import Data, Program
-from grok.training.update import cross_entropy, table_sums
+from grok.training.update import table_sums
 
 KINDS = {"train": (TRAIN,), "val": (VAL, VAL_MIRRORED), "all": (TRAIN, VAL, VAL_MIRRORED)}
 BLOCK_ROWS = 16_384  # of which a network of the paper's size holds 400 MB of activations
@@ -150,7 +151,8 @@ class Network:
         totals, kind_N = np.zeros((len(kinds), 3)), np.asarray(self.data.kind_N)
         for rows_B, seen in self.blocks():
             target_BA = self.program.tokens.targets(jnp.maximum(self.data.answer_N[rows_B], 0))
-            loss_B = np.asarray(cross_entropy(seen.logits, target_BA).mean(-1), np.float64)
+            loss_BA = LOSSES[self.program.loss](seen.logits, target_BA)
+            loss_B = np.asarray(loss_BA.mean(-1), np.float64)
             right_B = np.asarray((seen.logits.argmax(-1) == target_BA).all(-1))
             columns_BC = np.stack([np.ones(len(rows_B)), loss_B, right_B], 1)
             np.add.at(totals, kind_N[rows_B], columns_BC)
@@ -342,7 +344,7 @@ def see(program: Program, patch: Callable | None, params, data: Data, rows_B) ->
     """The network on some rows by its definition, with everything that it holds on the way."""
     n, answer_B = program.tokens.n_elements, jnp.maximum(data.answer_N[rows_B], 0)
     sequences_BT = program.tokens.sequences(rows_B // n, rows_B % n, answer_B)
-    model = Transformer(program.arch, patch=patch)
+    model = Transformer(program.arch, patch=patch, scalars=data.scalars)
     logits_BAV, kept = model.apply({"params": params}, sequences_BT, mutable="intermediates")
     kept = kept["intermediates"]
     layers = [kept[f"block{layer}"] for layer in range(program.arch.n_layers)]

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 LAYER_NORM_EPSILON = 1e-5
+SMALLEST_SQUARE = 1e-24  # of a vector's length, so that 0 can be divided by it
 BF16_ALGORITHM = "BF16_BF16_F32"  # operands rounded to bf16, sums in float32
 
 
@@ -118,6 +119,11 @@ def product_with_ones(x_RD):
 
 
 layer_norm.defvjp(layer_norm_forward, layer_norm_backward)
+
+
+def unit(x):
+    """x [..., D] scaled to an L2 norm of 1 over the last axis; 0 stays 0."""
+    return x * jax.lax.rsqrt((x * x).sum(-1, keepdims=True) + SMALLEST_SQUARE)
 
 
 @jax.custom_vjp

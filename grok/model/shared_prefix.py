@@ -99,6 +99,7 @@ def first_projections(model, rows, prefix_PT, suffix):
     token_R = jnp.concatenate([prefix_PT.reshape(-1), *tokens])
     position_TD = jnp.asarray(model.positions(rows.n_prefix + rows.n_suffix))
     x_RD = layers.take_rows(model.embedding, token_R) + layers.take_rows(position_TD, position_R)
+    x_RD = model.enter(x_RD)
     projected = Projected(block.heads(x_RD), *block.project(x_RD, position_R))
 
     starts = np.cumsum([len(rows.prefix_positions), *(len(t) for t in tokens)])
@@ -150,9 +151,11 @@ def attend_and_finish(block, prefix, suffix_S, index_B, varying, n_answers, last
         values.append(next(taken) if t in varying else one.v[:1])
     keys, values = keys + [one.k for one in suffix_S], values + [one.v for one in suffix_S]
     asked = suffix_S[-n_answers:] if last else suffix_S
-    stream, attended = [one.x for one in asked], attend_causally(asked, keys, values)
+    stream, attended = [one.x for one in asked], attend_causally(block, asked, keys, values)
     if not last:
-        within = attend_causally(positions, [p.k for p in positions], [p.v for p in positions])
+        within = attend_causally(
+            block, positions, [p.k for p in positions], [p.v for p in positions]
+        )
         stream = [joined(prefix.x), *stream]
         attended = [joined(jnp.stack(within, 1)), *attended]
     x_RHK = jnp.concatenate(stream)
@@ -165,13 +168,17 @@ def prefix_positions(prefix) -> list[Projected]:
     return [Projected(*(m if m is None else m[:, t] for m in prefix)) for t in range(n_prefix)]
 
 
-def attend_causally(asked, keys, values):
+def attend_causally(block, asked, keys, values):
     """Attention of the last positions' queries up to their own position, each [B, H, K]."""
     skipped = len(keys) - len(asked)
-    return [
+    attended = [
         layers.attend(one.q, keys[: skipped + s + 1], values[: skipped + s + 1])
         for s, one in enumerate(asked)
     ]
+    if not block.arch.mixed:
+        return attended
+    counts = range(skipped + 1, len(keys) + 1)
+    return [block.mixed(one, sum(values[:n]) / n) for n, one in zip(counts, attended)]
 
 
 def joined(array_PTHK):

@@ -14,7 +14,7 @@ import dataclasses
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -44,10 +44,22 @@ class Architecture:
     tied: bool = False
     n_features: int = 0
     init: str = "uniform"
+    mixed: bool = False  # whether it reads Scalars.attention_mix
+    scaled: bool = False  # whether it reads Scalars.logit_scale
 
     @property
     def d_head(self) -> int:
         return self.d_model // self.n_heads
+
+
+class Scalars(NamedTuple):
+    """What is only a number in a network, and no weight: see the fields of `Run`.
+
+    A network that has the paper's does not read them.
+    """
+
+    attention_mix: Any = 1.0
+    logit_scale: Any = 1.0
 
 
 def architecture(run, vocab_size: int, n_answers: int, n_features: int = 0) -> Architecture:
@@ -61,6 +73,8 @@ def architecture(run, vocab_size: int, n_answers: int, n_features: int = 0) -> A
         vocab_size=vocab_size,
         n_answers=n_answers,
         n_features=n_features,
+        mixed=run.attention_mix != 1,
+        scaled=run.logit_scale != 1,
         **shared | {"d_ff": run.ff_width},
     )
 
@@ -163,6 +177,7 @@ class Block(nn.Module):
     arch: Architecture
     tuned: bool = False
     patch: Any = None
+    scalars: Scalars = Scalars()
 
     def setup(self):
         arch = self.arch
@@ -170,7 +185,7 @@ class Block(nn.Module):
         d_model, d_ff = arch.d_model, arch.d_ff
         self.wq, self.wk, self.wv, self.wo = (linear(d_model, d_model) for _ in range(4))
         self.w_in, self.w_out = linear(d_model, d_ff), linear(d_ff, d_model)
-        if arch.norm != "none":
+        if arch.norm in ("post", "pre"):
             self.ln1, self.ln2 = (LayerNorm(self.tuned) for _ in range(2))
 
     def project(self, x, position, names="qkv"):
@@ -202,13 +217,25 @@ class Block(nn.Module):
         tuned_relu = self.tuned and self.arch.activation == "relu"
         return layers.relu if tuned_relu else getattr(jax.nn, self.arch.activation)
 
+    @property
+    def norms(self):
+        """What is done to the residual stream after attention, and after the FFN."""
+        if self.arch.norm == "post":
+            return self.ln1, self.ln2
+        return (layers.unit if self.arch.norm == "sphere" else lambda h: h,) * 2
+
+    def mixed(self, attended, even):
+        """The output of the heads: attention_mix of softmax's, the rest the mean of the values."""
+        share = self.scalars.attention_mix
+        return share * attended + (1 - share) * even
+
     def finish(self, x, attended, dropout=None):
         """The residual stream [..., D] after the block.
 
         x: the stream before it. attended [..., H, K]: the output of the heads.
         """
         attended = self.seen("heads", attended)
-        norm1, norm2 = (self.ln1, self.ln2) if self.arch.norm == "post" else (lambda h: h,) * 2
+        norm1, norm2 = self.norms
         h = norm1(x + self.wo(attended.reshape(x.shape)))
         hidden = self.activation(self.w_in(self.ln2(h) if self.arch.norm == "pre" else h))
         out = self.w_out(self.seen("hidden", hidden))
@@ -226,6 +253,9 @@ class Block(nn.Module):
         scores_BHTT = jnp.einsum("bthk,bshk->bhts", q_BTHK, k_BTHK)
         causal_TT = np.tril(np.ones((n_positions, n_positions), bool))
         attention_BHTT = jax.nn.softmax(jnp.where(causal_TT, scores_BHTT, -jnp.inf))
+        if self.arch.mixed:
+            even_TT = causal_TT / causal_TT.sum(-1, keepdims=True, dtype=np.float32)
+            attention_BHTT = self.mixed(attention_BHTT, even_TT)
         attention_BHTT = self.seen("attention", attention_BHTT)
         return self.finish(x_BTD, jnp.einsum("bhts,bshk->bthk", attention_BHTT, v_BTHK), dropout)
 
@@ -244,12 +274,14 @@ class Transformer(nn.Module):
         grok.task.encodings); None where all rows of the embedding are learned. The parameter
         `embedding` holds the trained rows.
     patch: (layer, name, activation) -> what takes its place in `__call__`; see `Block`.
+    scalars: those that it reads; None for the paper's.
     """
 
     arch: Architecture
     tuned: bool = False
     features: Any = None
     patch: Any = None
+    scalars: Scalars | None = None
 
     def setup(self):
         arch = self.arch
@@ -259,7 +291,8 @@ class Transformer(nn.Module):
             shape = arch.d_model, arch.vocab_size
             unembedding = self.param("unembedding", unembedding_init(arch), shape)
         self.embedding = self.all_rows(trained)
-        self.unembedding = self.embedding.T if arch.tied else unembedding
+        output: Any = self.embedding.T if arch.tied else unembedding
+        self.unembedding = layers.unit(output.T).T if arch.norm == "sphere" else output
         self.positions = Positions(arch)
         self.blocks = [self.block(i) for i in range(arch.n_layers)]
         if arch.norm == "pre":
@@ -267,7 +300,8 @@ class Transformer(nn.Module):
 
     def block(self, layer: int) -> Block:
         patch = self.patch and functools.partial(self.patch, layer)
-        return Block(self.arch, self.tuned, patch, name=f"block{layer}")
+        scalars = Scalars() if self.scalars is None else self.scalars
+        return Block(self.arch, self.tuned, patch, scalars, name=f"block{layer}")
 
     def initial_rows(self, key):
         """Initial trained rows of the embedding.
@@ -294,13 +328,20 @@ class Transformer(nn.Module):
         """The embedding [V, D] and the unembedding [D, V]."""
         return self.embedding, self.unembedding
 
+    def enter(self, x):
+        """The residual stream that enters the first block, from embedding plus position."""
+        return layers.unit(x) if self.arch.norm == "sphere" else x
+
     def logits(self, x):
         x = self.final_norm(x) if self.arch.norm == "pre" else x
-        return layers.linear(x, self.unembedding) if self.tuned else x @ self.unembedding
+        logits = layers.linear(x, self.unembedding) if self.tuned else x @ self.unembedding
+        if self.arch.scaled and self.scalars is not None:
+            logits = logits * self.scalars.logit_scale
+        return logits
 
     def __call__(self, tokens_BT, dropout=None):
         """Logits [B, A, V] of token sequences; sows the `residual` stream [B, T, D] at the end."""
-        x_BTD = self.embedding[tokens_BT] + self.positions(tokens_BT.shape[1])
+        x_BTD = self.enter(self.embedding[tokens_BT] + self.positions(tokens_BT.shape[1]))
         for block in self.blocks:
             x_BTD = block(x_BTD, dropout)
         if self.patch is not None:

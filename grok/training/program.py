@@ -1,5 +1,6 @@
 """What fixes a run's compiled code, the static signature, and what is only a number, the inputs."""
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,26 +11,12 @@ import numpy as np
 
 from grok.experiment import GrokError, Run
 from grok.model.layers import BF16_ALGORITHM
-from grok.model.transformer import Architecture, architecture
+from grok.model.transformer import Architecture, Scalars, architecture
 from grok.task.dataset import Dataset, Tokens, effective_batch_size, make_dataset
 from grok.task.operations import structure
 from grok.training.optimizer import OptimizerForm, optimizer_form
 
-TRACED = (
-    "seed",
-    "learning_rate",
-    "weight_decay",
-    "b1",
-    "b2",
-    "eps",
-    "warmup_steps",
-    "num_steps",
-    "update_noise",
-    "weight_noise",
-    "dropout",
-    "init_scale",
-    "sam_radius",
-)
+TRACED = tuple(spec.name for spec in dataclasses.fields(Run) if spec.metadata["traced"])
 
 
 # Algorithms by name: JAX's "bfloat16" would only ask for the fastest, which is TF32 on an A100 or
@@ -51,6 +38,7 @@ class Program:
     arch: Architecture
     optimizer: OptimizerForm
     batch_cap: int
+    loss: str
     sam: bool
     dropout: bool
     weight_noise: bool
@@ -71,6 +59,7 @@ def make_program(run: Run, dataset: Dataset) -> Program:
         arch=architecture(run, tokens.vocab_size, tokens.n_answers, n_features),
         optimizer=optimizer_form(run),
         batch_cap=round_up(effective_batch_size(run, dataset.n_train)),
+        loss=run.loss,
         sam=run.optimizer == "sam",
         dropout=run.dropout > 0,
         weight_noise=run.weight_noise > 0,
@@ -134,7 +123,7 @@ def round_up(size: int) -> int:
 class Data(NamedTuple):
     """A run's rows and its elements' features on the device (see grok.task.dataset.Dataset).
 
-    train_rows_N is padded with zeros to N.
+    train_rows_N is padded with zeros to N. scalars: None where the network reads none.
     """
 
     answer_N: Any
@@ -143,6 +132,7 @@ class Data(NamedTuple):
     n_train: Any
     batch_size: Any
     features: Any = None
+    scalars: Scalars | None = None
 
 
 def traced_numbers(run: Run) -> dict[str, np.ndarray]:
@@ -165,7 +155,14 @@ def traced_data(run: Run, dataset: Dataset) -> Data:
         np.int32(dataset.n_train),
         np.int32(effective_batch_size(run, dataset.n_train)),
         dataset.features,
+        traced_scalars(run),
     )
+
+
+def traced_scalars(run: Run) -> Scalars | None:
+    """The numbers of a run's network that are no weights; None where all are the paper's."""
+    scalars = Scalars(*(np.float32(getattr(run, name)) for name in Scalars._fields))
+    return None if scalars == Scalars() else scalars
 
 
 def program_of(run: Run) -> Program:

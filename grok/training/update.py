@@ -13,10 +13,12 @@ import numpy as np
 import optax
 
 from grok.experiment import Run
-from grok.model.transformer import Transformer
+from grok.model.transformer import Architecture, Transformer
 from grok.task.dataset import TRAIN, UNDEFINED, VAL, VAL_MIRRORED, batch_rows
 from grok.task.randomness import new_key
-from grok.training.optimizer import make_optimizer, normal_like
+from grok.training.losses import LOSSES
+from grok.training.noise import normal_like
+from grok.training.optimizer import make_optimizer
 from grok.training.program import (
     DOT_ALGORITHMS,
     Data,
@@ -69,12 +71,9 @@ def init_state(program: Program, numbers, features=None) -> TrainState:
     )
 
 
-def cross_entropy(logits_BAV, target_BA):
-    """-log p(target), summed over nothing: [B, A]."""
-    # A mask and not an index, whose gradient would be a scatter.
-    is_target_BAV = target_BA[..., None] == jnp.arange(logits_BAV.shape[-1])
-    target_logit_BA = jnp.where(is_target_BAV, logits_BAV, 0).sum(-1)
-    return jax.nn.logsumexp(logits_BAV, -1) - target_logit_BA
+def network(arch: Architecture, data: Data, tuned: bool) -> Transformer:
+    """The network of a run, with its fixed features and scalars."""
+    return Transformer(arch, tuned=tuned, features=data.features, scalars=data.scalars)
 
 
 def forward(program: Program, params, rows_B, data: Data, dropout=None):
@@ -82,10 +81,7 @@ def forward(program: Program, params, rows_B, data: Data, dropout=None):
 
     dropout: (rate, key) or None.
     """
-    tokens, model = (
-        program.tokens,
-        Transformer(program.arch, tuned=program.shared_prefix, features=data.features),
-    )
+    tokens, model = program.tokens, network(program.arch, data, program.shared_prefix)
     n, answer_B = tokens.n_elements, data.answer_N[rows_B]
     x_B, y_B = rows_B // n, rows_B % n
     if program.shared_prefix:
@@ -105,7 +101,7 @@ def forward(program: Program, params, rows_B, data: Data, dropout=None):
 
 
 def batch_loss(program: Program, params, numbers, data: Data, step):
-    """Mean cross-entropy of update `step`'s batch over its rows and answer positions."""
+    """Mean loss of update `step`'s batch over its rows and answer positions."""
     rows_B, valid_B = batch_rows(
         stream(numbers, "batches"),
         step,
@@ -123,7 +119,7 @@ def batch_loss(program: Program, params, numbers, data: Data, step):
         else None
     )
     logits_BAV = forward(program, params, rows_B, data, dropout)
-    losses_BA = cross_entropy(logits_BAV, program.tokens.targets(data.answer_N[rows_B]))
+    losses_BA = LOSSES[program.loss](logits_BAV, program.tokens.targets(data.answer_N[rows_B]))
     return jnp.where(valid_B, losses_BA.mean(-1), 0).sum() / valid_B.sum(dtype=jnp.int32)
 
 
@@ -149,9 +145,10 @@ def update(program: Program, state: TrainState, numbers, data: Data) -> TrainSta
 def evaluate(program: Program, state: TrainState, data: Data) -> dict[str, Any]:
     """Metrics of the full tables in evaluation mode: no dropout, no noise.
 
-    train_loss, val_loss: cross-entropy, in nats. train_accuracy, val_accuracy: share of rows with
-    every answer position right. val_mirrored_accuracy, val_fresh_accuracy: of the validation rows
-    whose mirror image y o x is trained on, and of the others (NaN without such rows).
+    train_loss, val_loss: the loss that the run trains on, in nats. train_accuracy, val_accuracy:
+    share of rows with every answer position right. val_mirrored_accuracy, val_fresh_accuracy: of
+    the validation rows whose mirror image y o x is trained on, and of the others (NaN without such
+    rows).
     softmax_collapse: share of training rows whose float32 softmax is exactly one-hot. weight_norm:
     L2 norm of all parameters. embedding_norm, unembedding_norm: of the matrices that the network
     uses. correct: whether every answer position of each equation is right, a bit each, row-major,
@@ -194,7 +191,7 @@ def table_sums(program: Program, params, data: Data, kinds):
     tokens, n = program.tokens, program.tokens.n_elements
     n_x = max(1, min(n, EVALUATION_ROWS // n))
     first_P, second_N = jnp.arange(n_x, dtype=jnp.int32), jnp.arange(n, dtype=jnp.int32)
-    model = Transformer(program.arch, tuned=True, features=data.features)
+    model = network(program.arch, data, tuned=True)
 
     def block_sums(first_x):
         x_P = jnp.minimum(first_x + first_P, n - 1)
@@ -214,7 +211,7 @@ def table_sums(program: Program, params, data: Data, kinds):
         right_B = (logits_BAV.argmax(-1) == target_BA).all(-1)
         columns = (
             jnp.ones(len(rows_B), jnp.float32),
-            cross_entropy(logits_BAV, target_BA).mean(-1),
+            LOSSES[program.loss](logits_BAV, target_BA).mean(-1),
             right_B,
             (exponentials_BAV.sum(-1) == 1).all(-1),
         )
