@@ -98,3 +98,20 @@ def table_of(path: Path | str, scale: str, **fields: Any) -> str:
 def has(run: Run, fields: dict[str, Any]) -> bool:
     """Whether a run has these values in these fields."""
     return all(getattr(run, name) == value for name, value in fields.items())
+
+
+def tuned(path: Path | str, scale: str) -> list[Run]:
+    """The best run of each label of another config, with seed 0, as its results say.
+
+    The rule is that of grok.store.tuning. Where there are no results, each label's first run.
+    """
+    from grok.store import descriptions, results, tuning
+
+    experiment = load(path, scale).experiment
+    found: dict[str, Run] = {}
+    for run in experiment.runs:
+        found.setdefault(run.label, run.replace(seed=0))
+    folder = Path("results") / experiment.name
+    if descriptions.read_description(folder):
+        found |= tuning.best_settings(results.load(folder))
+    return list(found.values())
