@@ -307,6 +307,41 @@ def paired_ratio(times, others, seed: int = 0) -> Estimate:
     return Estimate(float(np.median(ratios)), *interval(sample))
 
 
+def ratio_of_medians(times, others, seed: int = 0) -> Estimate:
+    """Median of times over that of others, both [n] and paired; NaN is "never" and counts as such.
+
+    Runs that never crossed were all followed to one budget, so that the Kaplan-Meier median is that
+    with "never" as infinite. The interval is the percentile bootstrap over pairs, whose ends may be
+    0 or infinite. NaN where half of both never got there, and for such resamples, left out.
+    """
+    pairs = [np.where(np.isnan(each), np.inf, each) for each in map(np.asarray, (times, others))]
+    if not pairs[0].size:
+        return UNKNOWN
+    sample = bootstrap(median_over_median, pairs, seed, draws=PAIR_DRAWS)
+    sample = sample[~np.isnan(sample)]
+    if not sample.size:
+        return UNKNOWN
+    tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    low, high = np.quantile(sample, tails, method="inverted_cdf")  # between inf and inf none lies
+    return Estimate(median_over_median(*pairs), float(low), float(high))
+
+
+def median_over_median(times: np.ndarray, others: np.ndarray) -> float:
+    """The ratio of two medians of times, infinite for never; NaN where both are."""
+    with np.errstate(invalid="ignore"):
+        return float(np.divide(np.median(times), np.median(others)))
+
+
+def holm(p_values) -> np.ndarray:
+    """P values [n] corrected for their number (Holm 1979); NaN stays, and is not counted."""
+    p_values = np.asarray(p_values, float)
+    corrected = np.full(p_values.shape, np.nan)
+    order = np.argsort(p_values)[: np.isfinite(p_values).sum()]
+    left = len(order) - np.arange(len(order))
+    corrected[order] = np.minimum(np.maximum.accumulate(left * p_values[order]), 1)
+    return corrected
+
+
 def logrank_scores(updates: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Whether each run [n] crossed, less the cumulative hazard up to its last update.
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from grok.experiment import Run
+from grok.store.outcomes import ENDED
 from grok.store.results import Results
 
 

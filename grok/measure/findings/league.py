@@ -1,0 +1,207 @@
+"""The league: each method at its tuned cell against tuned AdamW, seed by seed."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from grok.analysis import survival
+from grok.measure.findings import finding, runs
+from grok.measure.findings.finding import Finding, Table
+from grok.measure.findings.league_tuning import method_and_task
+from grok.measure.findings.words import interval
+
+REFERENCE = "AdamW"
+TIMES = {"first": "steps_to_val_99", "lasting": "steps_to_val_99_sustained"}
+FALLEN = 0.9  # validation accuracy below which a run that had crossed 99% has fallen back
+PLATEAU = 1.5  # updates to 99% validation over those to 99% training, at most, without a plateau
+SIGNIFICANT = 0.05
+GRADIENTS = {"sam": 2}  # evaluations of the gradient an update, where it is not one
+WITHOUT = "without decay"
+SOONER = {  # finding -> method, claim, the source's figure, whether it is of tasks without decay
+    "grokfast": ("Grokfast-EMA", "Grokfast-EMA groks sooner", "39,890 → 910 on x·y mod 97", False),
+    "muon": ("Muon", "Muon groks sooner", "epoch 153 → 103", False),
+    "sphere": ("sphere", "the sphere groks sooner over Z/p", "more than 20 times", False),
+    "even": ("even attention", "even attention groks sooner", "sooner (arXiv 2603.05228)", False),
+    "low_rank": ("low-rank decay", "low-rank decay groks sooner", "sooner (2606.04405)", False),
+    "orthogonal": ("⊥Grad", "⊥Grad groks without decay", "it does (Prieto et al.)", True),
+    "stablemax": ("StableMax", "StableMax groks without decay", "it does (Prieto et al.)", True),
+    "exact": ("exact softmax", "collapse alone holds grokking up", "it does (Prieto et al.)", True),
+}
+PLATEAUS = {
+    "egalitarian": ("Egalitarian GD", "egalitarian descent has no plateau", "arXiv 2510.04930"),
+    "constant_norm": ("constant norm", "a constant norm has no plateau", "Omnigrok"),
+}
+
+
+def find(results) -> Iterator[Finding | Table]:
+    results.need_runs("label", "status", "optimizer", *runs.TIMES, *TIMES.values())
+    known = named(results)
+    costs = runs.beside(results, "costs.parquet", "method", "ms_per_update")
+    rows = standings(known, costs.set_index("method")["ms_per_update"])
+    yield Table("standings", rows)
+    table = pd.DataFrame(rows)
+    yield best_of_all(table, known)
+    for id, (method, claim, source, without) in SOONER.items():
+        yield sooner(id, claim, source, of(table, method, without), of(known, method, without))
+    for id, (method, claim, source) in PLATEAUS.items():
+        yield no_plateau(id, claim, source, of(table, method, False), of(known, method, False))
+
+
+def of(table: pd.DataFrame, method: str, without: bool) -> pd.DataFrame:
+    """The rows of a method, on the tasks without decay or on the others."""
+    if table.empty:
+        return table
+    return table[(table["method"] == method) & (table["task"].str.contains(WITHOUT) == without)]
+
+
+def named(results) -> pd.DataFrame:
+    """The runs that ended, with their method, their task and whether they fell back."""
+    known = runs.ended(results.runs)
+    said = [method_and_task(label) for label in known["label"]]
+    fell = fallen(results.curves)
+    return known.assign(
+        method=[method for method, _ in said],
+        task=[task for _, task in said],
+        fell=[run in fell for run in known["run"]],
+    )
+
+
+def fallen(curves: pd.DataFrame) -> set[int]:
+    """The runs that are below FALLEN at some evaluation after their first one at 99%."""
+    crossed = (curves["val_accuracy"] >= 0.99).groupby(curves["run"]).cummax()
+    return set(curves["run"][crossed & (curves["val_accuracy"] < FALLEN)])
+
+
+# --- Standings ---
+
+
+def standings(known: pd.DataFrame, ms: pd.Series) -> list[dict]:
+    """A row a task and method; p values are corrected over the methods of a task."""
+    rows = []
+    for task, here in known.groupby("task", sort=False):
+        reference = here[here["method"] == REFERENCE].set_index("seed")
+        found = [
+            standing(task, method, mine.set_index("seed"), reference, ms.get(method, np.nan))
+            for method, mine in here.groupby("method", sort=False)
+        ]
+        for which in TIMES:
+            corrected = survival.holm([row[f"p_{which}"] for row in found])
+            for row, p in zip(found, corrected):
+                row[f"p_{which}"] = float(p)
+        rows += found
+    return rows
+
+
+def standing(task: str, method: str, mine: pd.DataFrame, reference: pd.DataFrame, ms) -> dict:
+    """One method on one task; ratios are to AdamW over the seeds that both have."""
+    row = {"task": task, "method": method, "runs": len(mine), "fell": int(mine["fell"].sum())}
+    row |= {"budget": int(mine["num_steps"].max()), "ms": float(ms)}
+    row |= {"gradients": GRADIENTS.get(mine["optimizer"].iloc[0], 1)}
+    row |= {"plateau": plateau(mine)}
+    common = mine.index.intersection(reference.index)
+    for which, column in TIMES.items():
+        times, last = times_of(mine, column)
+        median = survival.median_time(times, last)
+        row |= {f"{which}_{name}": value for name, value in median._asdict().items()}
+        row[f"{which}_reached"] = int(np.isfinite(times).sum())
+        ratio, p = survival.UNKNOWN, np.nan
+        if method != REFERENCE and len(common):
+            arm, other = (times_of(each.loc[common], column) for each in (mine, reference))
+            ratio = survival.ratio_of_medians(arm[0], other[0])
+            p = survival.paired_logrank(arm, other)
+        row |= {f"ratio_{which}_{name}": value for name, value in ratio._asdict().items()}
+        row[f"p_{which}"] = p
+    return row
+
+
+def times_of(mine: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Times to a crossing, NaN for never, and the update up to which a run was followed."""
+    return mine[column].astype(float).to_numpy(), mine["num_steps"].astype(float).to_numpy()
+
+
+def plateau(mine: pd.DataFrame) -> float:
+    """Median of the updates to 99% validation over those to 99% training; infinite for never."""
+    trained = mine["steps_to_train_99"].astype(float)
+    found = mine["steps_to_val_99"].astype(float) / trained
+    return float(np.median(found.fillna(np.inf)))
+
+
+# --- Findings ---
+
+
+def is_sooner(table: pd.DataFrame, which: str) -> pd.Series:
+    """Where a method is sooner than AdamW: ratio below 1, corrected p below 5%."""
+    return (table[f"ratio_{which}_value"] < 1) & (table[f"p_{which}"] < SIGNIFICANT)
+
+
+def best_of_all(table: pd.DataFrame, known: pd.DataFrame) -> Finding:
+    """Chou (2025): a fairly tuned AdamW is hard to beat. Reproduced where no method is sooner."""
+    wins = table[is_sooner(table, "lasting")] if len(table) else table
+    tasks = table["task"].nunique() if len(table) else 0
+    counts = wins.groupby("method")["task"].nunique() if len(wins) else pd.Series(dtype=int)
+    everywhere = sorted(counts[counts == tasks].index)
+    here = f"{len(counts)} sooner on some task, {len(everywhere)} on all {tasks}"
+    verdict = finding.NOT_TESTED
+    if len(table) > tasks:
+        verdict = finding.IN_PART if len(counts) else finding.REPRODUCED
+        verdict = finding.NOT_REPRODUCED if everywhere else verdict
+    return Finding(
+        "hard_to_beat",
+        "no method beats an AdamW tuned as well",
+        "hard to beat (Chou 2025, an MLP)",
+        here if len(table) else "–",
+        verdict,
+        **runs.size(known),
+    )
+
+
+def sooner(id: str, claim: str, source: str, table: pd.DataFrame, known: pd.DataFrame) -> Finding:
+    """Whether a method lastingly gets to 99% before tuned AdamW: on every task, some or none."""
+    ratios = [
+        f"{row.task.removesuffix(' ' + WITHOUT)}: {ratio_words(row)}" for row in table.itertuples()
+    ]
+    value = survival.Estimate(np.nan, np.nan, np.nan)
+    if len(table) == 1:
+        value = survival.Estimate(
+            *(table[f"ratio_lasting_{name}"].iloc[0] for name in survival.Estimate._fields)
+        )
+    return Finding(
+        id,
+        claim,
+        source,
+        "; ".join(ratios) or "–",
+        finding.by_count(int(is_sooner(table, "lasting").sum()) if len(table) else 0, len(table)),
+        *value,
+        unit="median updates over those of tuned AdamW",
+        **runs.size(known),
+        censored=int(known["steps_to_val_99_sustained"].isna().sum()) if len(known) else 0,
+    )
+
+
+def ratio_words(row) -> str:
+    """The ratio to AdamW's median, or how many got there where there is none."""
+    if np.isfinite(row.ratio_lasting_value) and row.ratio_lasting_value > 0:
+        ratio = survival.Estimate(
+            row.ratio_lasting_value, row.ratio_lasting_low, row.ratio_lasting_high
+        )
+        return f"×{interval(ratio, '.2f')}"
+    return f"{row.lasting_reached} of {row.runs} get there"
+
+
+def no_plateau(
+    id: str, claim: str, source: str, table: pd.DataFrame, known: pd.DataFrame
+) -> Finding:
+    """Whether validation follows training at once: on every task, some or none."""
+    gone = int((table["plateau"] <= PLATEAU).sum()) if len(table) else 0
+    words = [f"{row.task}: ×{row.plateau:.1f}" for row in table.itertuples()]
+    return Finding(
+        id,
+        claim,
+        source,
+        ("validation after training " + "; ".join(words)).replace("inf", "∞") if words else "–",
+        finding.by_count(gone, len(table)),
+        unit="updates to 99% validation over those to 99% training",
+        **runs.size(known),
+        censored=int(known["steps_to_val_99"].isna().sum()) if len(known) else 0,
+    )
