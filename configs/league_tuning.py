@@ -44,7 +44,9 @@ METHODS = {
     "StableMax": Method({"loss": "stablemax"}),
     "exact softmax": Method({"loss": "softmax_exact"}),
     "low-rank decay": Method({"decay_form": "low_rank"}),
-    "constant norm": Method({"constant_norm": True}, {"init_scale": (0.25, 0.5, 1.0)}, decays=False),
+    "constant norm": Method(
+        {"constant_norm": True}, {"init_scale": (0.25, 0.5, 1.0)}, decays=False
+    ),
     "sphere": Method({"norm": "sphere"}, {"logit_scale": (8.0, 16.0, 32.0)}),
     "even attention": Method({}, {"attention_mix": (0.0, 0.3, 0.7)}),
 }
