@@ -29,26 +29,26 @@ class Method(NamedTuple):
     decays: bool = True
 
 
-METHODS = {
+METHODS = {  # those whose claims are the loudest first, for a training that is cut short
     "AdamW": Method({}),
-    "SGD": Method({"optimizer": "sgd"}, rate=30.0),
-    "SAM": Method({"optimizer": "sam"}, {"sam_radius": (0.02, 0.05, 0.15)}),
-    "Muon": Method({"optimizer": "muon"}),
-    "Muon, norm only": Method({"optimizer": "muon_norm_only"}),
-    "Egalitarian GD": Method({"optimizer": "egalitarian"}, rate=3.0),
     "Grokfast-EMA": Method(
         {"gradient_filter": "grokfast_ema"}, {"filter_strength": (0.5, 2.0, 5.0)}
     ),
-    "Grokfast-MA": Method({"gradient_filter": "grokfast_ma"}, {"filter_strength": (0.5, 2.0, 5.0)}),
     "⊥Grad": Method({"gradient_filter": "orthogonal"}),
     "StableMax": Method({"loss": "stablemax"}),
     "exact softmax": Method({"loss": "softmax_exact"}),
-    "low-rank decay": Method({"decay_form": "low_rank"}),
+    "Muon": Method({"optimizer": "muon"}),
+    "Muon, norm only": Method({"optimizer": "muon_norm_only"}),
+    "sphere": Method({"norm": "sphere"}, {"logit_scale": (8.0, 16.0, 32.0)}),
+    "even attention": Method({}, {"attention_mix": (0.0, 0.3, 0.7)}),
+    "Egalitarian GD": Method({"optimizer": "egalitarian"}, rate=3.0),
     "constant norm": Method(
         {"constant_norm": True}, {"init_scale": (0.25, 0.5, 1.0)}, decays=False
     ),
-    "sphere": Method({"norm": "sphere"}, {"logit_scale": (8.0, 16.0, 32.0)}),
-    "even attention": Method({}, {"attention_mix": (0.0, 0.3, 0.7)}),
+    "low-rank decay": Method({"decay_form": "low_rank"}),
+    "SGD": Method({"optimizer": "sgd"}, rate=30.0),
+    "SAM": Method({"optimizer": "sam"}, {"sam_radius": (0.02, 0.05, 0.15)}),
+    "Grokfast-MA": Method({"gradient_filter": "grokfast_ma"}, {"filter_strength": (0.5, 2.0, 5.0)}),
 }
 NIGHT = ("AdamW", "Muon", "Grokfast-EMA", "sphere")
 NEEDS_DECAY = ("low-rank decay",)
