@@ -253,11 +253,34 @@ def test_a_time_that_was_never_reached_is_missing_on_disk_not_the_budget(tmp_pat
         assert read[name].dtype == "Int64", name
 
 
+def test_the_closing_table_names_what_varies(tmp_path, tiny):
+    """Two runs that differ never read the same, whether or not they have labels."""
+    lines = tiny.replace(label="slow"), tiny.replace(label="slow", norm="pre", seed=1)
+    runs = [tiny, tiny.replace(learning_rate=3e-4, seed=1), tiny.replace(d_ff=None), *lines]
+    folder = tmp_path / "five"
+    save(folder, Experiment(name="five", runs=tuple(runs)))
+    told = results.closing_table(results.load(folder)).splitlines()[1:]
+    task = f"{tiny.operation} {tiny.structure} 50% adamw decay 1 seed"
+    for line, name in zip(
+        told,
+        (
+            f"{task} 0, d_ff 16, learning_rate 0.001",
+            f"{task} 1, d_ff 16, learning_rate 0.0003",
+            f"{task} 0, d_ff default, learning_rate 0.001",
+            "slow, norm post, seed 0",
+            "slow, norm pre, seed 1",
+        ),
+        strict=True,
+    ):
+        assert f" {name} " in line
+
+
 def test_the_closing_table_says_never(experiment):
     curves = pd.concat(
         [curve(0, [1, 100], [0.1, 0.2], 0.5), curve(1, [1, 100], [0.1, 1.0])], ignore_index=True
     )
-    loaded = results.Results(Path("two"), {}, rows(experiment, curves), curves)
+    described = {"experiment": descriptions.specification(experiment)}
+    loaded = results.Results(Path("two"), described, rows(experiment, curves), curves)
     _, never, crossed = results.closing_table(loaded).splitlines()
     assert never.count("never") == 2 and "20.0%" in never and "budget" in never
     assert "never" not in crossed and "100.0%" in crossed and "grokked" in crossed

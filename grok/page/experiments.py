@@ -31,7 +31,7 @@ def block(loaded: Results, name: str) -> str:
     facts = {
         "name": name,
         "columns": columns,
-        "names": [outcomes.run_name(row) for row in loaded.runs.to_dict("records")],
+        "names": outcomes.run_names([loaded.experiment_run(run) for run in loaded.runs["run"]]),
         "ended": list(outcomes.ENDED),
         "thinned": every,
         **description(loaded),

@@ -1,5 +1,8 @@
 """What came of a run: the columns of runs.parquet that training adds to a run's fields."""
 
+import dataclasses
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -20,6 +23,8 @@ OUTCOMES = (
 )
 TRAINED = ("grokked", "collapsed", "budget")  # status of a run with a network to measure
 ENDED = (*TRAINED, "diverged")  # status of a run that came to an end of its own
+TOLD = ("operation", "structure", "train_fraction", "optimizer", "weight_decay", "seed")
+KEEPING = ("snapshots", "keep_params")  # what is kept of a run, and not how it is trained
 THRESHOLD = 0.99
 SUSTAINED = 10
 
@@ -101,3 +106,33 @@ def run_name(fields: dict) -> str:
         fields["label"]
         or f"{task} {fields['optimizer']} decay {fields['weight_decay']:g} seed {fields['seed']}"
     )
+
+
+def run_names(runs: Sequence[Run]) -> list[str]:
+    """A name for each of some runs, with every field that varies among them and it leaves out.
+
+    A label tells of no field, so runs of one label are told apart by all that varies among them.
+    """
+    untold = {}
+    for label in {run.label for run in runs}:
+        alike = [run for run in runs if run.label == label]
+        untold[label] = varied(alike, () if label else TOLD)
+    return [
+        ", ".join([run_name(vars(run)), *(as_text(run, name) for name in untold[run.label])])
+        for run in runs
+    ]
+
+
+def varied(runs: list[Run], told: tuple[str, ...]) -> list[str]:
+    """The fields of which some runs have more than one value, without those that are told."""
+    names = [spec.name for spec in dataclasses.fields(Run)]
+    left = [name for name in names if name not in (*told, *KEEPING)]
+    return [name for name in left if len({getattr(run, name) for run in runs}) > 1]
+
+
+def as_text(run: Run, name: str) -> str:
+    """A field and its value as people write them."""
+    value = getattr(run, name)
+    if value is None or value == "":
+        return f"{name} default"
+    return f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"

@@ -29,7 +29,7 @@ import pandas as pd
 from grok.experiment import GrokError, Note, Run
 from grok.store.array_files import arrays_name, read_arrays
 from grok.store.descriptions import read_description, refuse_another_table
-from grok.store.outcomes import OUTCOMES, run_name
+from grok.store.outcomes import OUTCOMES, run_names
 from grok.store.tables import has_tables, need, read_columns
 
 
@@ -230,7 +230,7 @@ def closing_table(loaded: Results) -> str:
     shown = pd.DataFrame(
         {
             "run": runs["run"],
-            "what": [run_name(row) for row in runs.to_dict("records")],
+            "what": run_names([loaded.experiment_run(run) for run in runs["run"]]),
             "99% train at": or_never(runs["steps_to_train_99"]),
             "99% validation at": or_never(runs["steps_to_val_99"]),
             "train": (100 * runs["final_train_accuracy"]).map("{:.1f}%".format),

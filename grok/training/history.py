@@ -29,6 +29,7 @@ class History:
 
     def __init__(self, runs: dict[int, Run]):
         self.runs = runs
+        self.names = dict(zip(runs, outcomes.run_names(list(runs.values()))))
         self.curves: dict[int, list[Evaluation]] = {}
         self.outcomes: dict[int, dict] = {}
         self.run_updates = 0
@@ -126,12 +127,12 @@ def plain(value):
     return value.item() if hasattr(value, "item") else value
 
 
-def closing_line(number: int, run: Run, outcome: dict) -> str:
+def closing_line(number: int, name: str, outcome: dict) -> str:
     """One line about a run that has ended."""
     crossed = outcome["steps_to_val_99"]
     when = "never" if crossed is None else f"at {crossed:,}"
     return (
-        f"run {number} ({outcomes.run_name(vars(run))}): {outcome['status']} after "
+        f"run {number} ({name}): {outcome['status']} after "
         f"{outcome['stopped_at']:,} steps, 99% validation {when}, "
         f"final {100 * outcome['final_val_accuracy']:.1f}%"
     )

@@ -199,7 +199,7 @@ class Sweep:
             self.saver.keep_arrays(lanes, lane)
             outcome = self.history.end(lane.run)
             lanes.clear(lane.slot)
-            line = closing_line(lane.run, self.jobs[lane.run].run, outcome)
+            line = closing_line(lane.run, self.history.names[lane.run], outcome)
             self.progress.retire(line, self.history.unused(lane.run))
 
     def save_or_stop(self, lanes: Lanes) -> None:
