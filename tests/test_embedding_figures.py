@@ -140,6 +140,16 @@ def test_the_spectrum_shows_shares_and_what_permuted_rows_give():
     )
 
 
+def test_key_frequencies_that_are_not_named_are_counted():
+    words = [matrix.named_keys(range(1, count + 1)) for count in (0, 1, 6, 7)]
+    assert words == [
+        "no key frequency",
+        "1 key: 1",
+        "6 key: 1, 2, 3, 4, 5, 6",
+        "7 key: 1, 2, 3, 4, 5, 6 and 1 more",
+    ]
+
+
 def test_an_order_of_logarithms_finds_what_natural_order_hides():
     W, order = logarithmic(31, 7), fourier.discrete_log_order(31)
     assert matrix.strongest(W) is None and matrix.strongest(W, order) == 7

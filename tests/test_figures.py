@@ -428,6 +428,33 @@ def test_runs_are_named_by_their_labels_or_by_what_differs(tmp_path):
     assert list(run_facts.group_names(runs)) == ["decay", "none"]
 
 
+@pytest.mark.parametrize(
+    ("count", "label"),
+    [(1, ""), (9, ""), (20, ""), (9, "a label that is as long as a sentence of many words, " * 4)],
+)
+def test_a_legend_names_every_group_or_says_how_many_not_and_leaves_the_axes_their_height(
+    tmp_path, count, label
+):
+    runs = grid(BASE, d_model=[8 * (i + 1) for i in range(count)])
+    runs = [run.replace(label=f"{run.d_model} {label}".strip()) for run in runs]
+    write(tmp_path, "unheard_of", runs=runs)
+    picture = picture_of("learning_curves", tmp_path / "unheard_of")
+    [axes] = picture.axes
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    *groups, training, validation = names
+    assert (training, validation) == ("training", "validation")
+    if count <= 16:
+        assert [int(name.split()[0]) for name in groups] == [run.d_model for run in runs]
+    else:
+        assert len(groups) == 17 and groups[-1] == "and 4 more between"
+    laid_out(laid_out(picture))
+    width, height = picture.get_size_inches()
+    box = axes.get_position()
+    assert box.height * height > 1.4 and box.width * width > 2
+    legend = axes.get_legend().get_window_extent().transformed(picture.transFigure.inverted())
+    assert legend.x0 > -0.02 and legend.x1 < 1.02 and legend.y1 < 1.01
+
+
 def test_colours_can_be_told_apart_without_colour_vision():
     """Colours stay apart in CIELAB (2.3: just noticeable) without red or green cones."""
     rgb = np.array([to_rgb(colour) for colour in style.PALETTE])

@@ -1,5 +1,7 @@
 """Learning curves of all runs: of the quickstart, and of any experiment without a figure."""
 
+import math
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,11 @@ from grok.figures.parts import style
 from grok.figures.parts.gallery import figure
 from grok.measure.findings.runs import group_names, runs_with
 
-MOST_NAMES = 8
+MOST_NAMES = 16
+SHORT_NAME = 22  # characters of which two stand side by side in a legend
+LONGEST_LINE = 48  # characters of a name in a line of the legend
+MOST_LINES = 3  # of a name
+LEGEND_ROWS, ROW = 2, 0.15  # rows for which a picture has room, and what each more takes, in inches
 MANY_RUNS = 12
 # Evaluations of a run. Longer curves that collapse and recover would be a solid mass of ink.
 MANY_POINTS = 150
@@ -55,7 +61,23 @@ def curves_figure(results, metric: str):
     """A figure of one column with the accuracy or loss curves of all runs."""
     picture, [[axes]] = style.panels(height=2.5)
     draw_curves(axes, results, metric)
+    make_room(picture, axes)
     return picture
+
+
+def make_room(picture, axes) -> None:
+    """Let a picture grow with the rows of its legend, so that the axes keep their height."""
+    legend = axes.get_legend()
+    names = [text.get_text() for text in legend.get_texts()] if legend else []
+    lines = sum(name.count("\n") + 1 for name in names)
+    more = max(0, math.ceil(lines / columns_for(names)) - LEGEND_ROWS)
+    width, height = picture.get_size_inches()
+    picture.set_size_inches(width, height + more * ROW)
+
+
+def columns_for(names: list[str]) -> int:
+    """Columns of a legend with these names."""
+    return 1 if max(map(len, names), default=0) > SHORT_NAME else 2
 
 
 def are_long(curves: pd.DataFrame) -> bool:
@@ -89,9 +111,7 @@ def draw_curves(axes, results, metric: str) -> None:
         width,
         by_windows=are_long(curves),
     )
-    style.legend_above(
-        axes, legend_handles(colours), columns=1 if max(map(len, colours)) > 22 else 2
-    )
+    style.legend_above(axes, legend_handles(colours), columns_for(list(colours)))
 
 
 def draw_lines(
@@ -172,11 +192,17 @@ def group_colours(runs: pd.DataFrame, groups: pd.Series) -> dict:
 
 
 def legend_handles(colours: dict) -> list[Line2D]:
-    """A line for each group (of many, some evenly chosen) and one for each kind of line."""
+    """A line for each group and one for each kind of line.
+
+    Of many groups some are evenly chosen, and the last name says how many more there are.
+    """
     names = list(colours)
     if len(names) > MOST_NAMES:
         names = [names[i] for i in np.linspace(0, len(names) - 1, MOST_NAMES).round().astype(int)]
-    groups = [Line2D([], [], color=colours[name], label=name) for name in names]
+    groups = [Line2D([], [], color=colours[name], label=in_lines(name)) for name in names]
+    if len(names) < len(colours):
+        more = f"and {len(colours) - len(names)} more between"
+        groups.append(Line2D([], [], linestyle="none", label=more))
     kinds = [
         Line2D(
             [],
@@ -188,3 +214,8 @@ def legend_handles(colours: dict) -> list[Line2D]:
         for split, dashes in DASHES.items()
     ]
     return groups + kinds
+
+
+def in_lines(name: str) -> str:
+    """A name in as many lines as it takes, or as there may be."""
+    return textwrap.fill(name, LONGEST_LINE, max_lines=MOST_LINES, placeholder=" …")

@@ -65,11 +65,16 @@ def spectrum(axes, W, order=None) -> str:
     axes.set_xlim(0.3, len(k) + 0.7)
     axes.set_ylabel("% of variance")
     axes.set_xlabel("frequency" + ("" if order is None else " (discrete log)"))
-    return (
-        f"{len(keys)} key: {', '.join(map(str, keys[:NAMED_KEYS]))}"
-        if len(keys)
-        else "no key frequency"
-    )
+    return named_keys(keys)
+
+
+def named_keys(keys) -> str:
+    """How many key frequencies there are, and which are the strongest."""
+    if not len(keys):
+        return "no key frequency"
+    named = ", ".join(map(str, keys[:NAMED_KEYS]))
+    more = f" and {len(keys) - NAMED_KEYS} more" if len(keys) > NAMED_KEYS else ""
+    return f"{len(keys)} key: {named}{more}"
 
 
 def placed(W, order) -> np.ndarray:

@@ -115,7 +115,8 @@ def bare(axes) -> None:
 def quickstart_tsne(results):
     """The output layers of the first MOST_PANELS runs, side by side."""
     runs = runs_with(results, "operation", "final_val_accuracy")
-    shown = runs[runs["status"].isin(TRAINED)].head(MOST_PANELS)
+    trained = runs[runs["status"].isin(TRAINED)]
+    shown = trained.head(MOST_PANELS)
     picture, axes = style.panels(
         1,
         max(len(shown), 1),
@@ -124,6 +125,8 @@ def quickstart_tsne(results):
     )
     if shown.empty:
         style.say(axes[0, 0], "no run has ended yet")
+    if len(shown) < len(trained):
+        picture.suptitle(f"the first {len(shown)} of {len(trained)} runs", fontsize=7)
     names = group_names(runs)
     for ax, (index, run) in zip(axes[0], shown.iterrows()):
         W, group = element_rows(results, run["run"])
