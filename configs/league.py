@@ -3,12 +3,13 @@
 Shows: for every method and task, at the cell that its tuning chose, the time to 99% validation over
 that of tuned AdamW, seed by seed: to the first crossing and to one that lasts, the share of runs
 that get there, the share that fall back, and the cost. All share tables, splits, initial weights by
-seed, batches and the budget in updates. A run goes on for 20 evaluations at 99%, so that it can be
+seed, batches and the budget in updates. A run goes on for 15 evaluations at 99%, so that it can be
 seen to fall back. The config reads results/league_tuning (or _night, _paper), which must be
 complete; without it the runs stand at the first cell of each grid.
 
-Cost: small 3 tasks mod 31, 20 seeds (about half an hour on two cores); night 4 methods with the
-paper's network, 5 seeds, at most 4 core-hours; paper 6 tasks mod 97 and of S5, 20 seeds, on a GPU.
+Cost: small x+y mod 31 with and without decay, 20 seeds (about 20 minutes on one core); night 4
+methods with the paper's network, 5 seeds, at most 4 core-hours; paper 15 methods on 6 tasks mod 97
+and of S5, 20 seeds, on a GPU.
 """
 
 from pathlib import Path
@@ -22,5 +23,5 @@ after = {"{folder}/costs.parquet": "cost {folder}"}
 
 def experiment(scale):
     seeds = range(100, 105 if scale == "night" else 120)
-    runs = [run for cell in tuned(TUNING, scale) for run in grid(cell, stop_after=[20], seed=seeds)]
+    runs = [run for cell in tuned(TUNING, scale) for run in grid(cell, stop_after=[15], seed=seeds)]
     return Experiment(name="league", scale=scale, runs=runs)

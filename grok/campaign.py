@@ -38,6 +38,8 @@ ORDER = (
     "init_scale",
     "phase_map",
     "encodings",  # reads tables of figure2_right
+    "league_tuning",
+    "league",  # reads league_tuning
 )
 TIME_IS_UP = 75  # exit status of a training that was stopped and can go on, as of the whole
 STOPPED = (130, TIME_IS_UP) + tuple(

@@ -32,6 +32,17 @@ def flatness(options) -> None:
 
 
 @command(
+    "cost",
+    "time an update of each run of a results folder, with a run a device: on an idle machine",
+    FOLDER,
+)
+def cost(options) -> None:
+    from grok.measure import cost
+
+    print(cost.measure(options.folder))
+
+
+@command(
     "embeddings",
     "write learned embeddings as TSV for the TensorBoard Embedding Projector, and as NPZ",
     FOLDER,

@@ -19,6 +19,7 @@ from grok.figures import (  # noqa: F401 - imported for what they register
     figure7,
     handbuilt,
     init_scale,
+    league,
     mechanism,
     phase_map,
     precision,

@@ -36,9 +36,9 @@ PLATEAUS = {
 
 def find(results) -> Iterator[Finding | Table]:
     results.need_runs("label", "status", "optimizer", *runs.TIMES, *TIMES.values())
-    known = named(results)
-    costs = runs.beside(results, "costs.parquet", "method", "ms_per_update")
-    rows = standings(known, costs.set_index("method")["ms_per_update"])
+    costs = runs.beside(results, "costs.parquet", "run", "ms_per_update")
+    known = named(results).merge(costs[["run", "ms_per_update"]], on="run", how="left")
+    rows = standings(known)
     yield Table("standings", rows)
     table = pd.DataFrame(rows)
     yield best_of_all(table, known)
@@ -76,13 +76,13 @@ def fallen(curves: pd.DataFrame) -> set[int]:
 # --- Standings ---
 
 
-def standings(known: pd.DataFrame, ms: pd.Series) -> list[dict]:
+def standings(known: pd.DataFrame) -> list[dict]:
     """A row a task and method; p values are corrected over the methods of a task."""
     rows = []
     for task, here in known.groupby("task", sort=False):
         reference = here[here["method"] == REFERENCE].set_index("seed")
         found = [
-            standing(task, method, mine.set_index("seed"), reference, ms.get(method, np.nan))
+            standing(task, method, mine.set_index("seed"), reference)
             for method, mine in here.groupby("method", sort=False)
         ]
         for which in TIMES:
@@ -93,10 +93,10 @@ def standings(known: pd.DataFrame, ms: pd.Series) -> list[dict]:
     return rows
 
 
-def standing(task: str, method: str, mine: pd.DataFrame, reference: pd.DataFrame, ms) -> dict:
+def standing(task: str, method: str, mine: pd.DataFrame, reference: pd.DataFrame) -> dict:
     """One method on one task; ratios are to AdamW over the seeds that both have."""
     row = {"task": task, "method": method, "runs": len(mine), "fell": int(mine["fell"].sum())}
-    row |= {"budget": int(mine["num_steps"].max()), "ms": float(ms)}
+    row |= {"budget": int(mine["num_steps"].max()), "ms": float(mine["ms_per_update"].median())}
     row |= {"gradients": GRADIENTS.get(mine["optimizer"].iloc[0], 1)}
     row |= {"plateau": plateau(mine)}
     common = mine.index.intersection(reference.index)

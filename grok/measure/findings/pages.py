@@ -32,6 +32,8 @@ SECTIONS = {  # experiment -> the heading of its section
     "init_scale": "Initial scale",
     "phase_map": "Phases",
     "precision": "Precision",
+    "league_tuning": "The league",
+    "league": "The league",
 }
 IN_SIX = (  # the rows of the front page: what is asked, experiment, claim
     ("Generalises long after memorising (Fig 1 left)", "figure1_left", "late"),
@@ -161,6 +163,7 @@ BLOCKS: dict[str, Callable[..., str]] = {
     "circles": tables.circles,
     "cosets": tables.cosets,
     "precedence": tables.precedence,
+    "standings": tables.standings,
     "skipgrams": tables.skipgrams,
     "bench": tables.bench,
 }

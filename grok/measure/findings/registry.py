@@ -32,6 +32,8 @@ THEMES = (  # in the order of the scoreboard
     "init_scale",
     "phase_map",
     "precision",
+    "league_tuning",
+    "league",
 )
 ANY = "experiment"  # the theme of every other experiment
 DIGITS = 6

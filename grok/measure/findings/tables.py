@@ -20,6 +20,19 @@ BENCH = {  # key -> what it is, format
     "matmul_gflops": ("GFLOP/s of products", "{:,.0f}"),
     "peak_memory_mb": ("peak memory, MB", "{:,.0f}"),
 }
+STANDINGS = (
+    "task",
+    "method",
+    "first",
+    "lasting",
+    "ratio, first",
+    "ratio, lasting",
+    "p, Holm",
+    "get there",
+    "fall back",
+    "gradients an update",
+    "time an update",
+)
 SCORES = {  # score -> what it is, format
     "gini": ("Gini on residues", ".2f"),
     "log_gini": ("Gini on discrete logarithms", ".2f"),
@@ -165,6 +178,40 @@ def precedence(root: Path, theme: str) -> str:
     ]
     head = ("task", "symmetric first", "accuracy at times as many updates")
     return scoreboard.markdown(lines, head)
+
+
+# --- The league ---
+
+
+def standings(root: Path, theme: str) -> str:
+    """A row a task and method: both ratios to AdamW, who gets there and falls back, the cost."""
+    rows = with_rows(root, theme, "standings")
+    ms = {row["task"]: row["ms"] for row in rows if row["method"] == "AdamW"}
+    lines = [
+        [
+            row["task"],
+            row["method"],
+            *(median_cell(row, which) for which in ("first", "lasting")),
+            ratio_cell(row, "first"),
+            ratio_cell(row, "lasting"),
+            number(row["p_lasting"], ".2g"),
+            f"{row['lasting_reached']} of {row['runs']}",
+            str(row["fell"]),
+            str(row["gradients"]),
+            number(row["ms"] / ms.get(row["task"], np.nan), ".2f"),
+        ]
+        for row in rows
+    ]
+    return scoreboard.markdown(lines, STANDINGS)
+
+
+def median_cell(row: dict, which: str) -> str:
+    return interval(Estimate(*(row[f"{which}_{name}"] for name in Estimate._fields)))
+
+
+def ratio_cell(row: dict, which: str) -> str:
+    found = Estimate(*(row[f"ratio_{which}_{name}"] for name in Estimate._fields))
+    return interval(found, ".2f")
 
 
 # --- Skip-gram ---
