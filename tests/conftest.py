@@ -1,6 +1,7 @@
 """Shared by the tests: a run on the device, and an independent Transformer in float64 numpy."""
 
 import dataclasses
+import functools
 import os
 import subprocess
 import sys
@@ -68,16 +69,14 @@ def on_device():
     return build
 
 
-@pytest.fixture
-def write_results(tmp_path, monkeypatch):
-    """(runs, arrays of each run or None where it never trained) -> a results folder.
+@pytest.fixture(scope="session")
+def write_folder():
+    """(folder, runs, arrays of each run or None where it never trained) -> the results folder.
 
     Training is at 100%, validation (unmirrored rows too) at `val`.
     """
-    monkeypatch.setattr(provenance, "git", lambda *arguments: None)
 
-    def write(runs, arrays, val=lambda number: 1.0):
-        folder = tmp_path / "written"
+    def write(folder, runs, arrays, val=lambda number: 1.0):
         sessions.begin(
             folder,
             Experiment(name="written", runs=tuple(runs)),
@@ -116,6 +115,13 @@ def write_results(tmp_path, monkeypatch):
         return folder
 
     return write
+
+
+@pytest.fixture
+def write_results(tmp_path, monkeypatch, write_folder):
+    """(runs, arrays) -> a results folder of its own; see `write_folder`."""
+    monkeypatch.setattr(provenance, "git", lambda *arguments: None)
+    return functools.partial(write_folder, tmp_path / "written")
 
 
 @pytest.fixture

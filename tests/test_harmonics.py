@@ -132,3 +132,19 @@ def test_a_part_that_is_not_there_gives_one_line():
         real_irreps(structure("S3")).numbers(["(9)"])
     with pytest.raises(GrokError, match="D400 has 800 elements"):
         real_irreps(structure("D400"))
+
+
+@pytest.mark.parametrize(
+    ("operation", "structure"), [("x+y", "Z6"), ("x-y", "Z9"), ("x*y", "Z7"), ("x/y", "Z11")]
+)
+def test_under_other_names_the_answer_is_the_sum(operation, structure):
+    axis = axis_of(operation, structure)
+    x_M, y_M, answer_M = axis.sum_names
+    place = np.arange(len(axis.order))
+    found_MM = axis.answers_MM[np.ix_(x_M, y_M)]
+    np.testing.assert_array_equal(found_MM, answer_M[(place[:, None] + place) % len(place)])
+
+
+@pytest.mark.parametrize(("operation", "structure"), [("xy", "S3"), ("x^2+y^2", "Z7")])
+def test_of_other_operations_it_is_not(operation, structure):
+    assert axis_of(operation, structure).sum_names is None

@@ -4,19 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grok import figures
 from grok.__main__ import main
 from grok.analysis import phases as phase
 from grok.analysis.phases import Curve, Progress
 from grok.experiment import GrokError, Run
 from grok.measure import mechanism, network, symmetry
-from grok.measure.ablations import ablations, orthogonal
+from grok.measure.ablations import ablations, even_attention, orthogonal
 from grok.measure.mechanism_scores import all_measures, key_parts
 from grok.model.handbuilt import handbuilt
 from grok.store import array_files, results
 
+pytestmark = pytest.mark.usefixtures("quick_sweeps")
 WAVES = [2, 5, 11]
-RING = Run(operation="x+y", structure="Z23", n_layers=1, d_model=16, n_heads=2, d_ff=24)
+RING = Run(operation="x+y", structure="Z23", n_layers=1, d_model=16, n_heads=4, d_ff=24)
 GROUP = Run(operation="xy", structure="S4", n_layers=2, d_model=16, n_heads=2, d_ff=24)
 LOGARITHMS = RING.replace(operation="x/y", structure="Z11")
 
@@ -30,8 +30,8 @@ def flat(params, above=""):
             yield above + name, np.asarray(leaf)
 
 
-@pytest.fixture
-def by_hand(write_results):
+@pytest.fixture(scope="module")
+def by_hand(tmp_path_factory, write_folder):
     """A folder of a network by hand, an untrained one, and one without weights."""
     run, params = handbuilt(23, WAVES, logit=30.0)
     run = run.replace(keep_params=True)
@@ -44,7 +44,7 @@ def by_hand(write_results):
         else array_files.matrices(tree["embedding"], tree["unembedding"].T, ["0"])
         for tree in kept
     ]
-    folder = write_results(runs, arrays)
+    folder = write_folder(tmp_path_factory.mktemp("by_hand") / "written", runs, arrays)
     for number, tree in enumerate(kept[:2]):
         array_files.write_arrays(
             folder, array_files.arrays_name(number, params=True), dict(flat(tree))
@@ -52,8 +52,12 @@ def by_hand(write_results):
     return folder
 
 
-def test_of_a_network_by_hand_exactly_its_frequencies_are_found(by_hand):
-    measured = mechanism.measure(by_hand)
+@pytest.fixture(scope="module")
+def measured(by_hand):
+    return mechanism.measure(by_hand)
+
+
+def test_of_a_network_by_hand_exactly_its_frequencies_are_found(measured):
     phases = measured.phases.set_index("run")
     assert set(phases.loc[0, "keys"].split(", ")) == set(map(str, WAVES))
     assert phases.loc[1, "keys"] == ""
@@ -76,30 +80,30 @@ def test_of_a_network_by_hand_exactly_its_frequencies_are_found(by_hand):
         assert without["value"] > 2 * without["null_high"]
         assert without["null_high"] == pytest.approx(plain, rel=0.01)
     assert one.loc[("ablated_loss_val", "all but keys"), "value"] == pytest.approx(plain, rel=0.01)
+    heads = table[table["measure"] == "head_at_mean_val"]
+    assert len(heads) == 4 and (heads["value"] > 2 * plain).all()  # each carries a part of a wave
+    assert (heads["null_low"] > 2 * plain).all()
 
 
-def test_the_tables_keep_other_runs_and_the_page_is_drawn(by_hand, capsys):
-    whole = mechanism.measure(by_hand).mechanism
-    again = mechanism.measure(by_hand, [0]).mechanism
-    pd.testing.assert_frame_equal(
-        whole.sort_values(["run", "measure", "part"], ignore_index=True),
-        again.sort_values(["run", "measure", "part"], ignore_index=True),
-    )
+def test_the_tables_keep_other_runs_and_the_page_is_drawn(by_hand, measured, capsys):
+    whole = measured.mechanism
     assert main(["mechanism", str(by_hand), "--run", "1"]) == 0
     printed = capsys.readouterr().out
     assert "mechanism.parquet" in printed and "phases.parquet" in printed
     pages = ("mechanism.png", "mechanism.pdf", "mechanism_run_0001.png")
     assert all((by_hand / name).exists() and name in printed for name in pages)
-    assert figures.draw_all(by_hand.parent, [by_hand.name]) == 0
-    assert "mechanism: drawn" in capsys.readouterr().out
+    again = pd.read_parquet(by_hand / "mechanism.parquet")
+    order = ["run", "measure", "layer", "part"]
+    pd.testing.assert_frame_equal(
+        whole.sort_values(order, ignore_index=True), again.sort_values(order, ignore_index=True)
+    )
 
 
-def test_bad_input_gives_one_line(by_hand, write_results):
+def test_bad_input_gives_one_line(by_hand, measured):
     with pytest.raises(GrokError, match="no weights of run 2 .*keep_params=True"):
         mechanism.measure(by_hand, [2])
     with pytest.raises(GrokError, match="has no run 7"):
         mechanism.measure(by_hand, [7])
-    mechanism.measure(by_hand, [1])
     (by_hand / "arrays" / "run_0001_mechanism.npz").write_bytes(b"torn")
     with pytest.raises(GrokError, match="cannot be read .*grok mechanism"):
         mechanism.read_pictures(results.load(by_hand), 1)
@@ -122,6 +126,40 @@ def test_an_untrained_network_stays_inside_its_null(run):
     assert (single["value"] <= 0.1).all() and len(single) == run.n_layers
     for measure in ("embedding_power", "output_power"):
         assert rows.loc[rows["measure"] == measure, "value"].sum() == pytest.approx(1, abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def taken_apart():
+    """The rows of the heads and of attention of twelve untrained networks."""
+    rows = []
+    for seed in range(12):
+        run = RING.replace(seed=seed)
+        untrained = network.of_params(run, symmetry.initial_params(run))
+        entries = [entry for entry in ablations(untrained, []) if len(entry.null)]
+        rows += [mechanism.as_row(seed, 0, entry) for entry in entries]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("measure", ["head_at_mean_val", "even_attention_val"])
+def test_heads_and_attention_of_untrained_networks_are_like_their_null(taken_apart, measure):
+    found = taken_apart[taken_apart["measure"] == measure]
+    assert len(found) == {"head_at_mean_val": 12 * 4, "even_attention_val": 12}[measure]
+    assert 0.4 < found["p"].mean() < 0.7  # 0.55 where a value is like one of its nine draws
+    assert (found["value"] > found["null_high"]).mean() < 0.3
+    assert (found["value"] < found["null_low"]).mean() < 0.3
+
+
+def test_a_pizza_needs_even_attention_alone_and_a_clock_its_heads():
+    clock, pizza = (
+        network.of_params(*handbuilt(23, WAVES, pizza=pizza, logit=30.0)) for pizza in (False, True)
+    )
+    rng = np.random.default_rng(0)
+    even, other = (
+        mechanism.as_row(0, 0, list(even_attention(found, rng))[1]) for found in (pizza, clock)
+    )
+    assert even["value"] < 0.2  # its waves are half as high as they were
+    assert even["value"] < even["null_low"] and even["p"] <= 0.1
+    assert other["value"] > 2 * clock.loss("val")
 
 
 def test_an_irrep_planted_in_a_group_is_found_and_carries_the_loss():

@@ -1,5 +1,7 @@
 """A network in the hand: against the plain path, the curves of training, and under patches."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,19 +15,44 @@ from grok.store import results
 from grok.task.dataset import make_dataset
 from grok.task.groups import structure
 from grok.training import sweep
-from grok.training.program import program_of
+from grok.training.program import program_of, traced_numbers, traced_scalars
+from grok.training.update import init_state
 
 pytestmark = pytest.mark.usefixtures("quick_sweeps")
 TINY = Run(operation="x/y", structure="Z7", d_model=8, n_heads=2, n_layers=2, d_ff=12)
 SHAPES = {
     "paper": TINY,
     "nanda": TINY.replace(norm="none", positions="learned", n_layers=1, init="normal"),
-    "rotary": TINY.replace(operation="x+y", norm="pre", positions="rotary", tied=True),
-    "eos": TINY.replace(token_format="eos", activation="gelu"),
+    "rotary": TINY.replace(
+        operation="x+y",
+        norm="pre",
+        positions="rotary",
+        tied=True,
+        token_format="eos",
+        activation="gelu",
+    ),
     "fourier": TINY.replace(values="fourier", frequencies=2, operation="x-y"),
-    "onehot": TINY.replace(values="onehot", positions="none"),
-    "group": TINY.replace(operation="xyx^-1", structure="S3", dropout=0.1),
+    "sphere": TINY.replace(n_layers=1, norm="sphere", attention_mix=0.5, logit_scale=3.0),
+    "group": TINY.replace(
+        operation="xyx^-1", structure="S3", dropout=0.1, values="onehot", positions="none"
+    ),
 }
+ENCODINGS = {
+    "scalar": {"values": "scalar", "structure": "Z8", "operation": "x*y"},
+    "bins": {"values": "bins", "bins": 3, "operation": "x^2+y^2"},
+    "digits": {"values": "digits", "base": 3},
+    "random": {"values": "random", "structure": "D4", "operation": "xy"},
+    "product": {"structure": "Z2xS3", "operation": "xy"},
+}
+
+
+def params_of(run):
+    """Parameters of the shape that a run's have, all of them at random."""
+    built = functools.partial(init_state, program_of(run))
+    features = symmetry.device_data(run).features
+    shapes = jax.eval_shape(built, traced_numbers(run), features).params
+    rng = np.random.default_rng(run.seed)
+    return jax.tree.map(lambda leaf: rng.normal(0, 0.4, leaf.shape).astype(np.float32), shapes)
 
 
 def plain(run, params):
@@ -36,7 +63,8 @@ def plain(run, params):
     sequences = program.tokens.sequences(
         jnp.asarray(rows // n), jnp.asarray(rows % n), jnp.maximum(dataset.answer_N, 0)
     )
-    model = Transformer(program.arch, features=dataset.features)
+    scalars = traced_scalars(run)
+    model = Transformer(program.arch, features=dataset.features, scalars=scalars)
     logits, kept = model.apply({"params": params}, sequences, mutable="intermediates")
     return np.asarray(logits), kept["intermediates"]
 
@@ -44,7 +72,7 @@ def plain(run, params):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_logits_and_activations_are_those_of_the_plain_path(shape):
     run = SHAPES[shape].replace(seed=3)
-    params = symmetry.initial_params(run)
+    params = params_of(run)
     found = network.of_params(run, params)
     logits, kept = plain(run, params)
     n, defined = found.n, found.rows()
@@ -74,9 +102,15 @@ def trained(tmp_path_factory, quick_sweeps):
     kept = TINY.replace(num_steps=20, eval_every=10, stop_after=0, keep_params=True)
     runs = (
         kept.replace(snapshots="10", train_fraction=0.4),
-        kept.replace(token_format="eos", corrupted_labels=2),
         kept.replace(keep_params=False),
-        kept.replace(operation="xy", structure="S3", values="onehot", d_model=16),
+        kept.replace(
+            operation="xy",
+            structure="S3",
+            values="onehot",
+            n_layers=1,
+            token_format="eos",
+            corrupted_labels=2,
+        ),
     )
     return results.load(
         sweep.train_experiment(
@@ -86,7 +120,7 @@ def trained(tmp_path_factory, quick_sweeps):
     )
 
 
-@pytest.mark.parametrize(("run", "step"), [(0, None), (0, 10), (0, 20), (1, None), (3, None)])
+@pytest.mark.parametrize(("run", "step"), [(0, None), (0, 10), (0, 20), (2, None)])
 def test_loss_and_accuracy_are_those_of_the_curves(trained, run, step):
     found = network.network(trained, run, step)
     curve = trained.curve(run).set_index("step")
@@ -102,14 +136,29 @@ def test_loss_and_accuracy_are_those_of_the_curves(trained, run, step):
 def test_the_same_from_the_package(trained):
     loaded = grok.load(trained.folder)
     np.testing.assert_array_equal(
-        loaded.network(run=3).logits(), network.network(trained, 3).logits()
+        loaded.network(run=2).logits(), network.network(trained, 2).logits()
     )
 
 
-@pytest.mark.parametrize("shape", ["eos", "group"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_every_encoding_and_structure_has_parts_to_take_away(encoding):
+    run = TINY.replace(n_layers=1, **ENCODINGS[encoding])
+    found = network.of_params(run, params_of(run))
+    harmonics, before = found.axis.harmonics, found.logits()
+    argument = {"frequency": "frequencies", "irrep": "irreps"}[harmonics.kind]
+    part = harmonics.names[2]
+    after = found.ablate(**{argument: [part]})
+    left = harmonics.rows(harmonics.numbers([part])) @ after.embedding[found.axis.order]
+    np.testing.assert_allclose(left, 0, atol=1e-5)
+    defined = found.rows()
+    assert np.abs(after.logits() - before)[defined].max() > 1e-3
+    assert np.isfinite(after.loss("val"))
+
+
+@pytest.mark.parametrize("shape", ["rotary", "group"])
 def test_patching_with_what_is_there_changes_nothing(shape):
     run = SHAPES[shape].replace(seed=5)
-    found = network.of_params(run, symmetry.initial_params(run))
+    found = network.of_params(run, params_of(run))
     cache, logits = found.activations(), found.logits()
     loss, accuracy = found.loss("train"), found.accuracy("val")
     for name in network.PATCHED:
@@ -124,7 +173,7 @@ def test_patching_with_what_is_there_changes_nothing(shape):
 
 def test_patching_the_last_residual_stream_sets_the_logits():
     run = SHAPES["nanda"].replace(seed=1)
-    found = network.of_params(run, symmetry.initial_params(run))
+    found = network.of_params(run, params_of(run))
     place = np.random.default_rng(0).normal(size=(7, 7, 8)).astype(np.float32)
     logits = found.patch("residual", place, layer=1).logits()
     expected = place @ found.unembedding.T
@@ -135,7 +184,7 @@ def test_patching_the_last_residual_stream_sets_the_logits():
 
 def test_ablation_takes_frequencies_out_of_the_input_table():
     run = SHAPES["nanda"].replace(operation="x+y", seed=2)
-    params = symmetry.initial_params(run)
+    params = params_of(run)
     found = network.of_params(run, params)
     without, alone = found.ablate(frequencies=[2]), found.ablate(keep=[2])
     before = np.abs(np.fft.fft(found.embedding, axis=0)) ** 2
@@ -152,19 +201,19 @@ def test_ablation_takes_frequencies_out_of_the_input_table():
 
 def test_on_logarithms_zero_keeps_its_row_and_groups_lose_an_irrep():
     run = SHAPES["paper"]
-    found = network.of_params(run, symmetry.initial_params(run))
+    found = network.of_params(run, params_of(run))
     without = found.ablate(frequencies=[1, 2, 3])
     np.testing.assert_array_equal(without.embedding[0], found.embedding[0])
     np.testing.assert_allclose(np.ptp(without.embedding[1:], axis=0), 0, atol=1e-5)
     group = SHAPES["group"]
-    found = network.of_params(group, symmetry.initial_params(group))
+    found = network.of_params(group, params_of(group))
     sign = np.linalg.det(np.eye(3)[np.array([list(map(int, s)) for s in structure("S3").labels])])
     np.testing.assert_allclose(sign @ found.ablate(irreps=["(1,1,1)"]).embedding, 0, atol=1e-5)
 
 
 def test_heads_and_neurons_at_their_mean_and_uniform_attention():
     run = SHAPES["paper"].replace(seed=4)
-    found = network.of_params(run, symmetry.initial_params(run))
+    found = network.of_params(run, params_of(run))
     defined = found.rows()
     for name, argument in (("heads", {"heads": [1]}), ("hidden", {"neurons": [1]})):
         before, ablated = found.activations(), found.ablate(**argument, layer=1).activations()
@@ -197,22 +246,25 @@ def test_heads_and_neurons_at_their_mean_and_uniform_attention():
 def test_what_is_not_there_gives_one_line(ask, said):
     run = SHAPES["paper"].replace(operation="x+y")
     with pytest.raises(GrokError, match=said) as refusal:
-        ask(network.of_params(run, symmetry.initial_params(run)))
+        ask(network.of_params(run, params_of(run)))
     assert "\n" not in str(refusal.value)
 
 
 def test_runs_without_weights_give_one_line_that_names_the_field(trained):
-    with pytest.raises(GrokError, match="no weights of run 2 .*keep_params=True.*--keep-params"):
-        network.network(trained, 2)
-    with pytest.raises(GrokError, match="no parameters of run 1 at update 10"):
-        network.network(trained, 1, 10)
+    with pytest.raises(GrokError, match="no weights of run 1 .*keep_params=True.*--keep-params"):
+        network.network(trained, 1)
+    with pytest.raises(GrokError, match="no weights of run 2 after 10 updates.*snapshots=") as said:
+        network.network(trained, 2, 10)
+    assert "\n" not in str(said.value)
+    with pytest.raises(GrokError, match="no weights of run 0 after 15 updates.*choose 10, 20"):
+        network.network(trained, 0, 15)
     with pytest.raises(GrokError, match="has no run 9"):
         network.network(trained, 9)
 
 
 def test_a_large_table_has_losses_but_no_whole_logits():
     run = Run(operation="x+y", structure="Z211", d_model=8, n_heads=2, n_layers=1)
-    found = network.of_params(run, jax.tree.map(np.asarray, symmetry.initial_params(run)))
+    found = network.of_params(run, jax.tree.map(np.asarray, params_of(run)))
     assert 0 <= found.accuracy("val") < 0.1
     with pytest.raises(GrokError, match="computed up to 200 elements"):
         found.logits()

@@ -223,6 +223,19 @@ class Axis(NamedTuple):
             and (np.bincount(self.answers_MM.ravel(), minlength=m) == m).all()
         )
 
+    @property
+    def sum_names(self) -> list[np.ndarray] | None:
+        """Places of x, y and the answer under names by which the answer is the sum, each [M].
+
+        None where the answer is no a x + b y + c with a and b that have inverses.
+        """
+        m, terms = len(self.order), linear_terms(self.answers_MM)
+        if terms is None or math.gcd(terms[0], m) > 1 or math.gcd(terms[1], m) > 1:
+            return None
+        a, b, c = terms
+        name = np.arange(m)
+        return [name * pow(a, -1, m) % m, name * pow(b, -1, m) % m, (name + c) % m]
+
     def cut(self, array) -> np.ndarray:
         """An array [n, n, ...] over the table in the axis's order, [M, M, ...]."""
         return np.asarray(array)[np.ix_(self.order, self.order)]
@@ -244,22 +257,22 @@ def axis_of(operation: str, name: str) -> Axis:
         return Axis("elements", np.arange(group.order), real_irreps(group), answers)
     n = group.order
     residues = Axis("residues", np.arange(n), frequencies(n), answers)
-    if is_linear(answers) or n < 4 or not is_prime(n):
+    if linear_terms(answers) or n < 4 or not is_prime(n):
         return residues
     order = discrete_log_order(n)
     places = np.full(n + 1, -1)  # the last place is that of undefined answers, -1
     places[order] = np.arange(n - 1)
     logarithms = places[answers[np.ix_(order, order)]]
-    if not is_linear(logarithms):
+    if linear_terms(logarithms) is None:
         return residues
     return Axis("discrete logarithms", order, frequencies(n - 1), logarithms)
 
 
-def is_linear(answers_MM: np.ndarray) -> bool:
-    """Whether answers are a x + b y + c mod M everywhere, with neither a nor b zero."""
+def linear_terms(answers_MM: np.ndarray) -> tuple[int, int, int] | None:
+    """The a, b and c of answers a x + b y + c mod M, a and b not zero; None where others occur."""
     m = len(answers_MM)
     c = int(answers_MM[0, 0])
-    a, b = int(answers_MM[1, 0]) - c, int(answers_MM[0, 1]) - c
+    a, b = (int(answers_MM[1, 0]) - c) % m, (int(answers_MM[0, 1]) - c) % m
     place = np.arange(m)
     expected = (a * place[:, None] + b * place + c) % m
-    return bool(a % m and b % m and np.array_equal(answers_MM, expected))
+    return (a, b, c) if a and b and np.array_equal(answers_MM, expected) else None

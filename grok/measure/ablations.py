@@ -25,10 +25,34 @@ def ablations(network: Network, keys: list[int]) -> Iterator[Entry]:
         kept = [orthogonal(other) for other in others]
         yield from without(network, "all but keys", orthogonal(rows_FM), kept)
     for layer in range(network.run.n_layers):
-        for head in range(network.run.n_heads):
-            ablated = network.ablate(heads=[head], layer=layer)
-            yield from losses("head_at_mean", ablated, str(head), [], layer)
-    yield from losses("even_attention", network.ablate(attention="uniform"), "", [])
+        yield from heads_at_mean(network, layer, rng)
+    yield from even_attention(network, rng)
+
+
+def heads_at_mean(network: Network, layer: int, rng) -> Iterator[Entry]:
+    """Losses with each head of a layer at its mean. Null: so much of all heads' output, in random
+    directions, at its mean: whether the network works by heads, or could turn what they read."""
+    n_heads, d_model = network.run.n_heads, network.run.d_model
+    draws = FEW_DRAWS if n_heads > 1 else 0  # a single head is the whole output
+    spaces = [random_directions(d_model // n_heads, d_model, rng) for _ in range(draws)]
+    nulls = [network.without_directions("heads", layer, space_RW) for space_RW in spaces]
+    for head in range(n_heads):
+        ablated = network.ablate(heads=[head], layer=layer)
+        yield from losses("head_at_mean", ablated, str(head), nulls, layer)
+
+
+def even_attention(network: Network, rng) -> Iterator[Entry]:
+    """Losses with even attention. Null: every head's own weights on positions at random, the mean
+    of which is even attention. Small is special: a network that adds what it reads, whatever its
+    weights, loses less by even ones than by others that are not its own."""
+    nulls = [network.with_moved_attention(rng) for _ in range(FEW_DRAWS)]
+    ablated = network.ablate(attention="uniform")
+    yield from losses("even_attention", ablated, "", nulls, smaller=True)
+
+
+def random_directions(count: int, width: int, rng) -> np.ndarray:
+    """Orthonormal directions [count, width] at random."""
+    return np.linalg.qr(rng.normal(size=(width, count)))[0].T
 
 
 def ablated_parts(network: Network, keys: list[int]) -> list[int]:
@@ -45,11 +69,11 @@ def without(network: Network, name: str, rows_FM, others: list) -> Iterator[Entr
     yield from losses("ablated_loss", network.without_functions(rows_FM), name, nulls)
 
 
-def losses(measure, network, part: str, nulls: list, layer=None) -> Iterator[Entry]:
+def losses(measure, network, part, nulls, layer=None, smaller=False) -> Iterator[Entry]:
     """An entry for the loss of each split."""
     for split in ("train", "val"):
         null = np.array([other.loss(split) for other in nulls])
-        yield Entry(f"{measure}_{split}", network.loss(split), part, layer, null)
+        yield Entry(f"{measure}_{split}", network.loss(split), part, layer, null, smaller)
 
 
 def orthogonal(rows_FM: np.ndarray) -> np.ndarray:

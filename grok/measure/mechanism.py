@@ -19,11 +19,15 @@ logits_power, logits_explained   share of the logits' variance in functions of t
                     and for the keys; answers renamed, and other parts
 embedding_power, output_power, hidden_power   share of the variance of rows or neurons by part, and
 embedding_gini, output_gini, neurons_of_one_part (over 85%)   elements renamed
-distance_irrelevance   elements renamed; gradient_symmetricity   untrained networks
+distance_irrelevance   of x+y and what is a sum under other names; elements renamed
+gradient_symmetricity  untrained networks
 squared_weight_norm    has none
 ablated_loss_{train,val}   at the best moment alone: without a key part of the input table, all of
                     them, all but them; null as for the restricted loss
-head_at_mean_loss, even_attention_loss, loss   at the best moment; no null
+head_at_mean_{train,val}   at the best moment; as many random directions of all heads' output
+even_attention_{train,val} at the best moment; each head's own weights on positions at random.
+                    p is the chance that these lose as little
+loss_{train,val}    at the best moment; has no null
 """
 
 from collections.abc import Iterable

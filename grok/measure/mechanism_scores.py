@@ -51,7 +51,7 @@ def all_measures(network: Network, keys: list[int]) -> Iterator[Entry]:
 
 
 def function_measures(network: Network, keys: list[int], rng) -> Iterator[Entry]:
-    """Restricted and excluded loss, the logits by part, and distance irrelevance of a sum."""
+    """Restricted and excluded loss, the logits by part, and of a sum distance irrelevance."""
     axis = network.axis
     logits_MMO = axis.logits(network.logits())
     part = progress.answer_part(logits_MMO, axis.answers_MM, axis.harmonics)
@@ -64,9 +64,9 @@ def function_measures(network: Network, keys: list[int], rng) -> Iterator[Entry]
         others = list(other_rows(axis.harmonics, keys, keys, DRAWS, rng))
         null_R = np.array([len(logits_MMO) * (part.on(rows) ** 2).sum() for rows in others])
         yield Entry("logits_explained", float(share_C[keys].sum()), "keys", null=null_R / total)
-    place = np.arange(len(axis.order))
-    if np.array_equal(axis.answers_MM, (place[:, None] + place) % len(place)):
-        yield irrelevance(logits_MMO, rng)
+    names = axis.sum_names
+    if names is not None:
+        yield irrelevance(logits_MMO[np.ix_(*names)], rng)
 
 
 def renamed_answers_power(logits_MMO, axis: Axis, rng) -> np.ndarray:
@@ -112,7 +112,7 @@ def other_rows(harmonics: Harmonics, parts, keys, draws: int, rng) -> Iterator[n
 
 
 def irrelevance(logits_MMO, rng) -> Entry:
-    """Distance irrelevance beside that of renamed elements."""
+    """Distance irrelevance beside that of renamed elements; logits of a sum."""
     null = [progress.distance_irrelevance(logits_MMO, o) for o in orders(len(logits_MMO), rng)]
     value = progress.distance_irrelevance(logits_MMO)
     return Entry("distance_irrelevance", value, null=np.array(null), smaller=True)

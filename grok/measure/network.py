@@ -10,13 +10,14 @@ V vocabulary, L layers, H heads, K d_head, F hidden neurons, D d_model.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from grok.analysis.harmonics import Axis, axis_of
 from grok.experiment import GrokError, Run
@@ -51,18 +52,25 @@ class Activations(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A block's logits [B, A, V], its activations by name, and sums over its defined equations.
+    """A block's activations by name, and sums over its defined equations.
 
     activations: a list of [B, ...] by layer, at the answer's position. sums: of 'heads' and
     'hidden' at every position, a list of [T, ...] by layer.
     """
 
-    logits: Any
     activations: dict[str, list]
     sums: dict[str, list]
 
 
-Patch = Callable[[Any, np.ndarray], Any]  # (activation [B, T, ...] or [B, H, T, T], rows [B])
+class Answered(NamedTuple):
+    """A block's logits over the elements [B, n], losses (nats) [B] and which are right [B]."""
+
+    logits: Any
+    loss: Any
+    right: Any
+
+
+Patch = Callable[[Any, Any], Any]  # (activation [B, T, ...] or [B, H, T, T], rows [B])
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +79,8 @@ class Network:
     give another one.
 
     params: of the Transformer, with the input table [V, D] and the output matrix [D, V] that it
-    uses under `embedding` and `unembedding`. patches: (layer, name) -> what replaces an activation.
+    uses under `embedding` and `unembedding`. patches: (layer, name) -> what replaces an activation;
+    where all are of the kind `Partial`, whose arrays are traced, they are compiled.
     """
 
     run: Run
@@ -126,7 +135,7 @@ class Network:
         if not self.patches:
             logits_NV = logits_of_table(self.program, self.params, self.data)
         else:
-            logits_NV = np.concatenate([seen.logits[:, 0, : self.n] for _, seen in self.blocks()])
+            logits_NV = np.concatenate([block.logits for _, block in self.blocks(answered)])
         logits = np.array(logits_NV).reshape(self.n, self.n, self.n)
         logits[~self.rows()] = np.nan
         return logits
@@ -149,12 +158,8 @@ class Network:
             totals, _ = sums_of_table(self.program, self.params, self.data, kinds)
             return np.asarray(totals, np.float64)[:, :3]
         totals, kind_N = np.zeros((len(kinds), 3)), np.asarray(self.data.kind_N)
-        for rows_B, seen in self.blocks():
-            target_BA = self.program.tokens.targets(jnp.maximum(self.data.answer_N[rows_B], 0))
-            loss_BA = LOSSES[self.program.loss](seen.logits, target_BA)
-            loss_B = np.asarray(loss_BA.mean(-1), np.float64)
-            right_B = np.asarray((seen.logits.argmax(-1) == target_BA).all(-1))
-            columns_BC = np.stack([np.ones(len(rows_B)), loss_B, right_B], 1)
+        for rows_B, block in self.blocks(answered):
+            columns_BC = np.stack([np.ones(len(rows_B)), block.loss, block.right], 1)
             np.add.at(totals, kind_N[rows_B], columns_BC)
         return totals
 
@@ -162,7 +167,7 @@ class Network:
         """Everything that it holds on the way to the answer; see `Activations`."""
         self.check_size()
         found: dict[str, list] = {name: [] for name in PATCHED}
-        for _, seen in self.blocks():
+        for _, seen in self.blocks(see):
             for name, layers in seen.activations.items():
                 found[name].append(np.stack([np.asarray(layer) for layer in layers], 1))
         undefined = ~self.rows().reshape(-1)
@@ -173,24 +178,28 @@ class Network:
             arrays[name] = array_N.reshape(self.n, self.n, *array_N.shape[1:])
         return Activations(**arrays)
 
-    def blocks(self):
-        """The table in blocks of rows: (rows [B], Seen) one after the other."""
+    @functools.cached_property
+    def means(self) -> dict[str, list]:
+        """Means over the table of 'heads' and 'hidden' at each position, [T, ...] by layer."""
+        sums = [seen.sums for _, seen in self.blocks(see)]
+        defined = int(self.rows().sum())
+        return {
+            name: [
+                np.sum([block[name][layer] for block in sums], axis=0, dtype=np.float64) / defined
+                for layer in range(self.run.n_layers)
+            ]
+            for name in sums[0]
+        }
+
+    def blocks(self, compute: Callable) -> Iterator[tuple[np.ndarray, Any]]:
+        """The table in blocks of rows: (rows [B], what `see` or `answered` gives), one by one."""
+        places = tuple(place for place, _ in self.patches)
+        replacements = tuple(replacement for _, replacement in self.patches)
+        if all(isinstance(replacement, Partial) for replacement in replacements):
+            compute = compiled(compute)  # a user's own function is not
         for rows_B in np.array_split(np.arange(self.n**2), -(-(self.n**2) // BLOCK_ROWS)):
             inputs = self.params, self.data, jnp.asarray(rows_B, jnp.int32)
-            if self.patches:  # which may be functions of the user's: not compiled
-                yield rows_B, see(self.program, self.patch_of(rows_B), *inputs)
-            else:
-                yield rows_B, see_compiled(self.program, None, *inputs)
-
-    def patch_of(self, rows_B) -> Callable:
-        """All patches as the Transformer takes them, for a block of rows."""
-
-        def patch(layer, name, activation):
-            for place, replace in self.patches:
-                activation = replace(activation, rows_B) if place == (layer, name) else activation
-            return activation
-
-        return patch
+            yield rows_B, compute(self.program, places, replacements, *inputs)
 
     def check_size(self) -> None:
         if self.n > LARGEST:
@@ -225,9 +234,9 @@ class Network:
             network = network.with_uniform_attention(attention)
         heads, neurons = list(heads), list(neurons)
         if heads:
-            network = network.averaged("heads", layer, heads, self.run.n_heads)
+            network = network.averaged("heads", layer, heads)
         if neurons:
-            network = network.averaged("hidden", layer, neurons, self.run.ff_width)
+            network = network.averaged("hidden", layer, neurons)
         return network
 
     def without_parts(self, frequencies, irreps, keep) -> "Network":
@@ -260,25 +269,46 @@ class Network:
             raise GrokError(f"attention={attention!r} is not known: choose 'uniform'")
         network = self
         for layer in range(self.run.n_layers):
-            network = network.replaced(layer, "attention", uniform)
+            network = network.replaced(layer, "attention", Partial(uniform))
         return network
 
-    def averaged(self, name: str, layer: int, numbers: list[int], count: int) -> "Network":
+    def with_moved_attention(self, rng: np.random.Generator) -> "Network":
+        """The network whose heads give their weights to other positions, drawn for each head.
+
+        Each position of each head deals its own weights out anew to the positions that it may see,
+        in one order for all equations: attention as sharp as before, to places at random.
+        """
+        n_positions, network = len(self.means["hidden"][0]), self
+        for layer in range(self.run.n_layers):
+            place_HTT = np.tile(np.arange(n_positions), (self.run.n_heads, n_positions, 1))
+            for head, t in np.ndindex(self.run.n_heads, n_positions):
+                place_HTT[head, t, : t + 1] = rng.permutation(t + 1)
+            network = network.replaced(layer, "attention", Partial(moved, jnp.asarray(place_HTT)))
+        return network
+
+    def averaged(self, name: str, layer: int, numbers: list[int]) -> "Network":
         """The network with some heads or neurons at their mean over the table."""
         self.check_layer(layer, self.run.n_layers)
-        what = "head" if name == "heads" else "neuron"
+        heads = name == "heads"
+        count = self.run.n_heads if heads else self.run.ff_width
         for number in numbers:
             if not 0 <= number < count:
+                what = "head" if heads else "neuron"
                 raise GrokError(f"layer {layer} has no {what} {number}: choose from 0..{count - 1}")
-        defined = int(self.rows().sum())
-        sums = [seen.sums[name][layer] for _, seen in self.blocks()]
-        mean_T = np.sum(sums, axis=0) / defined
-        index = np.array(numbers)
+        width = self.run.d_model if heads else count  # each head has as many places in it
+        place_W = np.arange(width) // (width // count)
+        return self.without_directions(name, layer, np.eye(width)[np.isin(place_W, numbers)])
 
-        def at_mean(activation, _rows_B):
-            return activation.at[:, :, index].set(mean_T[:, index])
+    def without_directions(self, name: str, layer: int, directions_RW) -> "Network":
+        """The network with some directions of an activation at their mean at each position.
 
-        return self.replaced(layer, name, at_mean)
+        name: 'heads', of which all outputs stand side by side, W = H K, or 'hidden', W = F.
+        directions: orthonormal.
+        """
+        mean_T = self.means[name][layer]
+        mean_TW = jnp.asarray(mean_T.reshape(len(mean_T), -1), jnp.float32)
+        replace = Partial(at_mean, jnp.asarray(directions_RW, jnp.float32), mean_TW)
+        return self.replaced(layer, name, replace)
 
     def patch(self, name: str, value: Any, layer: int = 0) -> "Network":
         """The network with an activation replaced at the answer's position.
@@ -324,11 +354,30 @@ class Network:
         return dataclasses.replace(self, patches=(*self.patches, ((layer, name), replace)))
 
 
+# --- What takes an activation's place ---
+
+
 def uniform(attention_BHTT, _rows_B):
     """Every position gives equal weight to all positions up to itself."""
     n_positions = attention_BHTT.shape[-1]
     even_TT = np.tril(np.ones((n_positions, n_positions))) / np.arange(1, n_positions + 1)[:, None]
     return jnp.broadcast_to(jnp.asarray(even_TT, jnp.float32), attention_BHTT.shape)
+
+
+def moved(place_HTT, attention_BHTT, _rows_B):
+    """The weights of each head and position in another order."""
+    return jnp.take_along_axis(attention_BHTT, place_HTT[None], axis=-1)
+
+
+def at_mean(directions_RW, mean_TW, activation, _rows_B):
+    """An activation [B, T, ...], W numbers a position, with some directions of it at the mean."""
+    difference_BTW = activation.reshape(*activation.shape[:2], -1) - mean_TW
+    with jax.default_matmul_precision("highest"):
+        taken_BTW = difference_BTW @ directions_RW.T @ directions_RW
+    return activation - taken_BTW.reshape(activation.shape)
+
+
+# --- The passes through a network ---
 
 
 def kinds_of(split: str) -> tuple[int, ...]:
@@ -340,12 +389,40 @@ def kinds_of(split: str) -> tuple[int, ...]:
 sums_of_table = jax.jit(table_sums, static_argnums=(0, 3))
 
 
-def see(program: Program, patch: Callable | None, params, data: Data, rows_B) -> Seen:
-    """The network on some rows by its definition, with everything that it holds on the way."""
-    n, answer_B = program.tokens.n_elements, jnp.maximum(data.answer_N[rows_B], 0)
-    sequences_BT = program.tokens.sequences(rows_B // n, rows_B % n, answer_B)
+def patch_of(places, replacements, rows_B) -> Callable | None:
+    """Patches as the Transformer takes them, for a block of rows; None where there are none."""
+
+    def patch(layer, name, activation):
+        for place, replace in zip(places, replacements):
+            activation = replace(activation, rows_B) if place == (layer, name) else activation
+        return activation
+
+    return patch if places else None
+
+
+@functools.cache
+def compiled(compute: Callable) -> Callable:
+    """`see` or `answered`, compiled once for each program and kind of patches."""
+    return jax.jit(compute, static_argnums=(0, 1))
+
+
+def answered(program: Program, places, replacements, params, data: Data, rows_B) -> Answered:
+    """What the network answers on some rows under patches, by its definition."""
+    patch = patch_of(places, replacements, rows_B)
     model = Transformer(program.arch, patch=patch, scalars=data.scalars)
-    logits_BAV, kept = model.apply({"params": params}, sequences_BT, mutable="intermediates")
+    logits_BAV = model.apply({"params": params}, sequences_of(program, data, rows_B))
+    target_BA = program.tokens.targets(jnp.maximum(data.answer_N[rows_B], 0))
+    loss_B = LOSSES[program.loss](logits_BAV, target_BA).mean(-1)
+    right_B = (logits_BAV.argmax(-1) == target_BA).all(-1)
+    return Answered(logits_BAV[:, 0, : program.tokens.n_elements], loss_B, right_B)
+
+
+def see(program: Program, places, replacements, params, data: Data, rows_B) -> Seen:
+    """The network on some rows by its definition, with everything that it holds on the way."""
+    patch = patch_of(places, replacements, rows_B)
+    model = Transformer(program.arch, patch=patch, scalars=data.scalars)
+    sequences_BT = sequences_of(program, data, rows_B)
+    _, kept = model.apply({"params": params}, sequences_BT, mutable="intermediates")
     kept = kept["intermediates"]
     layers = [kept[f"block{layer}"] for layer in range(program.arch.n_layers)]
     whole = {name: [layer[name][0] for layer in layers] for name in PATCHED}
@@ -360,10 +437,16 @@ def see(program: Program, patch: Callable | None, params, data: Data, rows_B) ->
         name: [jnp.einsum("b,b...->...", defined_B, x) for x in whole[name]]
         for name in ("heads", "hidden")
     }
-    return Seen(logits_BAV, activations, sums)
+    return Seen(activations, sums)
 
 
-see_compiled = jax.jit(see, static_argnums=(0, 1))
+def sequences_of(program: Program, data: Data, rows_B):
+    """The tokens [B, T] of some rows."""
+    n, answer_B = program.tokens.n_elements, jnp.maximum(data.answer_N[rows_B], 0)
+    return program.tokens.sequences(rows_B // n, rows_B % n, answer_B)
+
+
+# --- Where networks come from ---
 
 
 def of_params(run: Run, params) -> Network:
@@ -385,7 +468,15 @@ def network(results: Results, run: int = 0, step: int | None = None) -> Network:
     check_kept(results, run)
     if step is None:
         return at(results, run, best_step(results, run))
-    return at(results, run, None if step == last_update(results, run) else step)
+    end = last_update(results, run)
+    kept = [end if kept is None else kept for kept in kept_steps(results, run)]
+    if step not in kept:
+        raise GrokError(
+            f"no weights of run {run} after {step} updates are kept in {results.folder}: "
+            f"choose {', '.join(map(str, kept))}, or set snapshots='log' or a spacing "
+            "in the run, or give --snapshots, and train it anew"
+        )
+    return at(results, run, None if step == end else step)
 
 
 def check_kept(results: Results, run: int) -> None:
