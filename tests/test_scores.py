@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from grok.__main__ import main
 from grok.analysis import fourier, geometry, groups, projection
 from grok.experiment import GrokError, Run
-from grok.measure import matrix_scores, scores, skipgram
+from grok.measure import chance, cyclic_scores, matrix_scores, scores, skipgram
 from grok.store import array_files, results
 from grok.store.snapshots import Moment
 from grok.task.operations import structure
@@ -56,8 +56,8 @@ def table_of(W, group):
 
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch):
-    monkeypatch.setattr(matrix_scores, "DRAWS", 119)
-    monkeypatch.setattr(matrix_scores, "SLOW_DRAWS", 19)
+    monkeypatch.setattr(chance, "DRAWS", 119)
+    monkeypatch.setattr(chance, "SLOW_DRAWS", 19)
     with threadpool_limits(1):  # as the command does
         yield
 
@@ -194,11 +194,11 @@ def test_the_nulls_of_dimensions_keep_lengths_or_the_spectrum():
 def test_small_and_large_values_may_both_mean_structure():
     null = np.arange(-9.0, 10)
     assert [
-        matrix_scores.null_summary(matrix_scores.Score("s", value, null, "", smaller))[-1]
+        chance.null_summary(chance.Score("s", value, null, "", smaller))[-1]
         for smaller in (False, True, None)
         for value in (-9.5, 9.5)
     ] == [1, 0.05, 0.05, 1, 0.05, 0.05]
-    assert matrix_scores.null_summary(matrix_scores.Score("s", 0.0, null, "", None))[-1] == 1
+    assert chance.null_summary(chance.Score("s", 0.0, null, "", None))[-1] == 1
 
 
 # --- Groups ---
@@ -237,7 +237,7 @@ def test_a_ring_score_of_a_group_names_what_fits_instead():
     with pytest.raises(
         GrokError, match="S5 is not a cyclic group.*coset_scores.*explained_by_irrep"
     ):
-        matrix_scores.cyclic_scorers(gaussian(120), structure("S5"), 9)
+        cyclic_scores.cyclic_scorers(gaussian(120), structure("S5"), 9)
 
 
 # --- The command ---
@@ -249,8 +249,8 @@ def with_specials(W):
 
 
 def test_a_folder_of_mixed_tasks(write_results, capsys, monkeypatch, quick_sweeps):
-    monkeypatch.setattr(matrix_scores, "DRAWS", 19)
-    monkeypatch.setattr(matrix_scores, "LARGE_DRAWS", 19)
+    monkeypatch.setattr(chance, "DRAWS", 19)
+    monkeypatch.setattr(chance, "LARGE_DRAWS", 19)
     monkeypatch.setattr(projection, "coordinates", lambda W: projection.plane_points(W, 1)[0])
     runs = (
         TINY,
@@ -313,7 +313,7 @@ def test_only_networks_that_fail_on_rows_without_a_mirror_have_memorised(write_r
 
 def test_runs_that_are_not_scored_keep_their_rows(write_results, monkeypatch, quick_sweeps, capsys):
     for name in ("DRAWS", "SLOW_DRAWS", "LARGE_DRAWS"):
-        monkeypatch.setattr(matrix_scores, name, 5)
+        monkeypatch.setattr(chance, name, 5)
     monkeypatch.setattr(projection, "coordinates", lambda W: projection.plane_points(W, 1)[0])
     folder = write_results(
         [TINY.replace(operation="xy", structure="S3", seed=seed) for seed in range(2)],
@@ -344,7 +344,7 @@ def test_skip_gram_vectors_stand_beside_those_they_began_with(
     tmp_path, monkeypatch, structure_name
 ):
     for name in ("DRAWS", "SLOW_DRAWS", "LARGE_DRAWS"):
-        monkeypatch.setattr(matrix_scores, name, 5)
+        monkeypatch.setattr(chance, name, 5)
     monkeypatch.setattr(projection, "coordinates", lambda W: projection.plane_points(W, 1)[0])
     folder = skipgram.learn(
         tmp_path,

@@ -7,7 +7,7 @@ import pytest
 
 from grok.analysis import equivariance, geometry, precedence, progress, projection
 from grok.experiment import Experiment, GrokError
-from grok.measure import matrix_scores, scores, symmetry
+from grok.measure import chance, scores, symmetry
 from grok.store import results, snapshots
 from grok.task.operations import table
 from grok.training import sweep
@@ -160,7 +160,7 @@ def test_renamed_elements_hide_the_distance_and_other_seeds_are_other_networks(t
 
 def test_the_command_follows_the_symmetry_through_the_snapshots(trained, monkeypatch, tiny):
     for name in ("DRAWS", "SLOW_DRAWS", "LARGE_DRAWS"):
-        monkeypatch.setattr(matrix_scores, name, 5)
+        monkeypatch.setattr(chance, name, 5)
     monkeypatch.setattr(projection, "coordinates", lambda W: projection.plane_points(W, 1)[0])
     measured = scores.measure(trained.folder)
     found = pd.read_parquet(trained.folder / "equivariance.parquet")
@@ -208,7 +208,7 @@ def test_the_function_is_scored_at_a_snapshot_and_kept_without_its_parameters(
     trained, monkeypatch, tiny
 ):
     for name in ("DRAWS", "SLOW_DRAWS", "LARGE_DRAWS"):
-        monkeypatch.setattr(matrix_scores, name, 5)
+        monkeypatch.setattr(chance, name, 5)
     monkeypatch.setattr(projection, "coordinates", lambda W: projection.plane_points(W, 1)[0])
     scores.measure(trained.folder, [0], step=5)
     at_5 = pd.read_parquet(trained.folder / "scores.parquet").query("run == 0")

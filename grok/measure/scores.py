@@ -35,7 +35,8 @@ from grok.analysis import precedence, progress
 from grok.experiment import GrokError, Run
 from grok.files import check_writable
 from grok.measure import skipgram, symmetry
-from grok.measure.matrix_scores import Score, matrix_scores, null_summary
+from grok.measure.chance import Score, null_summary
+from grok.measure.matrix_scores import matrix_scores
 from grok.store import marks, outcomes, results, snapshots, tables
 from grok.store.matrices import MATRICES, element_rows
 from grok.store.snapshots import Moment

@@ -6,7 +6,7 @@ import pandas as pd
 
 from grok.analysis import groups, survival
 from grok.analysis.projection import coordinates
-from grok.measure import matrix_scores
+from grok.measure import chance, cyclic_scores, group_scores
 from grok.measure.findings import finding, networks, words
 from grok.measure.findings.finding import Finding, Table
 from grok.measure.findings.networks import Network
@@ -66,14 +66,14 @@ def pictured(seen: Network, row: dict) -> dict:
     """What the t-SNE of a network shows beyond chance."""
     points = coordinates(seen.W)
     if seen.group.is_ring:
-        _, _, circle = matrix_scores.picture_scores(points)
+        _, _, circle = cyclic_scores.picture_scores(points)
         return {"n": seen.group.order, "circle": bool(circle.value > 0)}
-    test = groups.coset_test(seen.W, seen.group, matrix_scores.DRAWS)
-    silhouette = matrix_scores.silhouette_score_of(
-        "tsne_silhouette", points, seen.group, test, matrix_scores.DRAWS
+    test = groups.coset_test(seen.W, seen.group, chance.DRAWS)
+    silhouette = group_scores.silhouette_score_of(
+        "tsne_silhouette", points, seen.group, test, chance.DRAWS
     )
-    p = matrix_scores.null_summary(silhouette)[-1]
-    shown = {"cluster": bool(p < matrix_scores.SIGNIFICANT), "is_papers": False}
+    p = chance.null_summary(silhouette)[-1]
+    shown = {"cluster": bool(p < chance.SIGNIFICANT), "is_papers": False}
     return shown | (papers(test.scores, seen, row) if seen.group.name == "S5" else {})
 
 

@@ -1,0 +1,47 @@
+"""A score of a matrix beside what it would be by chance."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from grok.analysis import fourier
+
+PERMUTED, PARTITIONS = "tokens permuted", "tokens permuted, best of as many partitions"
+DRAWS, SLOW_DRAWS, LARGE_DRAWS = 199, 39, 999
+SIGNIFICANT = 0.05
+
+
+class Score(NamedTuple):
+    """A number, and what it would be by chance: `null` [R], draws of what `null_name` says.
+
+    smaller: whether small values mean structure. None: both small and large ones do.
+    """
+
+    name: str
+    value: float
+    null: np.ndarray = np.empty(0)
+    null_name: str = ""
+    smaller: bool | None = False
+    detail: str = ""
+
+
+Scorer = Callable[[], Iterable[Score]]  # computes scores of one kind when it is called
+
+
+def null_summary(score: Score) -> fourier.NullSummary:
+    """`fourier.null_summary` of a score; the p-value is that of the side that means structure."""
+    if not score.smaller:
+        found = fourier.null_summary(score.value, score.null)
+        if score.smaller is None and len(score.null):
+            distance_R = np.abs(score.null - found.mean)
+            p = fourier.p_value(abs(score.value - found.mean), distance_R)
+            return found._replace(p_value=p)
+        return found
+    found = fourier.null_summary(-score.value, -score.null)
+    return fourier.NullSummary(-found.mean, -found.high, -found.low, found.p_value)
+
+
+def null_draws(values: Callable[[np.ndarray], np.ndarray], W, draws: int, count: int) -> np.ndarray:
+    """`fourier.null_distribution` of `count` values at once, [count, draws]; draws may be 0."""
+    return fourier.null_distribution(values, W, draws).T if draws else np.empty((count, 0))
