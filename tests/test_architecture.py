@@ -1,6 +1,7 @@
 """Data flows one way: what each module may import, read from the sources, also inside functions."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,14 @@ def test_no_text_is_run_as_code(path):
         "compile",
         "__import__",
     }
+
+
+def test_an_installed_package_has_every_file_that_it_reads():
+    setuptools = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["tool"][
+        "setuptools"
+    ]
+    [patterns] = setuptools["package-data"].values()
+    packed = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
+    kinds = (".py", ".pyc", ".md")
+    read = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in kinds}
+    assert packed == read
