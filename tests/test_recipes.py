@@ -23,6 +23,7 @@ def known(monkeypatch):
         PLAIN._replace(structure="Z97", d_model=128),
         PLAIN._replace(operation="xy", structure="S4"),
         PLAIN._replace(operation="xy", structure="D4", d_model=32),
+        PLAIN._replace(operation="xy", structure="D12", d_model=32),
         PLAIN._replace(operation="x*y", structure="Z59", updates=math.nan, reached=2),
     ]
     monkeypatch.setattr(recipes, "published", lambda: found)
@@ -39,6 +40,7 @@ def known(monkeypatch):
         ("xyx^-1", "S4", 3),
         ("xy", "D5", 4),
         ("xy", "A5", 3),
+        ("xy", "D12", 5),  # as large as S4
     ],
 )
 def test_the_nearest_recipe_is_alike_in_kind_then_symmetry_then_size(

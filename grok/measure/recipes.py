@@ -155,7 +155,8 @@ def published() -> list[Recipe]:
 def nearest(operation: str, structure: str) -> Recipe:
     """The recipe to try an operation with. Raises GrokError for an operation that is none.
 
-    Alike in kind (ring or group), then in whether x and y may change places, then in size.
+    Alike in kind (ring or group), then in whether x and y may change places, then in size. Of
+    recipes of one size that of the structure itself comes first.
     Recipes with which fewer than half of the seeds got there are left out.
     """
     wanted = table(operation, structure)
@@ -172,6 +173,7 @@ def distance(recipe: Recipe, wanted: Table) -> tuple:
         measured.structure.is_ring != wanted.structure.is_ring,
         is_symmetric(measured) != is_symmetric(wanted),
         abs(math.log(measured.structure.order / wanted.structure.order)),
+        recipe.structure != wanted.structure.name,
         recipe.operation != wanted.operation,
     )
 
