@@ -127,12 +127,13 @@ class Campaign:
     ) -> bool:
         """Take those of a config's steps whose file is not made yet. Whether all succeeded."""
         places = {"results": self.options.root, "folder": self.folder(found)}
-        missing = [
-            [word.format(**places) for word in shlex.split(command)]
-            for file, command in steps.items()
-            if not made(Path(file.format(**places)))
-        ]
-        return all(map(self.succeeds, missing))
+        for file, command in steps.items():
+            if made(Path(file.format(**places))):
+                continue
+            step = [word.format(**places) for word in shlex.split(command)]
+            if not self.succeeds(step):
+                return False
+        return True
 
     def folder(self, found: config.Config) -> Path:
         return self.options.root / found.experiment.name

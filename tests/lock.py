@@ -1,10 +1,11 @@
 """Write requirements.lock: the exact packages that each tested Python gets (`make lock`).
 
-Where they differ between Pythons, a marker says for which a line is.
+Where they differ between Pythons, a marker says for which a line is. Nothing is installed.
 
 python tests/lock.py python3.11 python3.12 python3.13
 """
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -14,24 +15,19 @@ ROOT = Path(__file__).parent.parent
 
 
 def resolved(python: str) -> tuple[str, set[str]]:
-    """The version of a Python, and the pins of a fresh environment of it with grok[dev]."""
+    """The version of a Python, and the pins that a fresh environment of it with grok[dev] gets."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([python, "-m", "venv", folder], check=True)
-        inside = f"{folder}/bin/python"
-        subprocess.run([inside, "-m", "pip", "install", "-q", "-e", f"{ROOT}[dev]"], check=True)
-        version = subprocess.run(
-            [inside, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+        report = Path(folder) / "report.json"
+        subprocess.run(
+            [python, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]
+            + ["--report", str(report), "-e", f"{ROOT}[dev]"],
             check=True,
-            capture_output=True,
-            text=True,
         )
-        frozen = subprocess.run(
-            [inside, "-m", "pip", "freeze", "-q", "--exclude", "grok"],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-    return version.stdout.strip(), set(frozen.stdout.split())
+        found = json.loads(report.read_text(encoding="utf-8"))
+    packages = [package["metadata"] for package in found["install"]]
+    pins = {f"{package['name']}=={package['version']}" for package in packages}
+    version = found["environment"]["python_version"]
+    return version, {pin for pin in pins if not pin.startswith("grok==")}
 
 
 def main(pythons: list[str]) -> None:

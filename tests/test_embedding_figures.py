@@ -250,51 +250,11 @@ def test_residues_have_a_panel_each():
     assert (coloured.get_array() == np.arange(31) % 5).all()
 
 
-def test_a_sheet_of_steps_joins_each_token_to_the_one_that_far_on():
-    W = circle(31, 12)
-    picture = matrix.step_sheet(W)
-    shown = [axes for axes in picture.axes if axes.get_visible()]
-    assert [axes.get_xlabel().split("\n")[0] for axes in shown] == [
-        f"n + {m}" for m in range(1, 16)
-    ]
-    lengths = {
-        m: np.linalg.norm(np.subtract(*joints_of(axes).transpose(1, 0, 2)), axis=1).mean()
-        for m, axes in enumerate(shown, 1)
-    }
-    assert (
-        min(lengths, key=lengths.get) == 13 and shown[12].get_title() == "best"
-    )  # 12 x 13 = 1 mod 31
-    assert [axes.get_title() for m, axes in enumerate(shown, 1) if m != 13] == [""] * 14
-    [points] = [
-        drawn.get_offsets() for drawn in shown[7].collections if len(drawn.get_offsets()) == 31
-    ]
-    np.testing.assert_allclose(
-        joints_of(shown[7]), np.stack([points, np.roll(points, -8, axis=0)], axis=1)
-    )
-
-
-def test_in_its_own_plane_a_step_makes_neighbours():
-    """Noise has no order in the principal plane; the plane of frequency m^-1 leans to n + m."""
-    W = np.random.default_rng(3).normal(size=(30, 40))
-    shown = [axes for axes in matrix.step_sheet(W, own_planes=True).axes if axes.get_visible()]
-    assert [axes.get_xlabel().split("\n")[0] for axes in shown] == [
-        "n + 1, plane 1",
-        "n + 7, plane 13",
-        "n + 11, plane 11",
-        "n + 13, plane 7",
-    ]  # those with an inverse mod 30
-    assert all(float(axes.get_xlabel().split()[-3]) < 0.9 for axes in shown)
-    assert [
-        axes.get_xlabel().split("\n")[0] for axes in matrix.step_sheet(W, steps=[4, 8]).axes
-    ] == ["n + 4", "n + 8"]
-    with pytest.raises(GrokError, match="steps of 30 tokens are 1 to 15, not 16"):
-        matrix.step_sheet(W, steps=[16])
-
-
 def test_a_sheet_has_every_perplexity_and_start_that_fits(monkeypatch):
     monkeypatch.setattr(tsne_sheet, "PERPLEXITIES", (3, 40))
     monkeypatch.setattr(tsne_sheet, "STARTS", (None, 1))
-    picture = tsne_sheet.sheet(circle(13, 2), structure("Z13"))
+    W = circle(13, 2)
+    picture = tsne_sheet.page([("", W, tsne.colouring(W, structure("Z13")))])
     first, second, third, _ = picture.axes
     assert first.get_ylabel() == "PCA start" and third.get_ylabel() == "random start 1"
     assert first.get_xlabel().startswith("perplexity 3\ncolour neighbours ")

@@ -5,7 +5,7 @@ import pytest
 
 from grok.analysis import fourier
 from grok.experiment import GrokError
-from grok.measure import matrix_scores
+from grok.measure import cyclic_scores, matrix_scores
 from grok.task.operations import structure
 
 P = 97
@@ -94,7 +94,7 @@ def test_random_matrices_have_no_key_frequencies(d):
 def scores_of(W) -> dict[str, float]:
     """The spectrum scores by name, the step of the number line, and how much lengths vary."""
     spectrum = dict(
-        zip(matrix_scores.SPECTRUM, matrix_scores.spectrum_values(matrix_scores.Cyclic.of(W)))
+        zip(cyclic_scores.SPECTRUM, cyclic_scores.spectrum_values(cyclic_scores.Cyclic.of(W)))
     )
     norm_cv = matrix_scores.norm_cv(W)
     return spectrum | {"step": fourier.number_line(W)[0], "norm_cv": norm_cv}
@@ -143,7 +143,7 @@ def test_circularity_is_the_published_formula_on_a_full_rank_matrix():
     values, vectors = np.linalg.eigh((W - W.mean(0)) @ (W - W.mean(0)).T)
     wave = np.exp(2j * np.pi * np.outer(np.arange(31), np.arange(31)) / 31)
     parts = [max(2 * abs(v @ wave[1:].T) ** 2 / 31) for v in vectors.T[np.argsort(-values)][:4]]
-    assert fourier.circularity(W) == pytest.approx(np.mean(parts))
+    assert fourier.circularity(fourier.leading_components(W)) == pytest.approx(np.mean(parts))
 
 
 def test_frequency_plane_places_tokens_on_their_angles():
@@ -281,17 +281,17 @@ def test_p_value_counts_the_observation_and_ties():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: fourier.circularity(np.full((P, 4), np.nan)), "388 non-finite entries"),
+        (lambda: fourier.leading_components(np.full((P, 4), np.nan)), "388 non-finite entries"),
         (
             lambda: matrix_scores.matrix_scores(gaussian(p=99), structure("Z97")),
             "99 rows but the structure has 97",
         ),
         (
-            lambda: matrix_scores.cyclic_scorers(gaussian(p=120), structure("S5"), 0),
+            lambda: cyclic_scores.cyclic_scorers(gaussian(p=120), structure("S5"), 0),
             "S5 is not a cyclic group.*coset_scores.*explained_by_irrep",
         ),
         (
-            lambda: matrix_scores.cyclic_scorers(gaussian(p=6), structure("Z2xZ3"), 0),
+            lambda: cyclic_scores.cyclic_scorers(gaussian(p=6), structure("Z2xZ3"), 0),
             "not a cyclic group",
         ),
         (lambda: fourier.frequency_norms(np.ones((P, 4))), "all rows of the matrix are equal"),
@@ -300,7 +300,7 @@ def test_p_value_counts_the_observation_and_ties():
             lambda: fourier.gini(fourier.frequency_norms(np.zeros((P, 4)))),
             "all rows of the matrix are equal",
         ),
-        (lambda: fourier.circularity(np.zeros(P)), r"shape \(97,\)"),
+        (lambda: fourier.leading_components(np.zeros(P)), r"shape \(97,\)"),
         (lambda: fourier.frequency_plane(gaussian(), 49), "choose 1..48"),
         (lambda: fourier.frequency_plane(circles([12]), 5), "no plane at frequency 5"),
         (lambda: fourier.circulant_score(gaussian()), "square"),

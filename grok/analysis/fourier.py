@@ -202,24 +202,21 @@ def ipr(values) -> float:
 # --- Circles ---
 
 
-def circularity(W) -> float:
-    """Mean of max_k 2 |sum_j v_j e^(2 pi i jk/p)|^2 / (p |v|^2), in [0, 1], over components v.
-
-    The components are the first four principal ones. At least 0.995 is called circular (Zhong et
-    al., The Clock and the Pizza). A component without variance has no direction and is left out,
-    so that a single circle scores 1.
-    """
-    return circularity_of(leading_components(W))
-
-
 def leading_components(W) -> np.ndarray:
-    """The first four principal components that have variance, unit vectors [p, at most 4]."""
+    """The first four principal components that have variance, unit vectors [p, at most 4].
+
+    A component without variance has no direction, so a single circle has only two.
+    """
     U, S, _ = np.linalg.svd(centred(W), full_matrices=False)
     return U[:, :4][:, S[:4] > SINGULAR_CUTOFF * S[0]]
 
 
-def circularity_of(v_TC: np.ndarray) -> float:
-    """`circularity` of unit vectors [p, C]."""
+def circularity(v_TC: np.ndarray) -> float:
+    """Mean of max_k 2 |sum_j v_j e^(2 pi i jk/p)|^2 / p, in [0, 1], over unit vectors v [p, C].
+
+    At least 0.995 is called circular for the `leading_components` of a matrix (Zhong et al., The
+    Clock and the Pizza).
+    """
     power_KC = 2 * np.abs(np.fft.rfft(v_TC, axis=0)[1:]) ** 2 / len(v_TC)
     return float(np.minimum(power_KC.max(axis=0), 1).mean())
 

@@ -137,19 +137,24 @@ def residue_test(
             }
             probe = max(accuracies, key=lambda name: accuracies[name][0])
             accuracies_KR[row] = np.maximum(*accuracies.values())
-        accuracy, *null = accuracies_KR[row]
-        summary = null_summary(accuracy, np.array(null))
-        known = {"k": k, "probe": probe, "accuracy": accuracy}
-        null_columns = {
-            "null_mean": summary.mean,
-            "null_low": summary.low,
-            "null_high": summary.high,
-            "p_value": summary.p_value,
-        }
-        records.append(known | null_columns | {"scored": scored})
+        records.append({"k": k, "probe": probe} | beside_null(accuracies_KR[row]))
+        records[-1]["scored"] = scored
     scores = pd.DataFrame(records)
     scores["holm"] = holm(scores.p_value.to_numpy())
     return ResidueTest(scores, features_TC, tokens_TR, accuracies_KR, seed)
+
+
+def beside_null(accuracy_R: np.ndarray) -> dict[str, float]:
+    """The first accuracy, beside those of permuted labellings."""
+    accuracy, *null = accuracy_R
+    summary = null_summary(accuracy, np.array(null))
+    return {
+        "accuracy": accuracy,
+        "null_mean": summary.mean,
+        "null_low": summary.low,
+        "null_high": summary.high,
+        "p_value": summary.p_value,
+    }
 
 
 def smoother(features_TC: np.ndarray, weights, seed: int) -> np.ndarray:

@@ -7,7 +7,6 @@ from grok.figures.parts.gallery import figure
 from grok.measure import findings
 from grok.measure.findings.networks import chosen, step_of, title_of
 from grok.store.matrices import element_rows
-from grok.task.operations import Structure
 
 PERPLEXITIES = (5, 15, 30, 50)
 STARTS = (None, 1, 2)  # None: from the principal components; a number: a random start of that seed
@@ -24,11 +23,6 @@ def tsne_sheet(results):
         W, group = element_rows(results, row["run"], step=step_of(row))
         drawn.append((title_of(row), W, tsne.colouring(W, group)))
     return page(drawn)
-
-
-def sheet(W, group: Structure):
-    """The sheet of one matrix, for a notebook."""
-    return page([("", W, tsne.colouring(W, group))])
 
 
 def page(drawn: list[tuple[str, np.ndarray, tsne.Colouring]]):

@@ -136,7 +136,7 @@ def planes(growth: Growth, order: np.ndarray) -> Planes:
     found = [int(k) for k in fourier.key_frequencies(at_best) if k <= highest][:MOST_KEYS]
     keys = found or [1 + int(fourier.frequency_power_share(at_best)[:highest].argmax())]
     axes_PD2 = [fourier.frequency_basis(at_best, k).T for k in keys]
-    points = np.array([[rows @ axes for axes in axes_PD2] for rows in rows_MTD])
+    points = np.array(rows_MTD)[:, None] @ np.array(axes_PD2)
     power_M = np.array([(rows**2).sum() for rows in rows_MTD])
     return Planes(keys, bool(found), points, (points**2).sum((2, 3)) / power_M[:, None])
 

@@ -97,8 +97,8 @@ def attention(run: Run, n_waves: int, pizza: bool) -> dict[str, np.ndarray]:
     for head in range(n_heads):
         first = head * d_head
         kernels["wq"][-1, first] = SHARPNESS * np.sqrt(d_head)
-        read = (-3, -2) if pizza else ((-3,) if head < half else (-2,))
-        kernels["wk"][list(read), first] = 1
+        kernels["wk"][-3, first] = pizza or head < half
+        kernels["wk"][-2, first] = pizza or head >= half
         for place in range(head % half, n_waves, half):  # the heads share the places of a wave
             column = first + place // half
             kernels["wv"][place, column] = 1

@@ -60,13 +60,16 @@ def plain(value):
 def description(loaded: Results) -> dict:
     """What the results are: scale, whether complete, and one entry a session."""
     experiment, sessions = loaded.description["experiment"], loaded.description["sessions"]
-    told = ("command", "commit", "device", "started")
     return {
         "scale": experiment["scale"],
         "complete": loaded.complete,
         "planned": len(experiment["runs"]),
-        "sessions": [{key: session.get(key) for key in told} for session in sessions],
+        "sessions": [session_row(session) for session in sessions],
     }
+
+
+def session_row(session: dict) -> dict:
+    return {key: session.get(key) for key in ("command", "commit", "device", "started")}
 
 
 def thinned(curves: pd.DataFrame) -> tuple[pd.DataFrame, int | None]:

@@ -13,16 +13,16 @@ from grok.task.encodings import table_digest
 
 def specification(experiment: Experiment) -> dict:
     """The experiment as plain data; of each run the fields that differ from the defaults."""
-    defaults = dataclasses.asdict(Run())
-    runs = [
-        {k: v for k, v in dataclasses.asdict(run).items() if v != defaults[k]}
-        for run in experiment.runs
-    ]
     return {
         "name": experiment.name,
         "scale": experiment.scale,
-        "runs": runs,
+        "runs": [changed_fields(run) for run in experiment.runs],
     }
+
+
+def changed_fields(run: Run) -> dict[str, Any]:
+    default = vars(Run())
+    return {name: value for name, value in vars(run).items() if value != default[name]}
 
 
 def read_description(folder: Path) -> dict | None:

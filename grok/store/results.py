@@ -158,7 +158,9 @@ def with_fields(runs: pd.DataFrame, description: dict) -> pd.DataFrame:
         return runs  # the vectors of a skip-gram have few of a network's fields
     specified = [vars(Run()) | given for given in description["experiment"]["runs"]]
     missing = [spec.name for spec in fields(Run) if spec.name not in runs]
-    columns = {name: [specified[run][name] for run in runs["run"]] for name in missing}
+    columns = {}
+    for name in missing:
+        columns[name] = [specified[run][name] for run in runs["run"]]
     return runs.assign(**columns)
 
 
@@ -207,7 +209,7 @@ def load(folder: Path | str) -> Results:
 
 def all_complete(description: dict, parts: list[Path]) -> bool:
     """Whether every process that shares an experiment has made its part."""
-    begun = [found for part in parts if (found := read_description(part))]
+    begun = list(filter(None, map(read_description, parts)))
     processes = description["sessions"][0].get("processes", 1)
     return len(begun) == max(processes, len(parts)) and all(found["complete"] for found in begun)
 

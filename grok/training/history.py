@@ -15,7 +15,7 @@ WEIGHT_NORM = tables.METRICS.index("weight_norm")
 
 
 class Evaluation(NamedTuple):
-    """The metrics [10] of a run after `step` updates, in the order of results.METRICS."""
+    """The metrics [10] of a run after `step` updates, in the order of tables.METRICS."""
 
     step: int
     metrics_C: np.ndarray

@@ -76,8 +76,8 @@ def states_by_run(
     rows = [run for run in in_slot if run != EMPTY] + resting
     if any(len(array) == len(in_slot) != len(rows) for array in states.values()):
         rows = in_slot
-    return {
-        run: {name: array[row] for name, array in states.items()}
-        for row, run in enumerate(rows)
-        if run != EMPTY
-    }
+    by_run = {}
+    for row, run in enumerate(rows):
+        if run != EMPTY:
+            by_run[run] = {name: array[row] for name, array in states.items()}
+    return by_run

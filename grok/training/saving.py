@@ -184,4 +184,8 @@ class Saver:
 def flat_params(lanes: Lanes, slot: int) -> dict[str, np.ndarray]:
     """All parameters of the run in a slot, each under its path in the tree."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(lanes.slots.state.params)
-    return {"/".join(key.key for key in path): np.asarray(leaf)[slot] for path, leaf in leaves}
+    flat = {}
+    for path, leaf in leaves:
+        name = "/".join(key.key for key in path)
+        flat[name] = np.asarray(leaf)[slot]
+    return flat

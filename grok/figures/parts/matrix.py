@@ -52,7 +52,16 @@ def spectrum(axes, W, order=None) -> str:
     axes.axhline(
         100 * fourier.key_threshold(rows_TD), color=style.VERMILION, linewidth=0.7, linestyle="--"
     )
-    for key in keys[:NAMED_KEYS]:
+    name_bars(axes, keys[:NAMED_KEYS], share_K)
+    axes.set_xlim(0.3, len(k) + 0.7)
+    axes.set_ylabel("% of variance")
+    axes.set_xlabel("frequency" + ("" if order is None else " (discrete log)"))
+    return named_keys(keys)
+
+
+def name_bars(axes, keys, share_K) -> None:
+    """Write each key frequency above its bar."""
+    for key in keys:
         axes.annotate(
             str(key),
             (key, share_K[key - 1]),
@@ -62,10 +71,6 @@ def spectrum(axes, W, order=None) -> str:
             va="bottom",
             fontsize=5.5,
         )
-    axes.set_xlim(0.3, len(k) + 0.7)
-    axes.set_ylabel("% of variance")
-    axes.set_xlabel("frequency" + ("" if order is None else " (discrete log)"))
-    return named_keys(keys)
 
 
 def named_keys(keys) -> str:
@@ -239,66 +244,6 @@ def residue_sheet(points, moduli=RESIDUES) -> Figure:
         tsne.scatter(ax, points, tsne.Colouring((residue_T % k).astype(float), k, ""), size=6)
         ax.set_xlabel(f"n mod {k}", fontsize=6, labelpad=2)
     return picture
-
-
-def step_sheet(W, steps=None, own_planes: bool = False) -> Figure:
-    """A panel for each step m: the rows with n joined to n + m, and that line's length over chance.
-
-    Steps are 1 to n//2, or those given.
-
-    They stand in the first principal plane, or with `own_planes` each step in the plane of the
-    frequency that makes neighbours of n and n + m
-    (k = +-m^-1 mod n), which leaves out steps that have none. The shortest line is called 'best'.
-    """
-    W = fourier.token_matrix(W)
-    steps = list(range(1, len(W) // 2 + 1)) if steps is None else list(steps)
-    planes = (
-        step_planes(W, steps)
-        if own_planes
-        else {m: (f"n + {m}", geometry.principal_planes(W)[:, 0]) for m in checked(steps, len(W))}
-    )
-    lengths = {m: fourier.number_line(as_points(z_T))[1][m - 1] for m, (_, z_T) in planes.items()}
-    columns = min(7, max(len(planes), 1))
-    picture, panels = style.panels(
-        -(-len(planes) // columns), columns, width=style.DOUBLE, height=1.2
-    )
-    for ax in panels.flat[len(planes) :]:
-        ax.set_visible(False)
-    for ax, (m, (words, z_T)) in zip(panels.flat, planes.items()):
-        tsne.join(ax, as_points(z_T), m)
-        tsne.scatter(
-            ax, as_points(z_T), tsne.Colouring(np.arange(len(W), dtype=float), len(W), ""), size=4
-        )
-        ax.set_xlabel(f"{words}\n{lengths[m]:.2f} of chance", fontsize=6, labelpad=2)
-        ax.set_title("best" if lengths[m] == min(lengths.values()) else "", fontsize=7, pad=2)
-    return picture
-
-
-def as_points(z_T: np.ndarray) -> np.ndarray:
-    """Complex coordinates [n] as points [n, 2]."""
-    return np.stack([z_T.real, z_T.imag], axis=1)
-
-
-def checked(steps: list[int], n: int) -> list[int]:
-    """The steps themselves; GrokError for one that no two tokens are apart."""
-    for m in steps:
-        if not 1 <= m <= n // 2:
-            raise GrokError(f"steps of {n} tokens are 1 to {n // 2}, not {m}")
-    return steps
-
-
-def step_planes(W, steps: list[int]) -> dict[int, tuple[str, np.ndarray]]:
-    """Words and complex coordinates [n] of each step that has a plane.
-
-    It is the plane of the frequency at which n and n + step are neighbours.
-    """
-    n = len(W)
-    found = {}
-    for m in checked(steps, n):
-        if math.gcd(m, n) == 1 and n > 2:
-            k = fourier.turn_step(n, m)  # inverse of each other
-            found[m] = f"n + {m}, plane {k}", geometry.frequency_coefficients(W, [k])[:, 0]
-    return found
 
 
 # --- Groups ---

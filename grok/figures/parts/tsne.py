@@ -12,7 +12,7 @@ from grok.measure import growth
 from grok.measure.findings.runs import group_names, runs_with
 from grok.store.matrices import element_rows
 from grok.store.outcomes import TRAINED
-from grok.task.operations import Structure, structure
+from grok.task.operations import Structure
 
 MOST_PANELS = 4
 CAPTION = "t-SNE of the output layer's rows (PCA init, seed 0)."
@@ -29,10 +29,6 @@ class Colouring(NamedTuple):
     period: int | None
     words: str
     names: tuple[str, ...] = ()
-
-
-def structure_of(results, run: int) -> Structure:
-    return structure(results.experiment_run(run).structure)
 
 
 def colouring(W, group: Structure) -> Colouring:

@@ -11,9 +11,9 @@ import pandas as pd
 
 from grok.analysis import precedence, survival
 from grok.analysis.survival import Estimate
+from grok.measure.chance import SIGNIFICANT
 from grok.measure.findings import finding, networks, runs, words
 from grok.measure.findings.finding import Finding, Table
-from grok.measure.matrix_scores import SIGNIFICANT
 from grok.store.outcomes import THRESHOLD
 
 SCORES, EQUIVARIANCE = "scores.parquet", "equivariance.parquet"
@@ -156,7 +156,7 @@ def counted(happened: pd.Series) -> dict:
 
 
 def circle_findings(ways: pd.DataFrame, able: pd.DataFrame) -> Iterator[Finding]:
-    """Circles in t-SNE, in the planes of the key frequencies, and how many frequencies there are.
+    """Circles in t-SNE and in the planes of the key frequencies, and how many of these there are.
 
     ways: all scores of the networks that were trained to count. able: those that generalised.
     """
@@ -176,13 +176,18 @@ def circle_findings(ways: pd.DataFrame, able: pd.DataFrame) -> Iterator[Finding]
         round_plane,
         finding.by_count(int(round_plane.sum()), len(round_plane)),
     )
+    yield key_counts(able)
+
+
+def key_counts(able: pd.DataFrame) -> Finding:
+    """How many key frequencies the networks have that generalised."""
     keys = able["keys"].value_counts().sort_index()
     verdict = finding.NOT_TESTED
     if len(able):
         verdict = finding.IN_PART if NANDAS_KEYS in keys.index else finding.NOT_REPRODUCED
         verdict = finding.REPRODUCED if able["keys"].median() == NANDAS_KEYS else verdict
     counts = ", ".join(str(n) for n in keys)
-    yield Finding(
+    return Finding(
         "keys",
         "key frequencies of x+y",
         "Nanda et al.: 5 (mod 113)",
@@ -220,7 +225,14 @@ def of_task(here: pd.DataFrame, operation: str, decays: bool, score: str) -> pd.
 
 
 def spectrum_findings(here: pd.DataFrame) -> Iterator[Finding]:
-    """Decay makes the spectrum of x+y clearer; products stand on the axis of logarithms."""
+    """What the spectra of the output layers show, with decay and without."""
+    yield clearer_with_decay(here)
+    yield logarithms_of_products(here)
+    yield clocks(here)
+
+
+def clearer_with_decay(here: pd.DataFrame) -> Finding:
+    """Decay makes the spectrum of x+y clearer."""
     values = [of_task(here, ADDITION, decays, "gini") for decays in (True, False)]
     clear, plain = (survival.mean_or_range(each["value"]) for each in values)
     verdict = finding.NOT_TESTED
@@ -228,7 +240,7 @@ def spectrum_findings(here: pd.DataFrame) -> Iterator[Finding]:
         verdict = finding.REPRODUCED if clear.low > plain.high else finding.IN_PART
         verdict = verdict if clear.value > plain.value else finding.NOT_REPRODUCED
     both = pd.concat(values)
-    yield Finding(
+    return Finding(
         "clearer",
         "structure is clearer with weight decay",
         "clearer with decay",
@@ -238,11 +250,15 @@ def spectrum_findings(here: pd.DataFrame) -> Iterator[Finding]:
         unit="Gini coefficient with decay",
         **runs.size(both),
     )
+
+
+def logarithms_of_products(here: pd.DataFrame) -> Finding:
+    """Products stand on the axis of logarithms."""
     log, additive = (of_task(here, PRODUCT, True, name) for name in ("log_gini", "gini"))
     both_axes = log.merge(additive, on="run", suffixes=("_log", ""))  # where both were scored
     larger = both_axes["value_log"] > both_axes["value"]
     means = [words.number(each["value"].mean(), ".2f") for each in (log, additive)]
-    yield Finding(
+    return Finding(
         "axis",
         "x·y has its Gini on logarithms, not on residues",
         "another study: 0.58 and 0.07",
@@ -252,8 +268,12 @@ def spectrum_findings(here: pd.DataFrame) -> Iterator[Finding]:
         unit="Gini coefficient on logarithms",
         **runs.size(log),
     )
+
+
+def clocks(here: pd.DataFrame) -> Finding:
+    """Sums are computed on clocks, not on pizzas (Zhong et al.)."""
     q = of_task(here, ADDITION, True, "distance_irrelevance")["value"]
-    yield Finding(
+    return Finding(
         "clock",
         "networks of x+y are clocks (q above 0.4)",
         "Zhong et al.: clock 0.4 to 1, pizza below",

@@ -49,7 +49,7 @@ def symmetric_first(known: pd.DataFrame, needs: list[dict]) -> Finding:
     needed = {row["operation"]: np.nan_to_num(row["need"], nan=np.inf) for row in rings}
     others = [name for name in needed if name not in SYMMETRIC]
     pairs = [(needed[a], needed[b]) for a in SYMMETRIC if a in needed for b in others]
-    won = sum(1.0 if a < b else 0.5 if a == b else 0.0 for a, b in pairs)
+    won = sum((a < b) + 0.5 * (a == b) for a, b in pairs)
     verdict, here, share = finding.NOT_TESTED, "–", np.nan
     if pairs:
         share = won / len(pairs)

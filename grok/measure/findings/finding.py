@@ -1,6 +1,5 @@
 """A finding: one number or count of an experiment, what the paper says of it, and a verdict."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -82,10 +81,3 @@ def by_overlap(ours: Estimate, low: float, high: float, weaker: bool) -> str:
 def by_seeds(verdict: str, seeds: int) -> str:
     """One seed shows that something can happen and not that it does: in part at the most."""
     return IN_PART if verdict == REPRODUCED and seeds < 2 else verdict
-
-
-def worst(verdicts: Iterable[str]) -> str:
-    """The least favourable verdict of those that were reached."""
-    order = (REPRODUCED, IN_PART, NOT_REPRODUCED)
-    reached = [order.index(verdict) for verdict in verdicts if verdict in order]
-    return order[max(reached)] if reached else NOT_TESTED

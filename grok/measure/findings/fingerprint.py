@@ -27,14 +27,11 @@ def of(module: str, paths: Iterable[Path], root: Path) -> str:
 
 def data_files(folder: Path) -> list[Path]:
     """Tables and arrays of a results folder and its parts, without the local files of weights."""
-    folders = [folder, *folder.glob("part-*")]
-    return sorted(
-        path
-        for part in folders
-        for pattern in DATA
-        for path in part.glob(pattern)
-        if not path.stem.endswith("_params")
-    )
+    found: list[Path] = []
+    for part in (folder, *folder.glob("part-*")):
+        for pattern in DATA:
+            found += part.glob(pattern)
+    return sorted(path for path in found if not path.stem.endswith("_params"))
 
 
 @functools.cache

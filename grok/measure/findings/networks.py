@@ -69,9 +69,9 @@ def ranked(results, measure=None) -> list[dict]:
 
 def with_ranks(found: list[dict]) -> list[dict]:
     """The networks of a task with rank, `of` (how many are ranked) and role, in order of rank."""
-    able = [row for row in found if row["generalised"]] or found
-    able = sorted(able, key=lambda row: row["clarity"])
-    left_out = [row for row in found if not any(row is other for other in able)]
+    able = [row for row in found if row["generalised"]]
+    left_out = [row for row in found if not row["generalised"]] if able else []
+    able = sorted(able or found, key=lambda row: row["clarity"])
     roles = dict.fromkeys(range(len(able)), "")
     if len(able) >= LEAST_FOR_TYPICAL:
         roles[len(able) // 2] = TYPICAL

@@ -126,20 +126,24 @@ def mark_of(folder: Path) -> str:
 def head_of(loaded: results.Results) -> dict:
     """What the results are, for every finding of theirs."""
     sessions, experiment = loaded.description["sessions"], loaded.description["experiment"]
-    made = {key: sorted({s[key] for s in sessions if s.get(key)}) for key in ("device", "commit")}
     return {
         "experiment": loaded.folder.name,
         "scale": experiment["scale"],
         "network": "the paper's" if runs.is_papers(loaded) else "small",
-        "device": made["device"],
+        "device": values_of(sessions, "device"),
         "precision": precisions(loaded),
-        "commit": made["commit"],
+        "commit": values_of(sessions, "commit"),
         "complete": loaded.complete,
         "planned": len(experiment["runs"]),
         "ended": len(runs.ended(loaded.runs)),
         "diverged": int((loaded.runs["status"] == "diverged").sum()),
         "seeds": runs.size(loaded.runs)["seeds"],
     }
+
+
+def values_of(sessions: list[dict], key: str) -> list[str]:
+    """What sessions say under a key, each value once."""
+    return sorted({session[key] for session in sessions if session.get(key)})
 
 
 def precisions(loaded: results.Results) -> list[str]:
@@ -202,7 +206,7 @@ def portable(value):
     if isinstance(value, (list, tuple)):
         return [portable(each) for each in value]
     if isinstance(value, float) and not np.isfinite(value):
-        return None if np.isnan(value) else "inf" if value > 0 else "-inf"
+        return None if np.isnan(value) else str(value)
     return value
 
 

@@ -10,7 +10,6 @@ from grok.measure.findings.registry import Findings
 from grok.measure.findings.words import count
 
 HEAD = ("Claim", "Paper", "Here [95%]", "Scale, seeds", "Verdict")
-LONGEST_CELL = 60
 MARKS = dict(zip(VERDICTS, ("✓", "partly", "✗", "–")))
 
 
@@ -52,13 +51,11 @@ def has_tables(folder: Path) -> bool:
 def claims(root: Path, theme: str) -> list[Claim]:
     """The claims of an experiment, each from the folder that decides it."""
     made = [(folder, registry.refresh(folder)) for folder in folders_of(root, theme)]
-    ids = dict.fromkeys(id for _, found in made for id in found.findings)
-    return [
-        deciding(
-            [Claim(folder, found, found[id]) for folder, found in made if id in found.findings]
-        )
-        for id in ids
-    ]
+    by_id: dict[str, list[Claim]] = {}
+    for folder, found in made:
+        for id in found.findings:
+            by_id.setdefault(id, []).append(Claim(folder, found, found[id]))
+    return [deciding(same) for same in by_id.values()]
 
 
 def deciding(found: list[Claim]) -> Claim:
