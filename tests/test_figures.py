@@ -78,6 +78,16 @@ RUNS = {
         for run in grid(BASE.replace(weight_decay=decay), operation=["x+y", "x-y"], seed=[0, 1])
     ]
     + grid(BASE.replace(label="base"), seed=[0, 1]),
+    "league": [
+        run
+        for label in ("AdamW; x+y", "Muon; x+y", "AdamW; x+y without decay", "sphere; x+y")
+        for run in grid(BASE.replace(label=label), seed=[0, 1, 2])
+    ],
+    "league_tuning": [
+        run
+        for label in ("AdamW; x+y", "Muon; x+y", "AdamW; x+y without decay")
+        for run in grid(BASE.replace(label=label), learning_rate=[1e-3, 1e-2], seed=[0, 1])
+    ],
     "unheard_of": grid(BASE, learning_rate=[1e-3, 1e-2], seed=[0, 1]),
 }
 RUNS["figure1_left"] = RUNS["quickstart"]
