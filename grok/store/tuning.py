@@ -17,8 +17,9 @@ from grok.store.results import Results
 def settings(loaded: Results) -> pd.DataFrame:
     """A row a setting, which is what runs that differ in their seed alone share.
 
-    setting: the run with seed 0. label; sustained, first: medians of these crossings, infinite where
-    half never got there; reached: how many lastingly did; best: mean of best validation accuracies; runs: how many ended.
+    setting: the run with seed 0. label. sustained, first: medians of these crossings, infinite
+    where half never got there. reached: how many lastingly did. best: mean of best validation
+    accuracies. runs: how many ended.
     """
     ended = loaded.runs[loaded.runs["status"].isin(ENDED)]
     found = pd.DataFrame(
