@@ -9,8 +9,8 @@ is chosen stands in grok/store/tuning.py.
 
 Shows: at which learning rate, decay and strength each method reaches 99% soonest.
 
-Cost: small x+y mod 31 with and without decay, 12 methods, 2 seeds (about 20 minutes on one core);
-night 4 methods with the paper's network, 1 seed, at most 2 core-hours; paper 15 methods on 6 tasks
+Cost: small x+y and x/y mod 31, x+y without decay too, 12 methods, 2 seeds (about 20 minutes on two
+busy cores); night 4 methods with the paper's network, 1 seed, at most 2 core-hours; paper 15 methods on 6 tasks
 mod 97 and of S5, 3 seeds, on a GPU.
 """
 
@@ -93,7 +93,11 @@ def experiment(scale):
             num_steps=2_000,
             eval_every=50,
         )
-        tasks = {"x+y": (base, decays), "x+y without decay": (base, ())}
+        tasks = {
+            "x+y": (base, decays),
+            "x/y": (base.replace(operation="x/y", num_steps=3_500), decays),
+            "x+y without decay": (base, ()),
+        }
     elif scale == "night":
         names, seeds = NIGHT, range(1)
         tasks = {"x/y": (Run(operation="x/y", num_steps=10_000), (1.0,))}
