@@ -146,11 +146,20 @@ def test_bf16_rounds_the_gradient_that_rows_bring_and_not_the_rows():
 
 
 def test_what_is_no_product_of_two_activations_stays_in_float32():
-    """Sums over rows are products with ones on a CPU, which bf16 must leave alone."""
-    x = np.random.default_rng(3).normal(size=(64, 8)).astype(np.float32)
+    """The sums of a LayerNorm's gradient are products on a CPU, which bf16 must leave alone."""
+    x, grad = np.random.default_rng(3).normal(size=(2, 64, 8)).astype(np.float32)
+    scale, bias = np.random.default_rng(4).normal(size=(2, 8)).astype(np.float32)
     with jax.default_matmul_precision(program.DOT_ALGORITHMS["bf16"]):
-        found = jax.jit(layers.sum_over_rows)(x)
-    np.testing.assert_allclose(found, x.astype(np.float64).sum(0), rtol=1e-5, atol=1e-5)
+        _, backward = jax.vjp(layers.layer_norm, x, scale, bias)
+        grad_x, grad_scale, grad_bias = jax.jit(backward)(grad)
+    inverse_std = 1 / np.sqrt(x.var(-1, keepdims=True, dtype=np.float64) + 1e-5)
+    normed = (np.float64(x) - x.mean(-1, keepdims=True)) * inverse_std
+    scaled = np.float64(grad) * scale
+    along_x = normed * (scaled * normed).mean(-1, keepdims=True)
+    expected_x = inverse_std * (scaled - scaled.mean(-1, keepdims=True) - along_x)
+    np.testing.assert_allclose(grad_x, expected_x, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(grad_scale, (grad * normed).sum(0), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(grad_bias, grad.sum(0, dtype=np.float64), rtol=1e-5, atol=1e-5)
 
 
 def test_a_run_in_bf16_on_a_cpu_differs_and_stays_close(tiny, cpu, in_float32):

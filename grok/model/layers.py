@@ -6,48 +6,103 @@ machine's rate. Each is tested against the plain definition. Shape letters as in
 grok.model.transformer, and R rows, I inputs, O outputs, J keys.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 LAYER_NORM_EPSILON = 1e-5
 SMALLEST_SQUARE = 1e-24  # of a vector's length, so that 0 can be divided by it
 BF16_ALGORITHM = "BF16_BF16_F32"  # operands rounded to bf16, sums in float32
+BF16_TILE = 32  # numbers of bf16 in a row of a tile that AMX multiplies
 
 
-def product(a, b):
+def product(a, b, turned=""):
     """a @ b in the precision that is in force: float32, or of operands rounded to bf16.
 
+    turned: "a" or "b" where that operand is to be transposed first.
     A GPU rounds by itself. XLA ignores the algorithm on a CPU, so that there the operands are cast.
     """
+
+    def of_float32(a, b):
+        return (a.T if turned == "a" else a) @ (b.T if turned == "b" else b)
+
+    def of_rounded(a, b):
+        a, b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
+        if turned == "a":
+            a, b = laid_out(filled_up(a).T), filled_up(b)
+        if turned == "b":
+            b = laid_out(b.T)
+        return jnp.matmul(a, b, precision="default", preferred_element_type=jnp.float32)
+
     if jax.config.jax_default_matmul_precision != BF16_ALGORITHM:
-        return a @ b
-    return jax.lax.platform_dependent(a, b, cpu=product_of_rounded, default=jnp.matmul)
+        return of_float32(a, b)
+    return jax.lax.platform_dependent(a, b, cpu=of_rounded, default=of_float32)
 
 
-def product_of_rounded(a, b):
-    """a @ b of operands rounded to bf16; the sums are taken in float32."""
-    a, b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
-    return jnp.matmul(a, b, precision="default", preferred_element_type=jnp.float32)
+def filled_up(x_RN):
+    """x with rows of zeros below, so that a CPU multiplies whole tiles of them."""
+    return jnp.pad(x_RN, ((0, -len(x_RN) % BF16_TILE), (0, 0)))
+
+
+def laid_out(transposed):
+    """A transposed matrix, row by row in memory.
+
+    XLA computes the product of a mere view in float32 on a CPU, even across a barrier: one that has
+    a single axis has no layout to hand on.
+    """
+    return jax.lax.optimization_barrier(transposed.reshape(-1)).reshape(transposed.shape)
+
+
+def take_rows(table_RN, index_B):
+    """table_RN[index_B]; its gradient is a product with one-hot rows, faster than a scatter."""
+    [rows_BN] = take_together([table_RN], index_B)
+    return rows_BN
 
 
 @jax.custom_vjp
-def take_rows(table_RN, index_B):
-    """table_RN[index_B]; its gradient is a product with one-hot rows, faster than a scatter."""
-    # The barrier keeps XLA from computing the table anew for every row it takes.
-    return jnp.take(jax.lax.optimization_barrier(table_RN), index_B, axis=0)
+def take_together(tables, index_B):
+    """Rows `index_B` of each of several tables [R, N], [R, M] ...; all indices lie within."""
+    # The barrier keeps XLA from computing a table anew for every row it takes.
+    tables = jax.lax.optimization_barrier(tables)
+    return jax.lax.platform_dependent(tables, index_B, cpu=take_each, default=take_joined)
 
 
-def take_rows_forward(table_RN, index_B):
-    return take_rows(table_RN, index_B), (index_B, table_RN.shape[0])
+def take_each(tables, index_B):
+    """Table by table: a CPU would spend longer on joining and parting them."""
+    return [table.at[index_B].get(mode="promise_in_bounds") for table in tables]
 
 
-def take_rows_backward(residual, grad_BN):
+def take_joined(tables, index_B):
+    """In one go: a GPU starts fewer kernels."""
+    [rows_BN] = take_each([jnp.concatenate(tables, -1)], index_B)
+    return parted(rows_BN, tables)
+
+
+def parted(joined, like):
+    widths = [each.shape[-1] for each in like]
+    return jnp.split(joined, np.cumsum(widths)[:-1], -1)
+
+
+def take_together_forward(tables, index_B):
+    return take_together(tables, index_B), (index_B, len(tables[0]))
+
+
+def take_together_backward(residual, grads):
     index_B, n_rows = residual
-    one_hot_RB = (jnp.arange(n_rows)[:, None] == index_B[None, :]).astype(grad_BN.dtype)
-    return product(one_hot_RB, grad_BN), None
+    one_hot_RB = (jnp.arange(n_rows)[:, None] == index_B[None, :]).astype(grads[0].dtype)
+
+    def of_each(one_hot_RB, grads):
+        return [product(one_hot_RB, grad_BN) for grad_BN in grads]
+
+    def of_joined(one_hot_RB, grads):
+        return parted(product(one_hot_RB, jnp.concatenate(grads, -1)), grads)
+
+    return jax.lax.platform_dependent(one_hot_RB, grads, cpu=of_each, default=of_joined), None
 
 
-take_rows.defvjp(take_rows_forward, take_rows_backward)
+take_together.defvjp(take_together_forward, take_together_backward)
 
 
 @jax.custom_vjp
@@ -66,10 +121,10 @@ def linear_backward(residual, grad):
     if x_RI.shape[1] > grad_RO.shape[1]:
         # A tall product runs at half the rate of the wide one.
         # The barrier keeps XLA from turning it back.
-        grad_IO = jax.lax.optimization_barrier(product(grad_RO.T, x_RI)).T
+        grad_IO = jax.lax.optimization_barrier(product(grad_RO, x_RI, turned="a")).T
     else:
-        grad_IO = product(x_RI.T, grad_RO)
-    return product(grad, kernel_IO.T), grad_IO
+        grad_IO = product(x_RI, grad_RO, turned="a")
+    return product(grad, kernel_IO, turned="b"), grad_IO
 
 
 linear.defvjp(linear_forward, linear_backward)
@@ -78,44 +133,61 @@ linear.defvjp(linear_forward, linear_backward)
 @jax.custom_vjp
 def layer_norm(x, scale_D, bias_D):
     """(x - mean) / sqrt(var + 1e-5) * scale + bias over the last axis of x [..., D]."""
-    return layer_norm_forward(x, scale_D, bias_D)[0]
+    centred = x - x.mean(-1, keepdims=True)
+    inverse_std = inverse_root((centred * centred).mean(-1, keepdims=True))
+    return centred * inverse_std * scale_D + bias_D
+
+
+def inverse_root(variance):
+    return jax.lax.rsqrt(variance + LAYER_NORM_EPSILON)
 
 
 def layer_norm_forward(x, scale_D, bias_D):
-    normed, _ = normalised(x)
-    return normed * scale_D + bias_D, (x, scale_D)
-
-
-def normalised(x):
-    """x with mean 0 and variance 1 over the last axis, and 1 / its standard deviation."""
-    centred = x - x.mean(-1, keepdims=True)
-    inverse_std = jax.lax.rsqrt((centred * centred).mean(-1, keepdims=True) + LAYER_NORM_EPSILON)
-    return centred * inverse_std, inverse_std
+    """The variance is mean(x^2) - mean(x)^2, as in Flax: both means read x and keep nothing."""
+    mean = x.mean(-1, keepdims=True)
+    variance = (x * x).mean(-1, keepdims=True) - mean * mean
+    inverse_std = inverse_root(jnp.maximum(variance, 0))
+    # The barrier keeps XLA from computing them anew for every number of a row.
+    mean, inverse_std = jax.lax.optimization_barrier((mean, inverse_std))
+    return (x - mean) * inverse_std * scale_D + bias_D, (x, scale_D, mean, inverse_std)
 
 
 def layer_norm_backward(residual, grad):
-    x, scale_D = residual
-    # Computed anew: keeping it would move more memory than it saves arithmetic.
-    normed, inverse_std = normalised(x)
-    grad_normed = grad * scale_D
-    grad_x = inverse_std * (
-        grad_normed
-        - grad_normed.mean(-1, keepdims=True)
-        - normed * (grad_normed * normed).mean(-1, keepdims=True)
+    x, scale_D, mean, inverse_std = residual
+    centred = x - mean
+    along_x, along_1, grad_scale_D, grad_bias_D = jax.lax.platform_dependent(
+        grad, grad * centred, scale_D, inverse_std, cpu=sums_by_products, default=sums_by_reduction
     )
-    return grad_x, sum_over_rows(grad * normed), sum_over_rows(grad)
+    along_x = along_x * inverse_std * inverse_std
+    grad_x = inverse_std * (grad * scale_D - (along_1 + centred * along_x) / x.shape[-1])
+    return grad_x, grad_scale_D, grad_bias_D
 
 
-def sum_over_rows(x):
-    """The sum of x [..., D] over all axes but the last: it alone depends on the platform."""
-    x_RD = x.reshape(-1, x.shape[-1])
-    return jax.lax.platform_dependent(x_RD, cpu=product_with_ones, default=lambda x_RD: x_RD.sum(0))
+def sums_by_products(grad, grad_centred, scale_D, inverse_std):
+    """The sums of a LayerNorm's gradient as matrix products: XLA's reductions are slow on a CPU.
+
+    Over D of `grad_centred` and `grad`, [..., 1], each times the scale; over all other axes of
+    `grad_centred` times the inverse deviation, and of `grad`, [D].
+    """
+    product = functools.partial(jnp.matmul, precision="highest")
+    ones_1R, inverse_1R = jnp.ones((1, inverse_std.size), grad.dtype), inverse_std.reshape(1, -1)
+    return (
+        product(grad_centred, scale_D)[..., None],
+        product(grad, scale_D)[..., None],
+        product(inverse_1R, grad_centred.reshape(-1, len(scale_D)))[0],
+        product(ones_1R, grad.reshape(-1, len(scale_D)))[0],
+    )
 
 
-def product_with_ones(x_RD):
-    """The sum over rows as a matrix product: XLA's own reduction is not vectorised on a CPU."""
-    ones_1R = jnp.ones((1, len(x_RD)), x_RD.dtype)
-    return jnp.matmul(ones_1R, x_RD, precision="highest")[0]
+def sums_by_reduction(grad, grad_centred, scale_D, inverse_std):
+    """The same sums; a GPU takes those that read the same numbers together."""
+    rows = tuple(range(grad.ndim - 1))
+    return (
+        (grad_centred * scale_D).sum(-1, keepdims=True),
+        (grad * scale_D).sum(-1, keepdims=True),
+        (grad_centred * inverse_std).sum(rows),
+        grad.sum(rows),
+    )
 
 
 layer_norm.defvjp(layer_norm_forward, layer_norm_backward)
@@ -150,16 +222,31 @@ def attend_backward(residual, grad_BHK):
     inner_BH = (weights_JBH * grad_weights_JBH).sum(0)
     grad_scores_JBH = jax.lax.optimization_barrier(weights_JBH * (grad_weights_JBH - inner_BH))
     grad_q_BHK = sum(g_BH[..., None] * k_BHK for g_BH, k_BHK in zip(grad_scores_JBH, keys))
-    grad_keys = [like(k_BHK, g_BH[..., None] * q_BHK) for g_BH, k_BHK in zip(grad_scores_JBH, keys)]
-    grad_values = [
-        like(v_BHK, w_BH[..., None] * grad_BHK) for w_BH, v_BHK in zip(weights_JBH, values)
-    ]
+    grad_keys = [weighted(g_BH, q_BHK, k_BHK) for g_BH, k_BHK in zip(grad_scores_JBH, keys)]
+    grad_values = [weighted(w_BH, grad_BHK, v_BHK) for w_BH, v_BHK in zip(weights_JBH, values)]
     return grad_q_BHK, grad_keys, grad_values
 
 
-def like(primal_BHK, grad_BHK):
-    """The gradient of what was broadcast over the equations is a sum over them."""
-    return grad_BHK.sum(0, keepdims=True) if len(primal_BHK) == 1 < len(grad_BHK) else grad_BHK
+def weighted(weight_BH, x_BHK, primal):
+    """weight x [B, H, K], summed over the equations if `primal` was broadcast over them."""
+    if len(primal) == len(x_BHK):
+        return weight_BH[..., None] * x_BHK
+    return jax.lax.platform_dependent(
+        weight_BH, x_BHK, cpu=weighted_sum_by_product, default=weighted_sum
+    )
+
+
+def weighted_sum(weight_BH, x_BHK):
+    return (weight_BH[..., None] * x_BHK).sum(0, keepdims=True)
+
+
+def weighted_sum_by_product(weight_BH, x_BHK):
+    """The same as one product of all heads with all: XLA's own sum is not vectorised on a CPU."""
+    n_heads = weight_BH.shape[1]
+    x_BD = x_BHK.reshape(len(x_BHK), -1)
+    sum_HD = jnp.matmul(weight_BH.T, x_BD, precision="highest")
+    sum_HHK = sum_HD.reshape(n_heads, *x_BHK.shape[1:])
+    return (sum_HHK * jnp.eye(n_heads, dtype=x_BHK.dtype)[..., None]).sum(0)[None]
 
 
 attend.defvjp(attend_forward, attend_backward)

@@ -187,7 +187,6 @@ def joined(array_PTHK):
 
 def take_together(matrices, index_B):
     """Rows `index_B` of several [R, H, K], taken in one go; each [B, H, K]."""
-    table = jnp.concatenate([m.reshape(len(m), -1) for m in matrices], -1)
-    rows = layers.take_rows(table, index_B)
+    tables = [m.reshape(len(m), -1) for m in matrices]
     shape = len(index_B), *matrices[0].shape[1:]
-    return [part.reshape(shape) for part in jnp.split(rows, len(matrices), -1)]
+    return [rows.reshape(shape) for rows in layers.take_together(tables, index_B)]
