@@ -11,7 +11,7 @@ import pytest
 
 from grok.experiment import GrokError, Run, grid
 from grok.task.dataset import make_dataset
-from grok.training import bench, capacity, devices
+from grok.training import bench, capacity, devices, profile
 from grok.training.program import program_of, traced_data, traced_numbers, used_precision
 from grok.training.update import batch_loss, init_state
 
@@ -202,3 +202,55 @@ def test_a_timed_program_has_trained_and_been_evaluated(tiny, quick_sweeps):
         and found["evaluation_ms"] > 0
         and found["compile_s"] > 0
     )
+
+
+# --- Where the time of an update goes ---
+
+PROGRAM = """HloModule chunk
+
+%product (a: f32[2,3], b: f32[3,4]) -> f32[2,4] {
+  %a = f32[2,3]{1,0} parameter(0)
+  %b = f32[3,4]{1,0} parameter(1)
+  ROOT %dot.1 = f32[2,4]{1,0} dot(%a, %b), lhs_contracting_dims={1}, rhs_contracting_dims={0}
+}
+
+%other (state: (f32[2,3])) -> (f32[2,3]) {
+  %state.1 = (f32[2,3]{1,0}) parameter(0)
+}
+
+%body (state: (f32[2,3], f32[3,4])) -> (f32[2,3], f32[3,4]) {
+  %state = (f32[2,3]{1,0}, f32[3,4]{1,0}) parameter(0)
+  %x = f32[2,3]{1,0} get-tuple-element(%state), index=0
+  %w = f32[3,4]{1,0} get-tuple-element(%state), index=1
+  %copy.2 = f32[3,4]{1,0} copy(%w)
+  %fused = f32[2,4]{1,0} fusion(%x, %copy.2), calls=%product, metadata={op_name="while/jvp(A)/wo"}
+  %half = bf16[2,4]{1,0} convert(%fused), metadata={op_name="while/jvp(A)/block0.finish/ln1/mul"}
+  %step = f32[3,4]{1,0} add(%w, %copy.2), metadata={op_name="while/body/add"}
+  ROOT %tuple = (f32[2,3]{1,0}, f32[3,4]{1,0}) tuple(%x, %step)
+}
+
+ENTRY %main (state: (f32[2,3], f32[3,4])) -> (f32[2,3], f32[3,4]) {
+  %start = (f32[2,3]{1,0}, f32[3,4]{1,0}) parameter(0)
+  %first = (f32[2,3]{1,0}) while(%start), condition=%going, body=%other
+  ROOT %while = (f32[2,3]{1,0}, f32[3,4]{1,0}) while(%start), condition=%going, body=%body
+}
+"""
+
+
+def test_the_loops_of_an_update_are_counted_by_kind_and_bytes():
+    assert profile.loops_of_an_update(PROGRAM) == {
+        "copy.2": (profile.COPIES, 4 * (12 + 12)),
+        "fused": (profile.PRODUCTS, 4 * (6 + 12 + 8)),
+        "half": ("LayerNorm", 4 * 8 + 2 * 8),
+        "step": (profile.OPTIMISER, 4 * (12 + 12 + 12)),
+    }
+
+
+def test_a_profile_shares_out_the_time_of_the_loops_that_ran(tiny):
+    found = profile.measure(tiny)
+    assert found["ms"] == pytest.approx(sum(row["ms"] for row in found["kinds"].values()))
+    assert found["slots"] == len(jax.local_devices())
+    products = found["kinds"][profile.PRODUCTS]
+    # Ten maps of the network forward; a gradient for each operand but the first one's.
+    assert products["loops"] >= 15
+    assert 0 < products["ms"] < found["ms"]

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import json
 import shlex
 import sys
 from collections.abc import Callable
@@ -340,9 +341,17 @@ def make_results(options) -> int:
         default="float32",
         help="precision of matrix products",
     ),
+    argument(
+        "--profile",
+        action="store_true",
+        help="where the time of an update goes on a CPU, by kind of loop, as one JSON object",
+    ),
 )
 def bench(options) -> None:
-    from grok.training import bench, devices
+    from grok.training import bench, devices, profile
 
     devices.start_devices()
-    bench.main(options.json, options.precision)
+    if options.profile:
+        print(json.dumps(profile.measure(Run(precision=options.precision))))
+    else:
+        bench.main(options.json, options.precision)

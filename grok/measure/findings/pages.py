@@ -166,4 +166,5 @@ BLOCKS: dict[str, Callable[..., str]] = {
     "standings": tables.standings,
     "skipgrams": tables.skipgrams,
     "bench": tables.bench,
+    "profile": tables.profile,
 }

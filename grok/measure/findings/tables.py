@@ -242,3 +242,18 @@ def bench(root: Path) -> str:
         lines.append([f"[{found['device']}](bench/{path.name})", found["precision"], *cells])
     head = ("device", "precision", *(words for words, _ in BENCH.values()))
     return scoreboard.markdown(lines, head) if lines else "*Nothing has been measured yet.*\n"
+
+
+def profile(root: Path) -> str:
+    """What `bench --profile` measured, a column a file of results/bench/profile."""
+    paths = sorted((root / "bench" / "profile").glob("*.json"))
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    if not found:
+        return "*Nothing has been measured yet.*\n"
+    lines = []
+    for kind in found[0]["kinds"]:
+        rows = [each["kinds"][kind] for each in found]
+        lines.append([kind, *(f"{r['ms']:.2f} ({r['loops']}, {r['mb']:.0f} MB)" for r in rows)])
+    lines.append(["all", *(f"{each['ms']:.2f}" for each in found)])
+    links = [f"[{path.stem}](bench/profile/{path.name})" for path in paths]
+    return scoreboard.markdown(lines, ("ms of a core (loops, bytes)", *links))
