@@ -73,16 +73,17 @@ def test_the_table_fills_in(ring):
 def test_the_circle_and_its_joints_are_those_of_the_plane(ring):
     [axes], show, grown = film(ring, "circle")
     axis = growth.axis(grown)
-    found = growth.planes(grown, axis.order)
+    points_MT2 = growth.planes(grown, axis.order).points_MPT2[:, 0]
     for i in range(3):
         show(i)
+        points = points_MT2[i] / np.sqrt((points_MT2[i] ** 2).mean())
         [dots] = [artist for artist in axes.collections if isinstance(artist, PathCollection)]
         [lines] = [artist for artist in axes.collections if isinstance(artist, LineCollection)]
-        np.testing.assert_allclose(dots.get_offsets(), found.points_MPT2[i, 0])
+        np.testing.assert_allclose(dots.get_offsets(), points)
         ends = np.array(lines.get_segments())
-        np.testing.assert_allclose(ends[:, 0], found.points_MPT2[i, 0])
+        np.testing.assert_allclose(ends[:, 0], points)
         # Going from end to end visits every element once: one closed tour.
-        step = int(np.abs(found.points_MPT2[i, 0] - ends[0, 1]).sum(1).argmin())
+        step = int(np.abs(points - ends[0, 1]).sum(1).argmin())
         assert sorted(step * np.arange(13) % 13) == list(range(13))
 
 
@@ -125,6 +126,19 @@ def test_a_gif_has_a_frame_a_moment_and_rests_on_the_last(ring, tmp_path, capsys
             image.seek(i)
             durations.append(image.info["duration"])
     assert durations == [250, 250, 2000] and list(out.parent.iterdir()) == [out]
+
+
+def test_a_colour_that_one_frame_alone_has_is_shown_as_it_is():
+    """Each frame has a flat colour of its own, and greys enough to fill a palette."""
+    colours = [[0, 114, 178], [246, 213, 176], [213, 94, 0]]
+    greys = np.arange(256, dtype=np.uint8).repeat(3 * 4).reshape(16, 64, 3)
+    frames = [np.concatenate([np.full((48, 64, 3), each, np.uint8), greys]) for each in colours]
+    shown = animation.with_one_palette(frames)
+    for frame, colour, image in zip(frames, colours, shown):
+        assert image.getpalette() == shown[0].getpalette()
+        made = np.asarray(image.convert("RGB"))
+        assert (made[:48] == colour).all()
+        assert np.abs(made - frame.astype(int)).max() <= 16
 
 
 @pytest.mark.skipif(not FFMpegWriter.isAvailable(), reason="ffmpeg is not installed")

@@ -91,7 +91,7 @@ def table(axes: Axes, grown: Growth) -> Show:
         right = found.right_Mnn[i]
         picture.set_data(cells(found.kind_nn, right))
         share = 100 * right[is_val].mean()
-        axes.set_xlabel(f"y\nvalidation right (blue): {share:.1f}%")
+        axes.set_xlabel(f"y\ngrey: training; blue: validation, right: {share:.1f}%")
 
     return show
 
@@ -108,18 +108,25 @@ def circle(axes: Axes, grown: Growth) -> Show:
     found = growth.planes(grown, axis.order)
     key, n = found.keys[0], len(axis.order)
     step = fourier.turn_step(n, key)
-    draw = follow_points(axes, found.points_MPT2[:, 0], (key * np.arange(n) % n) / n, step)
-    joined = f"n to n·{axis.order[step]}" if axis.is_log else f"n to n + {step}"
+    draw = follow_points(axes, of_one_size(found), (key * np.arange(n) % n) / n, step)
+    joined = f"n·{axis.order[step]}" if axis.is_log else f"n + {step}"
     kind = "frequency" if found.is_key else "strongest frequency, not key,"
 
     def show(i: int) -> None:
         draw(i)
         axes.set_xlabel(
-            f"{kind} {key} of {axis.words}: {joined}\n"
+            f"{kind} {key} of {axis.words}; n joined to {joined}\n"
             f"{100 * found.share_MP[i, 0]:.0f}% of the rows' variance"
         )
 
     return show
+
+
+def of_one_size(found: growth.Planes) -> np.ndarray:
+    """The points of the first plane, [M, T, 2], at root mean square 1: decay shrinks all rows."""
+    points_MT2 = found.points_MPT2[:, 0]
+    size_M = np.sqrt((points_MT2**2).mean((1, 2), keepdims=True))
+    return points_MT2 / np.where(size_M > 0, size_M, 1)
 
 
 def pca(axes: Axes, grown: Growth) -> Show:
@@ -303,16 +310,27 @@ def writer(out: Path) -> Callable:
 
 
 def write_gif(path: Path, picture: Figure, show: Show, count: int, per_second: int) -> None:
-    """All frames with one palette, which is that of the last frame: it has every colour."""
-    canvas, images = FigureCanvasAgg(picture), []
+    """All frames with one palette, so that only what moves is written anew."""
+    canvas, frames = FigureCanvasAgg(picture), []
     for i in range(count):
         show(i)
         canvas.draw()
-        images.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
-    palette = images[-1].quantize(COLOURS)
-    first, *others = (image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images)
+        frames.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    first, *others = with_one_palette(frames)
     duration = [1000 / per_second] * (count - 1) + [1000 * LAST_FRAME]
     first.save(path, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
+
+
+def with_one_palette(frames: list[np.ndarray]) -> list[Image.Image]:
+    """Frames [height, width, 3] in at most COLOURS colours, chosen from all of them.
+
+    Any one frame may lack a colour. Pillow fits an image to the palette of another only roughly, so
+    the frames are reduced as one tall image.
+    """
+    height, width, _ = frames[0].shape
+    tall = Image.fromarray(np.concatenate(frames)).quantize(COLOURS, dither=Image.Dither.NONE)
+    tops = range(0, tall.height, height)
+    return [tall.crop((0, top, width, top + height)) for top in tops]
 
 
 def write_mp4(path: Path, picture: Figure, show: Show, count: int, per_second: int) -> None:
