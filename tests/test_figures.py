@@ -92,16 +92,17 @@ RUNS = {
 }
 RUNS["figure1_left"] = RUNS["quickstart"]
 SHARE_THEIR_CODE = ("figure1_left", "init_scale", "unheard_of")  # with quickstart and weight_decay
+# Drawn by tests of what they show: sharpness, the mechanism, networks by hand, `grok try`.
+ELSEWHERE = {"figure7", "mechanism", "handbuilt", "trial"}
 DISTINCT = [
     (name, entry.name)
     for name in RUNS
     if name not in SHARE_THEIR_CODE
     for entry in gallery.entries_of(name)
-    if name != "embeddings" or "figure3" not in entry.sources
+    if entry.name not in ELSEWHERE and (name != "embeddings" or "figure3" not in entry.sources)
 ]  # those are drawn from figure3
 NO_RESULTS = ("figure1_right",)  # drawn from the operation alone
 NOTHING_MEASURED = {
-    "figure7": "nothing measured yet",
     "embedding_scores": "no network scored yet",
     "circles": "no network scored yet",
     "symmetry_first": "no network followed yet",
@@ -238,10 +239,6 @@ def dots(axes, marker_is_open: bool) -> list:
 
 
 # --- Gaps of every kind ---
-
-
-# Drawn by the tests of what they show: the mechanism, networks by hand, and `grok try`.
-ELSEWHERE = {"mechanism", "handbuilt", "trial"}
 
 
 def test_no_figure_is_missing_from_these_tests():
@@ -771,6 +768,14 @@ def test_sharpness_panels_state_spearmans_correlation(tmp_path):
     assert picture.axes[0].get_title().startswith(f"ρ = {rho:.2f} [".replace("-", "−"))
     assert [len(dots(axes, False)[0].get_offsets()) for axes in picture.axes] == [8, 7, 8]
     assert picture.axes[2].get_title() == "too few networks, or all alike"
+    assert "Small scale, 8 runs, 8 seeds" in texts(picture)
+
+
+def test_networks_whose_sharpness_was_not_measured_give_no_picture(tmp_path, capsys):
+    folder = write(tmp_path, "figure7")
+    assert gallery.draw(folder) == [] and not list(folder.glob("*.png"))
+    assert gallery.draw_all(tmp_path, ["figure7"]) == 0
+    assert "figure7: nothing to draw: no network has been measured" in capsys.readouterr().out
 
 
 def test_phases_follow_from_the_two_crossings(tmp_path):
@@ -822,9 +827,11 @@ def test_a_tie_of_phases_splits_its_cell(tmp_path):
     picture = picture_of("phase_map", write(tmp_path, "phase_map", moments, runs=runs))
     [axes] = picture.axes
     assert {text.get_position(): text.get_text() for text in axes.texts} == {
-        (0, 0): "G|M",
+        (-0.235, 0): "G",
+        (0.235, 0): "M",
         (1, 0): "G 3/4",
-        (0, 1): "G|M",
+        (-0.235, 1): "G",
+        (0.235, 1): "M",
         (1, 1): "M 3/4",
     }
     drawn = {
@@ -1003,7 +1010,16 @@ def test_torn_arrays_leave_out_their_figure_alone(tmp_path, capsys):
     [
         ("figure1_left", {"figure1_left", "figure4"}),
         ("figure1_left_paper", {"figure1_left", "figure4"}),
-        ("figure3-seed=3", {"figure3", "embedding_structure", "embedding_growth", "tsne_sheet"}),
+        (
+            "figure3-seed=3",
+            {
+                "figure3",
+                "embedding_structure",
+                "embedding_structure_input",
+                "embedding_growth",
+                "tsne_sheet",
+            },
+        ),
         ("quickstart-seed=3", {"quickstart", "quickstart_loss", "quickstart_tsne"}),
         ("figure33", {"learning_curves", "times"}),
         ("mine", {"learning_curves", "times"}),

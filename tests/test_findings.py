@@ -9,9 +9,11 @@ import pytest
 from test_figures import BASE, write
 
 from grok import figures
+from grok.analysis import survival
 from grok.experiment import GrokError, grid
 from grok.measure import findings
 from grok.measure.findings import (
+    figure1_center,
     figure1_left,
     finding,
     pages,
@@ -105,6 +107,43 @@ def test_late_generalisation_takes_censored_runs_as_later(val_99, last, best, la
     assert figure1_left.generalises(plain).verdict == generalises
 
 
+def test_runs_that_were_cut_short_are_judged_by_the_updates_that_all_have_taken(tmp_path):
+    """x+y at 30% ends early, as it has grokked; x-y at 30% would get there after the cut."""
+    times = {"x+y": 500, "x-y": 8000}
+    tried = grid(BASE, operation=list(times), train_fraction=[0.3, 0.5])
+    folder = write(
+        tmp_path,
+        "figure2_right",
+        lambda run: (100, times[run.operation] if run.train_fraction < 0.5 else 500),
+        runs=tried,
+        complete=False,
+    )
+    table = results.load(folder).runs
+    late = (table["operation"] == "x-y") & (table["train_fraction"] == 0.3)
+    running = table["status"].mask(late, "running")
+    stopped = table["stopped_at"].mask(late, 4000)
+    tables.write_table(folder, "runs", table.assign(status=running, stopped_at=stopped))
+    found = findings.refresh(folder)
+    needs = {row["operation"]: row["need"] for row in found.tables["needs"]}
+    assert needs == {"x+y": 0.3, "x-y": 0.5}
+    assert found["others"].here == "2 of 2, from 30 to 50% data, in 4,000 updates"
+    assert found["others"].verdict == IN_PART, "reproduced, were it not cut short"
+    assert found["never"].verdict == NOT_TESTED
+
+
+def test_a_slope_that_unfinished_runs_may_make_steeper_is_not_refuted():
+    law = survival.TimeLaw(6.0, -2.0, 16.0, intercept=0.0, slope=0.0, scatter=0.0)
+    fitted = pd.DataFrame({"train_fraction": [0.3, 0.4, 0.4], "seed": 0, "status": "grokked"})
+    crossed = np.array([np.nan, 2000, 3000])
+    refuted = figure1_center.growth(law, fitted.assign(status="budget"), crossed)
+    assert refuted.verdict == NOT_REPRODUCED and refuted.censored == 1
+    unfinished = fitted.assign(status=["running", "grokked", "running"])
+    open_ = figure1_center.growth(law, unfinished, crossed)
+    assert open_.verdict == NOT_TESTED
+    assert open_.here == "+6% [−2, +16] from 40 to 30%, 1 of 3 runs open"
+    assert figure1_center.growth(law._replace(low=2.0), unfinished, crossed).verdict == IN_PART
+
+
 def test_a_loss_must_rise_and_fall_in_every_run():
     assert figure1_left.double_descent(outcomes()).verdict == REPRODUCED
     assert figure1_left.double_descent(outcomes(bottom_loss=[0.2, 9.0])).verdict == IN_PART
@@ -164,10 +203,12 @@ def test_an_experiment_without_a_theme_has_medians(tmp_path):
 # --- The scoreboard ---
 
 
-def claim(scale: str, verdict: str, complete: bool = True) -> scoreboard.Claim:
-    head = {"scale": scale, "network": "small", "complete": complete}
+def claim(
+    scale: str, verdict: str, complete: bool = True, network: str = "small"
+) -> scoreboard.Claim:
+    head = {"scale": scale, "network": network, "complete": complete}
     return scoreboard.Claim(
-        Path(scale), Findings(head, {}, {}), Finding("a", "", "", "", verdict, seeds=1)
+        Path(scale), Findings(head, {}, {}), Finding("a", "b", "", "", verdict, runs=2, seeds=1)
     )
 
 
@@ -179,6 +220,17 @@ def test_the_largest_complete_scale_that_tests_a_claim_decides_it():
     assert scoreboard.deciding([cut, small]) is small
     assert scoreboard.deciding([cut, untested]) is cut
     assert cut.scale == "paper, 1 seed, cut short" and small.scale == "small, 1 seed"
+
+
+def test_what_the_papers_network_has_shown_stands_below_where_it_was_cut_short():
+    small, papers = claim("small", REPRODUCED), "the paper's"
+    cut = claim("night", NOT_TESTED, complete=False, network=papers)
+    counts, below = scoreboard.told([cut, small])
+    assert counts is small and below.finding.claim == "↳ the paper's network, so far"
+    assert below.scale == "night, paper's network, 1 seed, cut short"
+    whole = claim("night", IN_PART, network=papers)
+    assert scoreboard.told([whole, small]) == [whole]
+    assert scoreboard.told([small]) == [small]
 
 
 def test_scales_are_sought_from_the_largest(tmp_path):

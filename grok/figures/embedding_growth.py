@@ -27,7 +27,7 @@ CAPTION = (
 def embedding_growth(results):
     networks = chosen(findings.of(results).table("networks"), followed=True)
     picture, panels = style.panels(
-        max(2 * len(networks), 1), MOST_COLUMNS if networks else 1, width=style.DOUBLE, height=1.35
+        max(2 * len(networks), 1), MOST_COLUMNS if networks else 1, width=style.DOUBLE, height=0.98
     )
     if not networks:
         style.say(panels[0, 0], "no run has ended yet")
@@ -52,7 +52,7 @@ def draw(panels, results, run: int, matrix: str = "output", title: str = "") -> 
         W, _ = element_rows(results, run, matrix, moment.step)
         for drawer, ax in zip(drawers, column):
             drawer(ax, W)
-        column[0].set_title(moment.words, fontsize=6)
+        column[0].set_title(moment.words, fontsize=5.5, pad=2)
     label_outer(panels[:, : len(shown)], title)
     return RING if group.is_ring else GROUP
 
@@ -109,4 +109,6 @@ def label_outer(panels, title: str) -> None:
         if column:
             ax.set_ylabel("")
             ax.set_yticklabels([])
-    panels[0, 0].set_ylabel(title, fontsize=7.5, fontweight="bold")
+            ax.set_xlabel("")
+    panels[0, 0].set_ylabel(title.replace(", ", "\n"), fontsize=6.5, fontweight="bold")
+    panels[1, 0].yaxis.label.set_size(6.5)

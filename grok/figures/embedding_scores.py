@@ -3,8 +3,11 @@
 The numbers are findings, made from the tables that `python -m grok scores` leaves in a folder.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 
 from grok.analysis import precedence
 from grok.figures.parts import style
@@ -32,6 +35,11 @@ PANELS = {  # score -> what it is, in words
 LOOKS = {
     False: ("no weight decay", style.WITHOUT_DECAY, "s", -0.16),
     True: ("weight decay", style.WITH_DECAY, "o", 0.16),
+}
+PRECEDENCE: dict[str, Any] = {  # what a line is, and how it is drawn
+    "error of x over untrained": {"color": style.PURPLE},
+    "error of y over untrained": {"color": style.PURPLE, "linestyle": "dashed"},
+    "validation accuracy": {"color": style.GREY},
 }
 COSET_SCORES = {
     "coset_z": "z of the best cosets",
@@ -122,7 +130,8 @@ def circles(results):
     left.set(ylim=(len(ways) - 0.5, -0.5), xlim=(-3, 103), xlabel="Networks with a circle (%)")
     for row in by_keys:
         draw_share(right, row["keys"], row, across=False)
-        right.text(row["keys"], 106, row["networks"], fontsize=6, color=style.GREY, ha="center")
+        words = f"{row['networks']} networks"
+        right.text(row["keys"], 106, words, fontsize=6, color=style.GREY, ha="center")
     right.set(
         ylim=(-3, 103),
         xlabel="Key frequencies of the output layer",
@@ -204,7 +213,9 @@ def symmetry_first(results):
         draw_precedence(ax, here)
         words = f"first in {row['before']} of {row['decided']}"
         ax.set_title(f"{pretty(operation)}  {name}\n{words}", fontsize=6.5, pad=3)
-    axes[0, 0].set_ylabel("Error / untrained; accuracy")
+    axes[0, 0].set_ylabel("Share")
+    handles = [Line2D([], [], label=words, **look) for words, look in PRECEDENCE.items()]
+    picture.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return picture
 
 
@@ -213,9 +224,9 @@ def draw_precedence(axes, curves: pd.DataFrame) -> None:
     for (_, operand), curve in curves.groupby(["run", "operand"]):
         steps = curve["step"].clip(lower=1)
         error = curve["error"] / curve["error"].iloc[0]
-        dashes = "solid" if operand == "x" else "dashed"
-        axes.plot(steps, error, color=style.PURPLE, linestyle=dashes, linewidth=0.8)
-        axes.plot(steps, curve["val_accuracy"], color=style.GREY, linewidth=0.8)
+        of_x, of_y, accuracy = PRECEDENCE.values()
+        axes.plot(steps, error, linewidth=0.8, **(of_x if operand == "x" else of_y))
+        axes.plot(steps, curve["val_accuracy"], linewidth=0.8, **accuracy)
     style.step_axis(axes, curves["step"].max())
     axes.set_ylim(-0.03, 1.3)
     axes.tick_params(axis="x", labelsize=6)

@@ -11,29 +11,46 @@ from grok.measure.findings.networks import chosen, step_of, title_of
 from grok.store.matrices import element_rows
 from grok.task.operations import Structure
 
-MATRICES = ("input", "output")
 CAPTION = (
-    "Embedding (input) and output layer of the clearest network of each task, where its validation "
-    "accuracy was highest. "
+    "{} of the clearest network of each task, where its validation accuracy was highest. "
     "Red: bands and means over permuted rows (lines of irreps: a random matrix); dashed: threshold "
     "of a key frequency."
 )
 
 
-@figure("embedding_structure", "figure3", "embeddings", caption=CAPTION)
+@figure(
+    "embedding_structure",
+    "figure3",
+    "embeddings",
+    caption=CAPTION.format("The output layer's rows"),
+)
 def embedding_structure(results):
+    return of_clearest(results, "output")
+
+
+@figure(
+    "embedding_structure_input",
+    "figure3",
+    "embeddings",
+    caption=CAPTION.format("The embedding (the input layer's rows)"),
+)
+def embedding_structure_input(results):
+    return of_clearest(results, "input")
+
+
+def of_clearest(results, matrix_name: str):
+    """The page of a matrix, 'input' or 'output', of the clearest network of each task."""
     drawn = []
     for row in chosen(findings.of(results).table("networks")):
-        for name in MATRICES:
-            W, group = element_rows(results, row["run"], name, step_of(row))
-            drawn.append((f"{title_of(row)}, {name}", W, group))
+        W, group = element_rows(results, row["run"], matrix_name, step_of(row))
+        drawn.append((f"{title_of(row)}, {matrix_name}", W, group))
     return page(drawn)
 
 
 def page(drawn: list[tuple[str, np.ndarray, Structure]]):
     """A row of four panels for each (title, W, structure)."""
     picture, panels = style.panels(
-        max(len(drawn), 1), 4 if drawn else 1, width=style.DOUBLE, height=2.0
+        max(len(drawn), 1), 4 if drawn else 1, width=style.DOUBLE, height=1.85
     )
     if not drawn:
         style.say(panels[0, 0], "no run has ended yet")

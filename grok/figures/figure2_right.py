@@ -10,8 +10,8 @@ import pandas as pd
 from grok.figures.parts import fractions, style
 from grok.figures.parts.gallery import figure
 from grok.measure import findings
-from grok.measure.findings.fractions import finished, words
-from grok.measure.findings.words import pretty
+from grok.measure.findings.fractions import finished, horizon, words
+from grok.measure.findings.words import number, pretty
 
 COLUMNS = 4
 
@@ -26,6 +26,8 @@ COLUMNS = 4
 )
 def figure2_right(results):
     runs, found = finished(results, "structure"), findings.of(results)
+    until = horizon(results)
+    label = "Validation (%)" + ("" if np.isinf(until) else f"\nin {number(until)} updates")
     needs, means = found.tables["needs"], found.table("best")
     rows = -(-max(len(needs), 1) // COLUMNS)
     picture, axes = style.panels(
@@ -39,13 +41,13 @@ def figure2_right(results):
     for ax in axes.flat[max(len(needs), 1) :]:
         ax.set_visible(False)
     fractions.fraction_axes(axes[0, 0])
-    axes[0, 0].set_ylabel("Validation (%)")
+    axes[0, 0].set_ylabel(label)
     if not needs:
         style.say(axes[0, 0], "no run has ended yet")
         return picture
     for ax, need in zip(axes.flat, needs):
         fractions.fraction_axes(ax)
-        ax.set_ylabel("Validation (%)")
+        ax.set_ylabel(label)
         panel(ax, of(runs, need), of(means, need), need)
     style.outer_labels(axes)
     return picture

@@ -3,7 +3,7 @@
 import numpy as np
 
 from grok.figures.parts import style
-from grok.figures.parts.gallery import figure
+from grok.figures.parts.gallery import NothingToDraw, figure
 from grok.measure import findings
 from grok.measure.findings.words import interval
 
@@ -23,6 +23,8 @@ LOG_RANGE = 10
 def figure7(results):
     found = findings.of(results)
     table = found.table("networks", "val_accuracy", *MEASURES).astype(float)
+    if table.empty:
+        raise NothingToDraw("no network has been measured: python -m grok flatness measures them")
     picture, [axes] = style.panels(1, len(MEASURES), width=style.DOUBLE, height=2.1, sharey=True)
     for ax, (column, words) in zip(axes, MEASURES.items()):
         ax.set_xlabel(words)

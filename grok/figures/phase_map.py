@@ -53,7 +53,6 @@ def draw_cell(axes, x: float, y: float, cell: dict) -> None:
         corner = (x + SIDE * (part / len(tied) - 0.5), y - SIDE / 2)
         colour = PHASES[phase][1]
         axes.add_patch(Rectangle(corner, width, SIDE, facecolor=colour, edgecolor="none"))
-    letters = "|".join(PHASES[phase][0] for phase in tied)
-    unsure = len(tied) == 1 and cell["votes"] < cell["seeds"]
-    words = f"{letters} {cell['votes']}/{cell['seeds']}" if unsure else letters
-    axes.text(x, y, words, ha="center", va="center", fontsize=7)
+        unsure = len(tied) == 1 and cell["votes"] < cell["seeds"]
+        words = PHASES[phase][0] + (f" {cell['votes']}/{cell['seeds']}" if unsure else "")
+        axes.text(corner[0] + width / 2, y, words, ha="center", va="center", fontsize=7)

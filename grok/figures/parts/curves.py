@@ -95,7 +95,7 @@ def draw_curves(axes, results, metric: str) -> None:
     results.need_curves(f"train_{metric}", f"val_{metric}")
     curves = curves[curves["step"] > 0]
     style.step_axis(axes, curves["step"].max() if len(curves) else 10)
-    style.accuracy_axis(axes) if metric == "accuracy" else loss_axis(axes)
+    style.accuracy_axis(axes) if metric == "accuracy" else loss_axis(axes, results)
     if curves.empty:
         style.say(axes, "no run has been evaluated yet")
         return
@@ -172,9 +172,10 @@ def drawable(metric, column: str) -> np.ndarray:
     return np.where(np.isfinite(metric) & (metric > 0), metric, np.nan)
 
 
-def loss_axis(axes) -> None:
-    axes.set_yscale("log")
+def loss_axis(axes, results) -> None:
+    """Losses of answers go to zero, so their axis is logarithmic; those of skip-gram stay above."""
     axes.set_ylabel("Loss")
+    axes.set_yscale("linear" if answers_nothing(results) else "log")
 
 
 def group_colours(runs: pd.DataFrame, groups: pd.Series) -> dict:

@@ -22,6 +22,7 @@ RESIDUES = range(2, 30)
 COSINE, DOT = "cosine", "dot product"
 SIMILARITIES = {COSINE: fourier.cosine_similarity, DOT: fourier.dot_similarity}
 NAMED_KEYS = 6
+NAME_SHARE = 0.1  # of a spectrum's width, which a name takes
 DRAWS = 50  # permuted matrices behind a null that is only named
 rows = element_rows
 
@@ -52,25 +53,11 @@ def spectrum(axes, W, order=None) -> str:
     axes.axhline(
         100 * fourier.key_threshold(rows_TD), color=style.VERMILION, linewidth=0.7, linestyle="--"
     )
-    name_bars(axes, keys[:NAMED_KEYS], share_K)
+    name_bars(axes, share_K, sorted(int(key) for key in keys[:NAMED_KEYS]))
     axes.set_xlim(0.3, len(k) + 0.7)
     axes.set_ylabel("% of variance")
     axes.set_xlabel("frequency" + ("" if order is None else " (discrete log)"))
     return named_keys(keys)
-
-
-def name_bars(axes, keys, share_K) -> None:
-    """Write each key frequency above its bar."""
-    for key in keys:
-        axes.annotate(
-            str(key),
-            (key, share_K[key - 1]),
-            xytext=(0, 1),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            fontsize=5.5,
-        )
 
 
 def named_keys(keys) -> str:
@@ -80,6 +67,26 @@ def named_keys(keys) -> str:
     named = ", ".join(map(str, keys[:NAMED_KEYS]))
     more = f" and {len(keys) - NAMED_KEYS} more" if len(keys) > NAMED_KEYS else ""
     return f"{len(keys)} key: {named}{more}"
+
+
+def name_bars(axes, share_K: np.ndarray, keys: list[int]) -> None:
+    """The numbers of bars above them; neighbours' names, and those at an edge, give way sideways.
+
+    keys: frequencies from 1 on, in order.
+    """
+    reach = NAME_SHARE * len(share_K)
+    for before, key, after in zip([0, *keys], keys, [*keys[1:], len(share_K) + 1]):
+        near = key - before < reach, after - key < reach
+        side = {(True, False): "left", (False, True): "right"}.get(near, "center")
+        axes.annotate(
+            str(key),
+            (key, share_K[key - 1]),
+            xytext=(0, 1),
+            textcoords="offset points",
+            ha=side,
+            va="bottom",
+            fontsize=5.5,
+        )
 
 
 def placed(W, order) -> np.ndarray:
@@ -199,11 +206,16 @@ def principal_plane(
 
 
 def tsne_plane(
-    axes, W, colouring: tsne.Colouring, neighbours: float | None = None, seed: int | None = None
+    axes,
+    W,
+    colouring: tsne.Colouring,
+    neighbours: float | None = None,
+    seed: int | None = None,
+    size: float = 14,
 ) -> str:
     """t-SNE of the rows at a perplexity, from PCA or from a seed's random start; `order_words`."""
     points = tsne.coordinates(W, neighbours, seed)
-    tsne.scatter(axes, points, colouring)
+    tsne.scatter(axes, points, colouring, size)
     return order_words(points, colouring)
 
 
@@ -211,20 +223,19 @@ def order_words(points, colouring: tsne.Colouring) -> str:
     """How well points [n, 2] keep together what their colours do.
 
     For colours round a circle the mean distance of neighbours in colour over that of all pairs. For
-    parts the
-    share of the variance within them, beside random parts of the same sizes.
+    parts the share of the variance within them, beside random parts of the same sizes.
     """
     coloured = ~np.isnan(colouring.value_T)
     points, value_N = np.asarray(points)[coloured], colouring.value_T[coloured]
     if colouring.period:
         ordered = points[np.argsort(value_N, kind="stable")]
-        return f"colour neighbours {fourier.number_line(ordered)[1][0]:.2f} of chance"
+        return f"{fourier.number_line(ordered)[1][0]:.2f} of chance"
     labels = np.unique(value_N, return_inverse=True)[1]
     rng = np.random.default_rng(0)
     null = np.mean(
         [groups.coset_concentration(points, rng.permutation(labels)) for _ in range(DRAWS)]
     )
-    return f"within parts {groups.coset_concentration(points, labels):.2f} (random {null:.2f})"
+    return f"{groups.coset_concentration(points, labels):.2f} (random {null:.2f})"
 
 
 def residue_sheet(points, moduli=RESIDUES) -> Figure:
@@ -303,7 +314,8 @@ def group_sheet(W, group: Structure) -> Figure:
     for (above, below), colouring in zip(panels.T, shades):
         principal_plane(above, W, colouring=colouring)
         tsne.scatter(below, points, colouring)
-        below.set_xlabel(f"t-SNE\n{order_words(points, colouring)}", fontsize=6.5)
+        share = order_words(points, colouring)
+        below.set_xlabel(f"t-SNE\nvariance within {share}", fontsize=6.5)
         above.set_title(colouring.words.replace(" (z", "\n(z"), fontsize=7)
         if colouring.names:
             handles = {name: handle for handle, name in zip(*below.get_legend_handles_labels())}

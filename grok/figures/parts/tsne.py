@@ -61,7 +61,7 @@ def coset_colouring(W, group: Structure) -> Colouring:
 
 
 def scatter(axes, points, colouring: Colouring, size: float = 14) -> None:
-    """Points [n, 2] coloured round the circle, or by colour and shape; grey where without value."""
+    """Points [n, 2] coloured round the circle, or parts by colour and shape; grey without value."""
     bare(axes)
     value_T = colouring.value_T
     axes.scatter(*points[np.isnan(value_T)].T, s=size, color="0.75", marker="x", linewidths=1)
@@ -79,7 +79,7 @@ def scatter(axes, points, colouring: Colouring, size: float = 14) -> None:
         return
     for part in np.unique(value_T[~np.isnan(value_T)]).astype(int):
         colour = style.PALETTE[part % len(style.PALETTE)]
-        marker = style.MARKERS[part // len(style.PALETTE) % len(style.MARKERS)]
+        marker = style.MARKERS[part % len(style.MARKERS)]
         name = colouring.names[part] if colouring.names else None
         axes.scatter(
             *points[value_T == part].T,

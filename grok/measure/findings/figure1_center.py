@@ -10,6 +10,7 @@ from grok.analysis.survival import Estimate
 from grok.measure.findings import finding, runs, times
 from grok.measure.findings.finding import Finding, Table
 from grok.measure.findings.words import interval, span
+from grok.store.outcomes import ENDED
 
 PAPER = (40, 50)  # per cent more updates for each 1% less data, S5 near 25 to 30% data
 PAPERS_TRAINING = (1_000, 10_000)
@@ -42,18 +43,26 @@ def law_row(law: survival.TimeLaw, fractions: np.ndarray) -> dict:
 
 
 def growth(law: survival.TimeLaw, fitted: pd.DataFrame, crossed: np.ndarray) -> Finding:
-    """Per cent more updates to 99% validation for each 1% of the table less."""
+    """Per cent more updates to 99% validation for each 1% of the table less.
+
+    A run that had not got there when its training was cut short may make the slope steeper.
+    """
     ours = Estimate(law.value, law.low, law.high)
     here = "no slope: too few runs got there"
+    verdict = finding.by_overlap(ours, *PAPER, weaker=ours.low > 0)
+    unfinished = int((np.isnan(crossed) & ~fitted["status"].isin(ENDED)).sum())
     if not np.isnan(ours.value):
         ends = 100 * fitted["train_fraction"]
         here = f"{interval(ours, '+.0f', '%')} from {ends.max():.3g} to {ends.min():.3g}%"
+    if unfinished:
+        verdict = finding.IN_PART if ours.low > 0 else finding.NOT_TESTED
+        here += f", {unfinished} of {len(fitted)} runs open"
     return Finding(
         "growth",
         "more updates for each 1% less data",
         "+40 to +50% (S5, near 25 to 30%)",
         here,
-        finding.by_overlap(ours, *PAPER, weaker=ours.low > 0),
+        verdict,
         *ours,
         unit="% more updates for each 1% less data",
         **runs.size(fitted),

@@ -22,10 +22,14 @@ def find(results) -> Iterator[Finding | Table]:
     needs = [fractions.need_row(here, label=label, role=role(here)) for label, here in of.items()]
     yield Table("best", [row for rows in best for row in rows])
     yield Table("needs", needs)
-    yield halves(known, needs)
-    yield towards_init(known, needs)
     papers = [label for label, here in of.items() if role(here)]
-    yield training(known[names.isin(papers)])
+    until = fractions.horizon(results)
+    for found in (
+        halves(known, needs),
+        towards_init(known, needs),
+        training(known[names.isin(papers)]),
+    ):
+        yield fractions.so_far(found, until)
 
 
 def role(here: pd.DataFrame) -> str:

@@ -18,7 +18,7 @@ NEARLY_ALL = 0.9  # of the pairs of a symmetric operation and another one
 
 
 def find(results) -> Iterator[Finding | Table]:
-    known = fractions.finished(results, "structure")
+    known, until = fractions.finished(results, "structure"), fractions.horizon(results)
     best, needs = [], []
     for operation, name, here in runs.tasks(known):
         task = {"operation": operation, "structure": name}
@@ -28,11 +28,14 @@ def find(results) -> Iterator[Finding | Table]:
         needs.append(fractions.need_row(here, **task, mean=mean, ring=ring))
     yield Table("best", best)
     yield Table("needs", sorted(needs, key=rank))
-    yield symmetric_first(known, needs)
-    yield alike(known, needs)
-    yield never(known)
-    yield others(known, needs)
-    yield mixed(known, needs)
+    for found in (
+        symmetric_first(known, needs),
+        alike(known, needs),
+        never(known, until),
+        others(known, needs),
+        mixed(known, needs),
+    ):
+        yield fractions.so_far(found, until)
 
 
 def rank(row: dict) -> tuple:
@@ -89,8 +92,8 @@ def alike(known: pd.DataFrame, needs: list[dict]) -> Finding:
     )
 
 
-def never(known: pd.DataFrame) -> Finding:
-    """Whether x³+xy²+y stays below 99% at every fraction."""
+def never(known: pd.DataFrame, until: float) -> Finding:
+    """Whether x³+xy²+y stays below 99% at every fraction, to the end of its budget."""
     here = known[known["operation"] == NEVER]
     accuracy = 100 * here["best_val_accuracy"].astype(float)
     words, verdict = "–", finding.NOT_TESTED
@@ -100,6 +103,8 @@ def never(known: pd.DataFrame) -> Finding:
         verdict = finding.REPRODUCED if accuracy.max() < 99 else finding.NOT_REPRODUCED
         if verdict == finding.REPRODUCED and largest < LARGEST_OF_PAPER - 0.06:
             verdict = finding.IN_PART
+        if verdict != finding.NOT_REPRODUCED and np.isfinite(until):
+            verdict = finding.NOT_TESTED
     return Finding(
         "never",
         f"{pretty(NEVER)} does not generalise",

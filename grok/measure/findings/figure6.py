@@ -20,8 +20,10 @@ def find(results) -> Iterator[Finding | Table]:
     sizes = known.groupby("corrupted_labels")["n_train"].first()
     rows = [row | {"share": row["at"] / sizes[row["at"]]} for row in rows]
     yield Table("best", rows)
-    yield training(known)
-    yield validation(known, [row for row in rows if row["split"] == "val"])
+    of_validation = [row for row in rows if row["split"] == "val"]
+    until = fractions.horizon(results)
+    for found in (training(known), validation(known, of_validation)):
+        yield fractions.so_far(found, until)
 
 
 def training(known: pd.DataFrame) -> Finding:

@@ -1,18 +1,54 @@
 """Best accuracy within the budget, and the least data at which runs pass 99%."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 
 from grok.analysis import survival
-from grok.measure.findings import runs
-from grok.store.outcomes import THRESHOLD
+from grok.measure.findings import finding, runs
+from grok.measure.findings.words import number
+from grok.store.outcomes import ENDED, THRESHOLD
 
 COLUMNS = ("train_fraction", "seed", "best_train_accuracy", "best_val_accuracy")
 
 
+def horizon(results) -> float:
+    """The update that the furthest of the unfinished runs has reached; inf where all have ended.
+
+    Results that were cut short hold runs that ended, because they generalised, beside others of
+    the same sweep that did not yet. To take the former alone would count successes only. Within
+    these updates both are known.
+    """
+    known = runs.runs_with(results, "stopped_at")
+    begun = known[~known["status"].isin(ENDED) & (known["stopped_at"].fillna(0) > 0)]
+    return float(begun["stopped_at"].max()) if len(begun) else np.inf
+
+
 def finished(results, *columns: str) -> pd.DataFrame:
-    """The runs that came to an end: only of these is the best accuracy within the budget known."""
-    return runs.ended(runs.runs_with(results, "operation", *COLUMNS, *columns))
+    """The runs whose best accuracy is known, within their budget or the `horizon` of all."""
+    known, until = runs.runs_with(results, "operation", *COLUMNS, *columns), horizon(results)
+    if np.isinf(until):
+        return runs.ended(known)
+    known = known[known["status"].isin(ENDED) | (known["stopped_at"] >= until)]
+    curves = results.curves[results.curves["step"] <= until].groupby("run")
+    best = curves[["train_accuracy", "val_accuracy"]].max().reindex(known["run"]).to_numpy(float)
+    return known.assign(best_train_accuracy=best[:, 0], best_val_accuracy=best[:, 1])
+
+
+def so_far(found: finding.Finding, until: float) -> finding.Finding:
+    """A finding that says how far unfinished runs went; its verdict is one that they cannot upset.
+
+    What is seen by then may hold in part; what is not may still come.
+    """
+    if np.isinf(until):
+        return found
+    verdict = {finding.REPRODUCED: finding.IN_PART, finding.NOT_REPRODUCED: finding.NOT_TESTED}
+    return dataclasses.replace(
+        found,
+        here=f"{found.here}, in {number(until)} updates",
+        verdict=verdict.get(found.verdict, found.verdict),
+    )
 
 
 def best(known: pd.DataFrame, by: str, **names) -> list[dict]:

@@ -111,11 +111,12 @@ def in_six(root: Path) -> str:
 def section(root: Path, theme: str, *pictures: str) -> str:
     """The results of an experiment at each scale: what they are, pictures, claims.
 
-    The pictures are those of the largest complete scale, or else of the largest.
+    The pictures are those of the largest complete scale that has them, or else of the largest.
     """
     found = [(folder, registry.refresh(folder)) for folder in scoreboard.folders_of(root, theme)]
-    complete = [folder for folder, made in found if made.head["complete"]]
-    shown = (complete or [folder for folder, _ in found])[:1]
+    drawn = [each for each in found if any(picture(each[0], name) for name in pictures)]
+    complete = [folder for folder, made in drawn if made.head["complete"]]
+    shown = (complete or [folder for folder, _ in drawn])[:1]
     parts = []
     for folder, made in found:
         parts.append(f"*{facts(made)}*\n\n")
