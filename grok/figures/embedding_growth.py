@@ -89,7 +89,7 @@ def group_drawers(W_best, group):
     )  # of random parts of the same sizes
 
     def plane(ax, W):
-        matrix.principal_plane(ax, W, colouring=colouring)
+        matrix.principal_plane(ax, W, colouring=colouring, size=5)
         ax.set_xlabel(
             f"within {groups.coset_concentration(W, label_T):.2f} ({chance:.2f})",
             fontsize=6,

@@ -184,6 +184,7 @@ def principal_plane(
     colouring: tsne.Colouring | None = None,
     step: int | None = None,
     order=None,
+    size: float = 14,
 ) -> str:
     """The rows in a plane of two components (0: the first two), joined by a step if given."""
     rows_TD = placed(W, order)
@@ -197,7 +198,8 @@ def principal_plane(
     if step:
         tsne.join(axes, points, step)
     n = len(points)
-    tsne.scatter(axes, points, colouring or tsne.Colouring(np.arange(n, dtype=float), n, ""))
+    colouring = colouring or tsne.Colouring(np.arange(n, dtype=float), n, "")
+    tsne.scatter(axes, points, colouring, size)
     share = (points**2).sum() / (fourier.centred(rows_TD) ** 2).sum()
     axes.set_xlabel(
         f"PC {2 * plane + 1} and {2 * plane + 2}: {100 * share:.0f}% of variance", fontsize=7

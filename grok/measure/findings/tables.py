@@ -176,7 +176,7 @@ def precedence(root: Path, theme: str) -> str:
         ]
         for row in with_rows(root, theme, "precedence")
     ]
-    head = ("task", "symmetric first", "accuracy at times as many updates")
+    head = ("task", "symmetric first", "update of half accuracy over that of half the error")
     return scoreboard.markdown(lines, head)
 
 
