@@ -211,6 +211,7 @@ def test_phases_of_a_planted_course():
     val_loss = np.where(
         step <= 300, 5 + step / 100, np.where(step <= 900, 8, 8 * 0.5 ** (step / 300 - 3))
     )
+    val_loss[4] = 3.0  # a dip is no end of circuit formation
     accuracy = np.clip((step - 800) / 500, 0, 1)
     kept = np.arange(200, 2001, 200)
     excluded = np.where(kept <= 400, 3 - kept / 200, kept / 200 - 1)
@@ -224,6 +225,15 @@ def test_phases_of_a_planted_course():
     assert found.restricted_fell == 800  # below log(55) / 2 = 2.004
     assert found.excluded_rose == 800  # 3 there
     assert found.val_rose == 1100  # (1100 - 800) / 500 > 1/2
+
+
+def test_a_network_kept_once_has_no_course_of_its_progress():
+    step = np.array([100, 200])
+    curve = Curve(step, np.array([9.0, 0.1]), np.array([0.0, 1.0]))
+    at_the_end = Progress(step[1:], np.array([5.0]), np.array([0.0]))
+    found = phase.phases(curve, at_the_end, 97, cleaned=200.0)
+    assert (found.formed, found.cleaned, found.val_rose) == (200, 200, 200)
+    assert np.isnan([found.memorised, found.restricted_fell, found.excluded_rose]).all()
 
 
 def test_a_run_that_memorised_has_no_later_phases():

@@ -37,8 +37,8 @@ class Phases(NamedTuple):
     """Updates; NaN where a run does not get there.
 
     memorised: memorisation ends where the excluded loss is lowest, up to clean-up's end.
-    formed: circuit formation ends at the first evaluation, after the peak of the validation loss,
-        at which that loss is half of its peak.
+    formed: circuit formation ends where the validation loss has come to stay below half of its
+        peak.
     cleaned: clean-up ends where validation accuracy has come to stay at 99%.
     restricted_fell, excluded_rose: the first kept update at which the restricted loss is below
         half of a guess's, and after memorisation the excluded loss above it.
@@ -54,10 +54,12 @@ class Phases(NamedTuple):
 
 
 def phases(curve: Curve, kept: Progress, n_outputs: int, cleaned: float) -> Phases:
-    """See `Phases`. n_outputs: among how many answers a guess chooses. cleaned: NaN for never."""
-    peak = int(np.argmax(curve.val_loss)) if len(curve.step) else 0
-    after_peak = np.arange(len(curve.step)) >= peak
-    fallen = curve.val_loss <= FALLEN * curve.val_loss[peak : peak + 1]
+    """See `Phases`. n_outputs: among how many answers a guess chooses. cleaned: NaN for never.
+
+    A network that is kept at a single update has no course of its progress.
+    """
+    if len(kept.step) < 2:
+        kept = Progress(*(values[:0] for values in kept))
     before = kept.step <= (cleaned if np.isfinite(cleaned) else np.inf)
     guess = np.log(n_outputs)
     memorised = np.nan
@@ -66,7 +68,7 @@ def phases(curve: Curve, kept: Progress, n_outputs: int, cleaned: float) -> Phas
     risen = (kept.step > memorised) & (kept.excluded > FALLEN * guess)
     return Phases(
         memorised,
-        first(curve.step, after_peak & fallen),
+        came_to_stay(curve.step, curve.val_loss <= FALLEN * curve.val_loss.max(initial=0.0)),
         cleaned,
         first(kept.step, kept.restricted < FALLEN * guess),
         first(kept.step, risen),
@@ -77,3 +79,8 @@ def phases(curve: Curve, kept: Progress, n_outputs: int, cleaned: float) -> Phas
 def first(steps: np.ndarray, holds: np.ndarray) -> float:
     """The first update at which something holds, or NaN."""
     return float(steps[np.argmax(holds)]) if np.any(holds) else np.nan
+
+
+def came_to_stay(steps: np.ndarray, holds: np.ndarray) -> float:
+    """The first update from which on something holds to the end, or NaN."""
+    return first(steps, np.logical_and.accumulate(holds[::-1])[::-1])

@@ -123,14 +123,14 @@ def draw_power(axes, table, keys: list[str]) -> None:
         found = table[table["measure"] == "output_power"]
     for key, colour in zip(keys, style.PALETTE):
         of_key = found[found["part"] == key]
-        axes.plot(of_key["step"], 100 * of_key["value"], "o-", markersize=1.5, color=colour)
-        axes.annotate(
-            key, (of_key["step"].iloc[-1], 100 * of_key["value"].iloc[-1]), fontsize=6, color=colour
-        )
+        value = 100 * of_key["value"]
+        axes.plot(of_key["step"], value, "o-", markersize=1.5, color=colour, label=key)
         style.band(
             axes, of_key["step"], 100 * of_key["null_low"], 100 * of_key["null_high"], style.GREY
         )
-    if not keys:
+    if keys:
+        axes.legend(loc="upper left", fontsize=5.5)
+    else:
         style.say(axes, "no key part")
     linear_steps(axes, found["step"].max())
     axes.set_ylabel("Share of the logits (%)")

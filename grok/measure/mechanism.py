@@ -16,7 +16,8 @@ moment, at every moment. The measures, and the null of each:
 restricted_loss_{train,val}, excluded_loss_{train,val}   as many other frequencies at random, or a
                     random space of functions of as many dimensions as the irreps have
 logits_power, logits_explained   share of the logits' variance in functions of the answer, by part
-                    and for the keys; answers renamed, and other parts
+                    and for the keys; answers renamed, and other parts. Of the logits less each
+                    equation's mean over the outputs, which softmax does not see
 embedding_power, output_power, hidden_power   share of the variance of rows or neurons by part, and
 embedding_gini, output_gini, neurons_of_one_part (over 85%)   elements renamed
 distance_irrelevance   of x+y and what is a sum under other names; elements renamed

@@ -52,8 +52,7 @@ def all_measures(network: Network, keys: list[int]) -> Iterator[Entry]:
 
 def function_measures(network: Network, keys: list[int], rng) -> Iterator[Entry]:
     """Restricted and excluded loss, the logits by part, and of a sum distance irrelevance."""
-    axis = network.axis
-    logits_MMO = axis.logits(network.logits())
+    axis, logits_MMO = network.axis, seen_by_softmax(network)
     part = progress.answer_part(logits_MMO, axis.answers_MM, axis.harmonics)
     total = float(((logits_MMO - part.centre_O) ** 2).sum(dtype=np.float64))
     share_C = part.power() / total
@@ -66,7 +65,16 @@ def function_measures(network: Network, keys: list[int], rng) -> Iterator[Entry]
         yield Entry("logits_explained", float(share_C[keys].sum()), "keys", null=null_R / total)
     names = axis.sum_names
     if names is not None:
-        yield irrelevance(logits_MMO[np.ix_(*names)], rng)
+        yield irrelevance(axis.logits(network.logits())[np.ix_(*names)], rng)
+
+
+def seen_by_softmax(network: Network) -> np.ndarray:
+    """Logits [M, M, O] on the axis, less each equation's mean over the outputs.
+
+    No loss depends on these means, but they can vary more than all the rest does.
+    """
+    logits_MMO = network.axis.logits(network.logits())
+    return logits_MMO - logits_MMO.mean(axis=2, keepdims=True)
 
 
 def renamed_answers_power(logits_MMO, axis: Axis, rng) -> np.ndarray:
@@ -98,7 +106,7 @@ def key_measures(network: Network, logits_MMO, part, keys: list[int], rng) -> It
             yield Entry(f"restricted_loss_{split}", value, name, None, np.array(null), True)
         for split, rows in splits.items():
             value = progress.excluded_loss(logits_MMO, part, rows_FM, rows)
-            few = others[:FEW_DRAWS]
+            few = others[:SLOW_DRAWS]
             null = [progress.excluded_loss(logits_MMO, part, other, rows) for other in few]
             yield Entry(f"excluded_loss_{split}", value, name, None, np.array(null))
 
@@ -197,7 +205,7 @@ def key_parts(network: Network) -> list[int]:
     """
     axis, harmonics, rng = network.axis, network.axis.harmonics, np.random.default_rng(0)
     if axis.balanced:
-        logits_MMO = axis.logits(network.logits())
+        logits_MMO = seen_by_softmax(network)
         power_C = progress.answer_part(logits_MMO, axis.answers_MM, harmonics).power()
         renamed_RC = renamed_answers_power(logits_MMO, axis, rng)
     else:

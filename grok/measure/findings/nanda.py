@@ -7,13 +7,15 @@ import numpy as np
 from grok.analysis import survival
 from grok.measure.findings import finding, networks, runs
 from grok.measure.findings.finding import Finding, Table
-from grok.measure.findings.words import interval, number, span
+from grok.measure.findings.words import count, interval, number, span
+from grok.store.results import load
 
 KEYS = 5
 ORDERED = ("cleaned", "restricted_fell", "excluded_rose", "val_rose")
 PHASES = {"memorised": 1_400, "formed": 9_400, "cleaned": 14_000}  # where each ends, in updates
 FACTOR = 2.0  # within which an update of a phase counts as theirs
 NEURONS, EXPLAINED = 0.75, 0.9  # of 433/512 and 95%, what a network must reach
+COMMITTED, LABEL = "networks", "Nanda et al."  # see configs/networks.py
 CLEAN_UP = (9_400, 14_000)  # the phase in which validation accuracy rises, in updates
 
 
@@ -23,9 +25,22 @@ def find(results) -> Iterator[Finding | Table]:
     yield keys([row for row in rows if row["generalised"]])
     yield generalises(runs.runs_with(results, *runs.TIMES))
     yield from computes(
-        runs.beside(results, "mechanism.parquet", "run", "step", "measure", "part", "value"),
-        runs.beside(results, "phases.parquet", "run", "memorised", "formed", *ORDERED),
+        measured(results, "mechanism.parquet", "run", "step", "measure", "part", "value"),
+        measured(results, "phases.parquet", "run", "memorised", "formed", *ORDERED),
     )
+
+
+def measured(results, name: str, *columns: str):
+    """A table that `grok mechanism` left beside these results, or without it that of the network
+    of Nanda et al. among those whose weights come with the repository."""
+    table = runs.beside(results, name, *columns)
+    folder = results.folder.parent / COMMITTED
+    if len(table) or not (folder / name).exists():
+        return table
+    networks_kept = load(folder)
+    theirs = networks_kept.runs.loc[networks_kept.runs["label"] == LABEL, "run"]
+    table = runs.beside(networks_kept, name, *columns)
+    return table[table["run"].isin(theirs)]
 
 
 def keys(rows: list[dict]) -> Finding:
@@ -104,7 +119,7 @@ def shares(id: str, claim: str, theirs: str, values, least: float) -> Finding:
     here = "not measured: grok mechanism needs the weights"
     if len(values):
         words = span([100 * value for value in values])
-        here = f"{words}% in {len(values)} networks"
+        here = f"{words}% in {count(len(values), 'network')}"
     verdict = finding.by_count(int((values >= least).sum()), len(values))
     return Finding(
         id,
@@ -147,7 +162,7 @@ def comes_before(phases, column: str, words: str) -> Finding:
     known = phases[[column, "memorised", "val_rose"]].astype(float).dropna()
     known = known[known["memorised"] < known["val_rose"]]  # a network kept at its end has no course
     earlier = int((known[column] < known["val_rose"]).sum())
-    here = f"in {earlier} of {len(known)} networks" if len(known) else "not measured"
+    here = f"in {earlier} of {count(len(known), 'network')}" if len(known) else "not measured"
     return Finding(
         column,
         words,
