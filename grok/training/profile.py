@@ -37,7 +37,7 @@ KINDS = {
     "order of the batch and loss": r"jvp",
 }
 OPTIMISER = "Adam and decay"
-COPIES = "copies of the state"
+COPIES = "copies, and operands turned for a product"
 PRODUCTS = "matrix products"
 
 
@@ -83,11 +83,11 @@ def kind_of(line: str, inner: str, opcode: str) -> str:
     """The kind of a loop, from its line in the program and the computation that it calls."""
     if " dot(" in inner:
         return PRODUCTS
-    if opcode == "copy":
-        return COPIES
     name = re.search(r'op_name="([^"]*)"', line)
+    if opcode == "copy" or not name:  # XLA's own
+        return COPIES
     for kind, pattern in KINDS.items():
-        if name and re.search(pattern, name[1]):
+        if re.search(pattern, name[1]):
             return kind
     return OPTIMISER
 
