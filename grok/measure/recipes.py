@@ -40,7 +40,8 @@ class Recipe(NamedTuple):
 
     updates: the median to 99% validation (Kaplan-Meier), NaN where it was not reached.
     reached, seeds: how many of how many seeds got there.
-    ms: milliseconds that an update of one run takes. Every recipe has one block of four heads.
+    ms: milliseconds that an update of one run takes, NaN where `updates` is.
+    Every recipe has one block of four heads.
     """
 
     operation: str
@@ -83,7 +84,7 @@ SETTING = Recipe._fields[: Recipe._fields.index("updates")]
 def measure(folder: Path) -> list[Recipe]:
     """The recipes of a results folder: its settings, each with what came of its seeds.
 
-    Updates are timed on this machine, one run alone on one device.
+    Updates are timed on this machine, one run alone on one device, where the median got there.
     """
     loaded = results.load(folder)
     found = []
@@ -94,7 +95,7 @@ def measure(folder: Path) -> list[Recipe]:
         last = runs["stopped_at"].to_numpy(float)
         recipe["updates"] = survival.median_time(crossed, last).value
         recipe["reached"], recipe["seeds"] = int(np.isfinite(crossed).sum()), len(runs)
-        recipe["ms"] = milliseconds(run)
+        recipe["ms"] = milliseconds(run) if math.isfinite(recipe["updates"]) else math.nan
         found.append(Recipe(**recipe))
     return found
 
