@@ -93,14 +93,24 @@ def answered(arguments: list[str] | None) -> int:
 
 
 def run_command(arguments: list[str] | None) -> int:
-    """Parse the arguments and run their command; returns its exit status."""
+    """Parse the arguments and run their command; returns its exit status.
+
+    Raises GrokError for a mistake of the user's, in the environment too.
+    """
     from grok.commands.parser import make_parser
 
     try:
         options = make_parser().parse_args(arguments)
     except SystemExit:  # --help has been printed
         return 0
-    return options.command(options) or 0
+    try:
+        return options.command(options) or 0
+    except (AssertionError, RuntimeError):  # as of JAX, where it finds no device
+        if "jax" in sys.modules:
+            from grok.training.devices import require_devices
+
+            require_devices()
+        raise
 
 
 def silence(stream) -> None:

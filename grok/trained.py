@@ -37,6 +37,7 @@ class Trained(results.Results):
         """
         from grok.measure import network
 
+        start_devices()
         return network.network(self, run, step)
 
 

@@ -278,7 +278,7 @@ def test_results_in_which_nothing_generalises_are_drawn(tmp_path, folder_name, f
         picture_of(figure, write(tmp_path, folder_name, times_of=lambda run: (200, np.inf)))
     )
     expected = {
-        "precision": "tf32, median not reached",
+        "precision": "tf32 (computed in float32), median not reached",
         "figure1_center": "no slope",
         "weight_decay": "no law",
         "init_scale": "no law",
@@ -859,6 +859,7 @@ def test_precisions_are_compared_by_survival_and_seed_by_seed(tmp_path):
         "bf16": [500, 1000, np.inf, np.inf],
     }
     folder = write(tmp_path, "precision", lambda run: (200, moments[run.precision][run.seed]))
+    computed_in(folder, float32="float32", tf32="tf32", bf16="bf16")
     picture = laid_out(picture_of("precision", folder))
     [axes] = picture.axes
     drawn = {
@@ -871,11 +872,31 @@ def test_precisions_are_compared_by_survival_and_seed_by_seed(tmp_path):
     assert {line.get_drawstyle() for line in axes.lines} == {
         "steps-post"
     } and axes.get_xscale() == "log"
-    assert "12 runs, 4 seeds, 2 x cpu, float32." in texts(picture), "a CPU computes all alike"
     found = findings.of(results.load(folder))
     assert (found["tf32"].value, found["tf32"].low, found["tf32"].high) == (2, 2, 2.5)
     assert (found["bf16"].value, found["bf16"].low, found["bf16"].high) == (1, 1, 1)
-    assert {found[name].verdict for name in ("tf32", "bf16")} == {"not tested"}
+    assert [found[name].verdict for name in ("tf32", "bf16")] == ["not reproduced", "reproduced"]
+
+
+def computed_in(folder, **precisions):
+    """Let the only session of a folder have computed each precision in another one."""
+    described = json.loads((folder / "experiment.json").read_text())
+    described["sessions"][0]["precisions"] = precisions
+    (folder / "experiment.json").write_text(json.dumps(described))
+
+
+@pytest.mark.parametrize("bf16", ["float32", "bf16"])
+def test_names_of_one_computation_are_not_compared(tmp_path, bf16):
+    """As on a CPU, which computes bf16 if it has instructions for it, and never TF32."""
+    folder = write(tmp_path, "precision", lambda run: (200, 500 + 100 * run.seed))
+    computed_in(folder, float32="float32", tf32="float32", bf16=bf16)
+    found, said = findings.of(results.load(folder)), texts(picture_of("precision", folder))
+    assert "12 runs, 4 seeds, 2 x cpu" in said
+    for name, own in (("tf32", False), ("bf16", bf16 == "bf16")):
+        assert (f"{name} (computed in float32), median" in said) is not own
+        assert np.isnan(found[name].value) != own and ("p = 1" in found[name].here) == own
+        assert own or found[name].here == "both were computed in float32"
+        assert own or found[name].verdict == "not tested"
 
 
 def test_precisions_of_a_gpu_are_those_that_were_asked_for(tmp_path):

@@ -7,6 +7,7 @@ import sys
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from grok.experiment import GrokError, Run, grid
@@ -139,6 +140,33 @@ def test_a_device_that_is_asked_for_and_not_there_gives_one_line(platform):
     )
     said = f"GrokError JAX finds no device of JAX_PLATFORMS={platform}: unset JAX_PLATFORMS"
     assert found.stdout.startswith(said)
+
+
+def test_every_command_that_computes_says_in_a_line_that_there_is_no_device(
+    write_results, tiny, tmp_path
+):
+    """Also those that do not train, and a figure for which networks are computed."""
+    (tmp_path / "handbuilt").mkdir()
+    rows = np.random.default_rng(0).normal(size=(9, 8)).astype(np.float32)
+    kept = {"embedding": rows, "unembedding": rows, "labels": np.array(list("0123456o="))}
+    folder = write_results([tiny], [kept])
+    commands = [
+        ("skipgram", "x+y", "--structure", "Z5", "--name", "s", "--results", tmp_path),
+        ("scores", folder),
+        ("classical", folder),
+        ("figures", "handbuilt", "--results", tmp_path),
+    ]
+    said = "JAX finds no device of JAX_PLATFORMS=rocm: unset JAX_PLATFORMS, or set it to cpu"
+    how = {"env": os.environ | {"JAX_PLATFORMS": "rocm"}, "text": True}
+    how |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    begun = [
+        subprocess.Popen([sys.executable, "-m", "grok", *map(str, command)], **how)
+        for command in commands
+    ]
+    for process in begun:
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode in (1, 2) and "Traceback" not in output, output
+        assert said in output.splitlines()[-1], process.args
 
 
 @pytest.mark.parametrize(

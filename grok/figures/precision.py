@@ -5,6 +5,7 @@ import numpy as np
 from grok.figures.parts import style
 from grok.figures.parts.gallery import figure
 from grok.measure import findings
+from grok.measure.findings.precision import REFERENCE, is_its_own
 from grok.measure.findings.runs import TIMES, crossings, runs_with
 from grok.measure.findings.words import interval
 
@@ -35,12 +36,18 @@ def precision(results):
     reached = found.table("reached")
     for row in found.tables["medians"]:
         here = reached[reached["precision"] == row["precision"]]
-        draw_share(axes, here, row)
+        draw_share(axes, here, row, name_of(results, row["precision"]))
     style.legend_above(axes, columns=1)
     return picture
 
 
-def draw_share(axes, reached, row: dict) -> None:
+def name_of(results, precision: str) -> str:
+    """A precision in the legend; one that the device did not have says in what it was computed."""
+    own = precision == REFERENCE or is_its_own(results, precision)
+    return precision if own else f"{precision} (computed in {REFERENCE})"
+
+
+def draw_share(axes, reached, row: dict, name: str) -> None:
     """The share of the runs of one precision that have crossed, a step line with its band."""
     colour, dashes = LOOKS[row["precision"]]
     low, high = 100 * reached["low"], 100 * reached["high"]
@@ -50,7 +57,7 @@ def draw_share(axes, reached, row: dict) -> None:
         color=colour,
         linestyle=dashes,
         drawstyle="steps-post",
-        label=f"{row['precision']}, {median_words(row)}",
+        label=f"{name}, {median_words(row)}",
     )
     axes.fill_between(
         reached["step"], low, high, step="post", color=colour, alpha=0.12, linewidth=0

@@ -27,6 +27,7 @@ from grok.store.array_files import arrays_name
 from grok.store.results import Results
 from grok.store.snapshots import best, moments
 from grok.task.dataset import TRAIN, UNDEFINED, VAL, VAL_MIRRORED
+from grok.training.devices import require_devices
 from grok.training.losses import LOSSES
 from grok.training.program import Data, Program
 from grok.training.update import table_sums
@@ -450,7 +451,11 @@ def sequences_of(program: Program, data: Data, rows_B):
 
 
 def of_params(run: Run, params) -> Network:
-    """The network of a run with parameters as a training leaves them."""
+    """The network of a run with parameters as a training leaves them.
+
+    Raises GrokError where JAX finds no device to compute it on.
+    """
+    require_devices()
     _, tables, _ = with_tables(run, jax.tree.map(jnp.asarray, params))
     return Network(run, tables)
 

@@ -61,6 +61,16 @@ def check_devices() -> None:
     Raises GrokError where there are none of the kind that is asked for, and where there is an
     NVIDIA GPU that JAX does not use though nobody asked for the CPU.
     """
+    require_devices()
+    if jax.default_backend() == "cpu" and not jax.config.jax_platforms and NVIDIA_DEVICE.exists():
+        raise GrokError(
+            f"this machine has an NVIDIA GPU ({NVIDIA_DEVICE}), but JAX does not use it: install "
+            "jax[cuda13] or jax[cuda12], or set JAX_PLATFORMS=cpu to train on the CPU"
+        )
+
+
+def require_devices() -> None:
+    """Raise GrokError where JAX cannot start its devices, which JAX says in no words of its own."""
     try:
         jax.local_devices()
     except (RuntimeError, AssertionError) as error:  # JAX says it either way.
@@ -71,11 +81,6 @@ def check_devices() -> None:
             else f"JAX cannot start its devices ({' '.join(str(error).split())[:200]}): "
             "set JAX_PLATFORMS=cpu to go on without them"
         ) from error
-    if jax.default_backend() == "cpu" and not jax.config.jax_platforms and NVIDIA_DEVICE.exists():
-        raise GrokError(
-            f"this machine has an NVIDIA GPU ({NVIDIA_DEVICE}), but JAX does not use it: install "
-            "jax[cuda13] or jax[cuda12], or set JAX_PLATFORMS=cpu to train on the CPU"
-        )
 
 
 def compiler_options(platform: str) -> dict[str, bool | int] | None:

@@ -32,15 +32,15 @@ def find(results) -> Iterator[Finding | Table]:
             reached += share_over_time(here, name)
     yield Table("medians", medians)
     yield Table("reached", reached)
-    computed = {session_precision(results, name) for name in PRECISIONS}
     pairs = by_seed(begun)
     for name in PRECISIONS[1:]:
-        yield compared(pairs, name, known, distinct=len(computed) > 1)
+        yield compared(pairs, name, known, is_its_own(results, name))
 
 
-def session_precision(results, name: str) -> str:
-    """In what a precision was computed, in the last session: a CPU takes float32 for each."""
-    return results.description["sessions"][-1].get("precisions", {}).get(name, name)
+def is_its_own(results, name: str) -> bool:
+    """Whether a precision was computed apart from float32 in any session, as far as is known."""
+    computed = [session.get("precisions", {}) for session in results.description["sessions"]]
+    return any(of.get(name, name) != of.get(REFERENCE, REFERENCE) for of in computed)
 
 
 def share_over_time(here: pd.DataFrame, name: str) -> list[dict]:
@@ -69,12 +69,12 @@ def by_seed(begun: pd.DataFrame) -> pd.DataFrame:
 def compared(pairs: pd.DataFrame, name: str, known: pd.DataFrame, distinct: bool) -> Finding:
     """One precision against full float32, seed by seed.
 
-    distinct: whether the device computed them differently; where not, nothing is tested.
+    distinct: whether the device computed them differently; where not, nothing is compared.
     """
     both, ratio, p = pairs.head(0), survival.UNKNOWN, np.nan
     if len(pairs) and {name, REFERENCE} <= set(pairs["last"].columns):
         both = pairs[pairs["last"][[name, REFERENCE]].notna().all(axis=1)]
-    if len(both) >= LEAST_PAIRS:
+    if distinct and len(both) >= LEAST_PAIRS:
         mine, other = (
             (both["crossed", which].to_numpy(), both["last", which].to_numpy())
             for which in (name, REFERENCE)
@@ -85,8 +85,8 @@ def compared(pairs: pd.DataFrame, name: str, known: pd.DataFrame, distinct: bool
         name,
         f"{name} groks when float32 does",
         "",
-        here if distinct else "a CPU computes both in float32",
-        verdict_of(ratio) if distinct else finding.NOT_TESTED,
+        here if distinct or not len(both) else "both were computed in float32",
+        verdict_of(ratio),
         *ratio,
         unit="times the updates in float32, median over seeds",
         **runs.size(known[known["precision"].isin([name, REFERENCE])]),
