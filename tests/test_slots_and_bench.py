@@ -153,7 +153,6 @@ def test_every_command_that_computes_says_in_a_line_that_there_is_no_device(
     commands = [
         ("skipgram", "x+y", "--structure", "Z5", "--name", "s", "--results", tmp_path),
         ("scores", folder),
-        ("classical", folder),
         ("figures", "handbuilt", "--results", tmp_path),
     ]
     said = "JAX finds no device of JAX_PLATFORMS=rocm: unset JAX_PLATFORMS, or set it to cpu"
