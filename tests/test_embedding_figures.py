@@ -112,6 +112,14 @@ def test_the_key_plane_joins_neighbours_on_its_circle():
     assert np.linalg.norm(np.subtract(*joints_of(other).transpose(1, 0, 2)), axis=1).mean() > 0.5
 
 
+def test_limits_that_are_fixed_are_kept_without_a_warning(caplog):
+    axes = axes_of_a_panel()
+    axes.set(xlim=(-3, 3), ylim=(-3, 3))
+    matrix.key_plane(axes, circle(31, 12))
+    axes.figure.draw_without_rendering()
+    assert axes.get_xlim() == axes.get_ylim() == (-3, 3) and not caplog.records
+
+
 def test_on_the_axis_of_logarithms_a_step_is_a_factor():
     order = fourier.discrete_log_order(31)  # of 3
     axes = axes_of_a_panel()

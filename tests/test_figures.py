@@ -247,6 +247,16 @@ def test_no_figure_is_missing_from_these_tests():
     assert drawn == set(gallery.ENTRIES)
 
 
+def test_a_figure_of_ones_own_takes_no_other_away(monkeypatch):
+    entry = gallery.Entry("mine", ("mine",), "what it shows", lambda results: None)
+    monkeypatch.setitem(gallery.ENTRIES, "mine", entry)
+    for folder in ("mine", "mine-seed=3"):
+        names = {entry.name for entry in gallery.entries_of(folder)}
+        assert names == {"mine", "learning_curves", "times"}
+    for name in RUNS.keys() - {"unheard_of"}:
+        assert "learning_curves" not in {entry.name for entry in gallery.entries_of(name)}
+
+
 @pytest.mark.parametrize("folder_name, figure", DISTINCT)
 def test_full_results_are_drawn_with_their_facts(tmp_path, folder_name, figure):
     said = texts(laid_out(picture_of(figure, write(tmp_path, folder_name))))

@@ -66,6 +66,8 @@ class Entry:
 
 
 ENTRIES: dict[str, Entry] = {}
+# Experiments of this package whose figures stand in the place of those of any experiment.
+OURS = {*registry.THEMES, "figure1_right", "figure4", "handbuilt", "try"}
 
 
 def figure(
@@ -88,13 +90,13 @@ def figure(
 def entries_of(folder: Path | str) -> list[Entry]:
     """The figures of a results folder, by the longest experiment name that its own begins with.
 
-    Also those of a table that it holds.
+    Also those of a table that it holds, and those of any experiment, beside a user's own figure.
     """
     folder = Path(folder)
     source = source_of(folder.name)
     found = []
     for entry in ENTRIES.values():
-        by_name = source in entry.sources if source else not entry.sources
+        by_name = source in entry.sources if entry.sources else source not in OURS
         if (folder / entry.needs).exists() if entry.needs else by_name:
             found.append(entry)
     return found

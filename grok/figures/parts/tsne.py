@@ -100,10 +100,14 @@ def join(axes, points, step: int) -> None:
 
 
 def bare(axes) -> None:
-    """No scales: t-SNE coordinates have no meaning of their own."""
+    """No scales: t-SNE coordinates have no meaning of their own.
+
+    Limits that are fixed already stay, and the axes take their shape.
+    """
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_aspect("equal", adjustable="datalim")
+    free = axes.get_autoscalex_on() and axes.get_autoscaley_on()
+    axes.set_aspect("equal", adjustable="datalim" if free else "box")
     axes.spines[["top", "right"]].set_visible(True)
 
 
