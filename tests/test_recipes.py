@@ -85,6 +85,13 @@ def test_what_is_published_comes_from_the_committed_runs():
     assert f"{recipes.BEGIN}\n{recipes.markdown(found)}\n{recipes.END}" in page
 
 
+def test_results_of_another_experiment_replace_no_recipe(write_results, tiny, capsys):
+    before = recipes.PUBLISHED.read_bytes(), recipes.PAGE.read_bytes()
+    assert main(["recipes", str(write_results([tiny], [None]))]) == 2
+    assert "holds experiment 'written': recipes come from" in capsys.readouterr().err
+    assert (recipes.PUBLISHED.read_bytes(), recipes.PAGE.read_bytes()) == before
+
+
 def test_publishing_keeps_what_people_wrote(tmp_path, monkeypatch, known):
     page, table = tmp_path / "README.md", tmp_path / "recipes.csv"
     page.write_text(f"before\n{recipes.BEGIN}\nold\n{recipes.END}\nafter\n")

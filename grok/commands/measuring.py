@@ -139,6 +139,7 @@ def recipes(options) -> None:
     from grok.measure import recipes
     from grok.training import devices
 
+    recipes.check_is_of_recipes(options.folder)
     devices.start_devices()
     print(*recipes.publish(recipes.measure(options.folder)), sep="\n")
 

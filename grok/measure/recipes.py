@@ -81,6 +81,17 @@ SETTING = Recipe._fields[: Recipe._fields.index("updates")]
 # --- Making the table ---
 
 
+def check_is_of_recipes(folder: Path) -> None:
+    """Raise GrokError for results that are not all of configs/recipes.py: they would replace it."""
+    loaded = results.load(folder)
+    name = loaded.description["experiment"]["name"]
+    if name != "recipes" or not loaded.complete:
+        what = f"experiment '{name}'" if name != "recipes" else "a part of the recipes' runs"
+        raise GrokError(
+            f"{folder} holds {what}: recipes come from the complete results of configs/recipes.py"
+        )
+
+
 def measure(folder: Path) -> list[Recipe]:
     """The recipes of a results folder: its settings, each with what came of its seeds.
 
