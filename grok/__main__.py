@@ -97,7 +97,7 @@ def run_command(arguments: list[str] | None) -> int:
 
     Raises GrokError for a mistake of the user's, in the environment too.
     """
-    from grok.commands.parser import make_parser
+    from grok.commands.parser import make_parser, require_devices
 
     try:
         options = make_parser().parse_args(arguments)
@@ -106,10 +106,7 @@ def run_command(arguments: list[str] | None) -> int:
     try:
         return options.command(options) or 0
     except (AssertionError, RuntimeError):  # as of JAX, where it finds no device
-        if "jax" in sys.modules:
-            from grok.training.devices import require_devices
-
-            require_devices()
+        require_devices()
         raise
 
 

@@ -121,6 +121,14 @@ def make_parser() -> Parser:
     return parser
 
 
+def require_devices() -> None:
+    """Raise GrokError where JAX is in use and finds no device."""
+    if "jax" in sys.modules:
+        from grok.training import devices
+
+        devices.require_devices()
+
+
 # -- kinds of number --------------------------------------------------------------------------
 
 
