@@ -41,7 +41,8 @@ def trial(results):
     for place, i in zip(places, chosen):
         animation.table(axes[place], grown)(i)
         axes[place].set_title(f"update {grown.updates[i]:,}", fontsize=7)
-        axes[place].xaxis.label.set_fontsize(6)
+        right = 100 * grown.moments[i].val_accuracy
+        axes[place].set_xlabel(f"{right:.1f}% of validation right", fontsize=6)
         axes[place].set(xticks=[], yticks=[])
     return picture
 
