@@ -9,9 +9,9 @@ is chosen stands in grok/store/tuning.py.
 
 Shows: at which learning rate, decay and strength each method reaches 99% soonest.
 
-Cost: small x+y and x/y mod 31, x+y without decay too, 12 methods, 2 seeds (about 20 minutes on two
-busy cores); night 4 methods with the paper's network, 1 seed, at most 2 core-hours; paper 15
-methods on 6 tasks mod 97 and of S5, 3 seeds, on a GPU.
+Cost: small x+y and x/y mod 31, x+y without decay too, 12 methods, 2 seeds (about 20 minutes on
+two cores); night 4 methods with the paper's network, 1 seed, at most 2 core-hours; paper 15 methods
+on 6 tasks mod 97 and of S5, 3 seeds, on a GPU.
 """
 
 from typing import NamedTuple

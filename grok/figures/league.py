@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
+from matplotlib.patches import Rectangle
 
 from grok.figures.parts import style
 from grok.figures.parts.gallery import figure
@@ -16,7 +17,7 @@ from grok.measure.findings.league import REFERENCE, TIMES
 LOOKS = {"first": (style.BLUE, "o", -0.16), "lasting": (style.VERMILION, "s", 0.16)}
 ROW, HEAD = 0.2, 0.75  # inches
 WIDEST = (0.08, 12.0)  # ratios that are drawn; beyond, an arrow
-COLOURS, NEVER = "viridis_r", "0.85"
+COLOURS, NEVER = "Blues_r", "0.9"
 
 
 @figure(
@@ -101,9 +102,10 @@ def draw_method(axes, y: int, row: pd.Series, as_ratio: bool) -> None:
 @figure(
     "league_tuning",
     "league_tuning",
-    caption="The tuning of the league: median updates of the tuning seeds to a lasting 99%, by "
-    "learning rate (columns, low to high) and by decay and strength (rows); grey: half of the "
-    "seeds or more never got there; framed: the cell that was chosen.",
+    caption="The tuning of the league, by learning rate (across, low to high) and by decay within "
+    "strength (down, low to high). Colour: median updates of the tuning seeds to the first "
+    "crossing of 99%, grey where half of them or more never cross. Number: in how many seeds it "
+    "lasts, where it does. Framed: the cell that was chosen.",
 )
 def league_tuning(results):
     rows = findings.of(results).table("cells", "task", "method")
@@ -112,19 +114,19 @@ def league_tuning(results):
         style.say(axes, "no run has ended yet")
         return picture
     methods, tasks = (list(dict.fromkeys(rows[name])) for name in ("method", "task"))
-    reached = rows["sustained"][np.isfinite(rows["sustained"])]
+    reached = rows["first"][np.isfinite(rows["first"])]
     norm = LogNorm(reached.min(), reached.max()) if reached.nunique() > 1 else LogNorm(1, 1e4)
     picture, panels = style.panels(len(tasks), len(methods), style.DOUBLE, 1.15)
     for line, task in zip(panels, tasks):
         for axes, method in zip(line, methods):
             here = rows[(rows["task"] == task) & (rows["method"] == method)]
             draw_map(axes, here, norm)
-        line[0].set_ylabel(task, fontsize=7)
+        line[0].set_ylabel(task.replace(" without", "\nwithout"), fontsize=7)
     for axes, method in zip(panels[0], methods):
         axes.set_title(method, fontsize=6, rotation=60, ha="left", va="bottom", loc="left")
     colours = ScalarMappable(norm, COLOURS)
     bar = picture.colorbar(colours, ax=panels, location="right", shrink=0.6, pad=0.01, aspect=25)
-    bar.set_label("Updates to a lasting 99%", fontsize=7)
+    bar.set_label("Updates to 99%", fontsize=7)
     return picture
 
 
@@ -139,9 +141,12 @@ def draw_map(axes, here: pd.DataFrame, norm) -> None:
     rates = sorted(set(here["rate"]))
     found = np.full((len(keys), len(rates)), np.nan)
     for row in here.fillna({"strength": -1}).itertuples():
-        at = keys.index((row.decay, row.strength)), rates.index(row.rate)
-        found[at] = row.sustained if np.isfinite(row.sustained) else np.nan
+        y, x = at = keys.index((row.decay, row.strength)), rates.index(row.rate)
+        found[at] = row.first if np.isfinite(row.first) else np.nan
+        if row.reached:
+            axes.text(x, y, row.reached, fontsize=5, ha="center", va="center", color="k")
         if row.chosen:
-            axes.scatter(at[1], at[0], marker="s", s=14, facecolors="none", edgecolors="k")
+            corner = x - 0.5, y - 0.5
+            axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=style.VERMILION, zorder=3))
     axes.set_facecolor(NEVER)
     axes.imshow(found, norm=norm, cmap=COLOURS, aspect="auto")
