@@ -51,7 +51,7 @@ METHODS = {  # those whose claims are the loudest first, for a training that is 
     "SAM": Method({"optimizer": "sam"}, {"sam_radius": (0.02, 0.05, 0.15)}),
     "Grokfast-MA": Method({"gradient_filter": "grokfast_ma"}, {"filter_strength": (0.5, 2.0, 5.0)}),
 }
-NIGHT = ("AdamW", "Muon", "Grokfast-EMA", "sphere")
+NIGHT = ("AdamW", "Muon", "Egalitarian GD", "sphere")
 SLOW = ("SGD", "SAM", "Grokfast-MA")  # left out of the small scale
 # Without decay only those that claim something of it, or that are no other method there.
 WITHOUT_DECAY = (

@@ -144,7 +144,8 @@ def draw_map(axes, here: pd.DataFrame, norm) -> None:
         y, x = at = keys.index((row.decay, row.strength)), rates.index(row.rate)
         found[at] = row.first if np.isfinite(row.first) else np.nan
         if row.reached:
-            axes.text(x, y, row.reached, fontsize=5, ha="center", va="center", color="k")
+            ink = "w" if norm(found[at]) < 0.5 else "k"
+            axes.text(x, y, row.reached, fontsize=5, ha="center", va="center", color=ink)
         if row.chosen:
             corner = x - 0.5, y - 0.5
             axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=style.VERMILION, zorder=3))
