@@ -56,8 +56,13 @@ def of(table: pd.DataFrame, method: str, without: bool) -> pd.DataFrame:
 
 
 def named(results) -> pd.DataFrame:
-    """The runs that ended, with their method, their task and whether they fell back."""
+    """The runs of methods whose runs on a task have all ended, with what they are.
+
+    That is their method, their task and whether they fell back.
+    """
     known = runs.ended(results.runs)
+    unfinished = set(results.runs["label"][~results.runs["run"].isin(known["run"])])
+    known = known[~known["label"].isin(unfinished)]
     said = [method_and_task(label) for label in known["label"]]
     fell = fallen(results.curves)
     return known.assign(
