@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullFormatter
 
 from grok.figures.parts import style
 from grok.figures.parts.gallery import figure
@@ -69,6 +70,7 @@ def draw_task(axes, rows: pd.DataFrame, methods: list[str]) -> None:
     for y, method in enumerate(methods):
         if method in rows.index:
             draw_method(axes, y, rows.loc[method], as_ratio)
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color="0.93", linewidth=0.6)
     axes.set_axisbelow(True)
