@@ -28,28 +28,42 @@ BASE = Run(
     stop_after=0,
     keep_params=True,
 )
-METHODS = {
-    "Grokfast-EMA": {"gradient_filter": "grokfast_ema"},
-    "Grokfast-MA and SGD": {
+METHODS = {  # several at once, so that few programs are compiled
+    "EMA, StableMax, low rank": {
+        "gradient_filter": "grokfast_ema",
+        "loss": "stablemax",
+        "decay_form": "low_rank",
+    },
+    "MA, SGD, mixed attention": {
         "gradient_filter": "grokfast_ma",
         "filter_window": 30,
         "optimizer": "sgd",
+        "attention_mix": 0.0,
+        "positions": "rotary",
     },
-    "orthogonal and SAM": {"gradient_filter": "orthogonal", "optimizer": "sam"},
-    "StableMax": {"loss": "stablemax", "weight_decay": 0.0},
-    "exact softmax and noise": {"loss": "softmax_exact", "update_noise": 0.1},
-    "Egalitarian": {"optimizer": "egalitarian", "weight_decay": 0.0},
-    "Muon without orthogonalisation": {"optimizer": "muon_norm_only", "schedule": "cosine"},
-    "low rank": {"decay_form": "low_rank"},
-    "constant norm and dropout": {"constant_norm": True, "dropout": 0.1},
-    "sphere": {"norm": "sphere", "logit_scale": 10.0, "token_format": "eos"},
-    "uniform attention": {"attention_mix": 0.0, "positions": "rotary"},
-    "bf16": {"norm": "sphere", "attention_mix": 0.5, "precision": "bf16"},
+    "orthogonal, SAM, constant norm": {
+        "gradient_filter": "orthogonal",
+        "optimizer": "sam",
+        "constant_norm": True,
+        "dropout": 0.1,
+    },
+    "norm only, exact softmax, cosine": {
+        "optimizer": "muon_norm_only",
+        "loss": "softmax_exact",
+        "schedule": "cosine",
+    },
+    "egalitarian, sphere": {
+        "optimizer": "egalitarian",
+        "norm": "sphere",
+        "logit_scale": 10.0,
+        "update_noise": 0.1,
+        "weight_decay": 0.0,
+    },
 }
 STRENGTHS = {
-    "Grokfast-EMA": {"filter_strength": 5.0, "filter_memory": 0.5},
-    "sphere": {"logit_scale": 3.0},
-    "uniform attention": {"attention_mix": 0.7},
+    "EMA, StableMax, low rank": {"filter_strength": 5.0, "filter_memory": 0.5},
+    "MA, SGD, mixed attention": {"attention_mix": 0.7},
+    "egalitarian, sphere": {"logit_scale": 3.0},
 }
 RUNS = tuple(
     BASE.replace(label=label, seed=seed, **changes | (STRENGTHS.get(label, {}) if seed else {}))
