@@ -102,7 +102,7 @@ def test_every_method_in_a_sweep_is_its_run_alone(swept, on_device, number):
     for _ in range(BASE.num_steps):
         state = quick_update(alone.program, state, alone.numbers, alone.data)
     jax.tree.map(
-        lambda found, expected: np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-5),
+        lambda found, expected: np.testing.assert_allclose(found, expected, rtol=1e-3, atol=2e-4),
         swept.params(number),
         state.params,
     )
@@ -111,8 +111,8 @@ def test_every_method_in_a_sweep_is_its_run_alone(swept, on_device, number):
 
 
 def test_stopped_and_resumed_is_bit_identical(swept, tmp_path):
-    """Stopped after the first chunk of each stretch, in the middle of a window of gradients."""
-    for _ in range(2 * len(METHODS)):
+    """Stopped after every chunk, so in the middle of a window of gradients too."""
+    for _ in range(4 * len(RUNS)):
         try:
             resumed = sweep(tmp_path, time_limit=0)
         except Interrupted:
