@@ -183,14 +183,15 @@ def shuffled(key, position_B, n):
     n = jnp.asarray(n, jnp.uint32)
 
     def swap_or_not(i_B, offset_and_salt):
-        offset, salt = offset_and_salt  # offset < n
-        # (offset - i) mod n without a division, of which a CPU takes one at a time.
-        partner_B = jnp.where(i_B > offset, n, 0) + offset - i_B
+        offset, salt = offset_and_salt
+        # A remainder, and not a comparison: of rounds that only compare and add, XLA 0.11 and 0.12
+        # for the CPU make one loop whose text doubles with each round.
+        partner_B = (offset % n + n - i_B) % n
         return jnp.where(mix(jnp.maximum(i_B, partner_B) ^ salt) >> 31, partner_B, i_B), None
 
     # A loop within the update would part what a GPU launches in one go.
     image_B, _ = jax.lax.scan(
-        swap_or_not, position_B.astype(jnp.uint32), (offsets % n, salts), unroll=SHUFFLE_ROUNDS
+        swap_or_not, position_B.astype(jnp.uint32), (offsets, salts), unroll=SHUFFLE_ROUNDS
     )
     return image_B.astype(jnp.int32)
 
