@@ -26,12 +26,14 @@ def described(root: Path) -> list[Path]:
 
 
 def table(found: Findings) -> str:
-    """Claims with their numbers and verdicts; medians of the times where there are no claims."""
+    """Claims with their numbers and verdicts; where there are none, times or whatever tables."""
     if found.findings:
         rows = [
             {"claim": each.claim, "paper": each.paper, "here": each.here, "verdict": each.verdict}
             for each in found.findings.values()
         ]
         return pd.DataFrame(rows).to_string(index=False)
+    if "times" not in found.tables:
+        return f"no claims; tables: {', '.join(found.tables) or 'none'}"
     times = found.table("times", "split", "group", "median", "low", "high", "runs", "censored")
     return times.to_string(index=False, float_format="{:,.0f}".format, na_rep="not reached")
