@@ -211,6 +211,10 @@ def median_cell(row: dict, which: str) -> str:
 
 def ratio_cell(row: dict, which: str) -> str:
     found = Estimate(*(row[f"ratio_{which}_{name}"] for name in Estimate._fields))
+    if found.value == 0:
+        return "below 1: AdamW has no median"
+    if np.isnan(found.value):
+        return "–"
     return interval(found, ".2f")
 
 
