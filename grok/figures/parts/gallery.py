@@ -185,10 +185,9 @@ def attempt(entry: Entry, folder: Path, anew: bool) -> str:
     """Draw a figure if need be; say in a line what came of it. Raises what `reason` explains."""
     try:
         if entry.reads_results and not folder.is_dir():
-            raise GrokError(
-                f"there is no {folder}; "
-                f"to make it: python -m grok train configs/{entry.sources[0]}.py"
-            )
+            source = entry.sources[0]
+            command = "try OPERATION" if source == "try" else f"train configs/{source}.py"
+            raise GrokError(f"there is no {folder}; to make it: python -m grok {command}")
         if entry.reads_results:
             findings.refresh(folder)
         if not anew and is_current(entry, folder):
