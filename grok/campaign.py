@@ -6,6 +6,7 @@ complete is never made again. A step that fails is named at the end and does not
 Ctrl-C, SIGTERM and the time limit stop the whole. The same command goes on from there.
 """
 
+import contextlib
 import os
 import shlex
 import signal
@@ -301,11 +302,10 @@ def wait(process: subprocess.Popen, deadline: float) -> int:
 
     The status of one that was asked to stop is TIME_IS_UP.
     """
-    if deadline == float("inf"):
-        return process.wait()
-    try:
-        return process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        process.wait()
-        return TIME_IS_UP
+    while time.monotonic() < deadline:
+        # A signal that comes just before a wait without end would be heard at its end.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(max(0.0, min(1.0, deadline - time.monotonic())))
+    process.terminate()
+    process.wait()
+    return TIME_IS_UP
