@@ -104,7 +104,7 @@ def test_bad_input_gives_one_line(by_hand, measured):
         mechanism.measure(by_hand, [2])
     with pytest.raises(GrokError, match="has no run 7"):
         mechanism.measure(by_hand, [7])
-    (by_hand / "arrays" / "run_0001_mechanism.npz").write_bytes(b"torn")
+    (by_hand / "arrays" / "mechanism_run_0001.npz").write_bytes(b"torn")
     with pytest.raises(GrokError, match="cannot be read .*grok mechanism"):
         mechanism.read_pictures(results.load(by_hand), 1)
 

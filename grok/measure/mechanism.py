@@ -6,7 +6,7 @@ mechanism.parquet   a row a run, kept update and measure: value, and of its null
                     range and the p-value. part: a frequency, an irrep, a head, 'keys' for all key
                     parts together, or empty; layer: from 0, or missing
 phases.parquet      a row a run: the key parts, and the updates of `grok.analysis.phases`
-arrays/run_<n>_mechanism.npz   of each run's best kept moment, what its page shows: neurons over the
+arrays/mechanism_run_<n>.npz   of each run's best kept moment, what its page shows: neurons over the
                     whole table, what = attends to, each neuron's best part and its share
 
 Elements stand on the axis that fits the operation: residues, discrete logarithms, or a group's own
@@ -117,7 +117,7 @@ def path_of_pictures(loaded: Results, run: int) -> Path:
 
 def pictures_name(run: int) -> str:
     """The name of a run's arrays of pictures."""
-    return f"{array_files.arrays_name(run)}_mechanism"
+    return f"mechanism_{array_files.arrays_name(run)}"
 
 
 def read_pictures(loaded: Results, run: int) -> dict[str, np.ndarray]:
