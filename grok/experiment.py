@@ -485,38 +485,38 @@ def distinct(name: str, runs: Iterable[Run]) -> tuple[Run, ...]:
 
 
 def relabelled(before: Run, after: Run, given: bool) -> Run:
-    """A run after an override, without its label if that may no longer be true."""
-    told = (
-        "optimizer",
-        "weight_decay",
-        "decay_form",
-        "constant_norm",
-        "learning_rate",
-        "loss",
-        "gradient_filter",
-        "filter_strength",
-        "filter_memory",
-        "filter_window",
-        "sam_radius",
-        "norm",
-        "attention_mix",
-        "logit_scale",
-        "batch_size",
-        "dropout",
-        "weight_noise",
-        "update_noise",
-        "schedule",
-        "positions",
-        "values",
-        "bins",
-        "base",
-        "frequencies",
-        "table",
-        "train_table",
-        "tied",
-        "init",
-    )
-    changed = any(getattr(before, name) != getattr(after, name) for name in told)
+    """A run after an override, without its label if that may no longer be true.
+
+    A label is taken to tell of every field but a few, so that it never outlives a new method.
+    """
+    untold = {
+        "label",
+        "operation",
+        "structure",
+        "train_fraction",
+        "split_seed",
+        "corrupted_labels",
+        "token_format",
+        "n_layers",
+        "n_heads",
+        "d_model",
+        "d_ff",
+        "activation",
+        "seed",
+        "init_scale",
+        "b1",
+        "b2",
+        "eps",
+        "warmup_steps",
+        "num_steps",
+        "eval_every",
+        "stop_after",
+        "snapshots",
+        "keep_params",
+        "precision",
+    }
+    names = [spec.name for spec in dataclasses.fields(Run) if spec.name not in untold]
+    changed = any(getattr(before, name) != getattr(after, name) for name in names)
     return after.replace(label="") if changed and not given else after
 
 

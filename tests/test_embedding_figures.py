@@ -15,7 +15,7 @@ from grok.experiment import Experiment, GrokError, Run
 from grok.figures import embedding_growth, embedding_structure, tsne_sheet
 from grok.figures.parts import gallery, matrix, style, tsne
 from grok.measure import findings
-from grok.measure.findings import figure3, networks
+from grok.measure.findings import figure3, ranking
 from grok.store import array_files, outcomes, provenance, results, sessions, tables
 from grok.store.snapshots import Moment, at_step, best, moments
 from grok.task.operations import structure
@@ -426,10 +426,10 @@ def test_figure_3_shows_networks_before_they_collapse_and_says_in_what_share_the
     rows = findings.of(found).tables["networks"]
     assert {row["run"]: row["update"] for row in rows if row["rank"]} == {0: 100, 1: 400}
     assert [row["rank"] for row in rows if row["run"] == 2] == [0]
-    seen = networks.network(found, 0)
+    seen = ranking.network(found, 0)
     assert np.array_equal(seen.W, found.arrays(0, 100)["unembedding"][:31])
     assert findings.of(found)["circle"].here == "2 of 2: 100% [34, 100]"
-    lost = networks.Network(0, moments(found, 0)[-1], noise, structure("Z31"))
+    lost = ranking.Network(0, moments(found, 0)[-1], noise, structure("Z31"))
     assert not figure3.pictured(lost, {})["circle"]
 
 
@@ -449,14 +449,14 @@ def test_figure_3_counts_cosets_in_pictures_and_the_papers_subgroup():
 
 def pictured(W, group) -> dict:
     """What Figure 3 finds in the rows of a network."""
-    seen = networks.Network(0, Moment(None, 100, 1.0, 1.0), W, group)
-    return figure3.pictured(seen, networks.described(seen))
+    seen = ranking.Network(0, Moment(None, 100, 1.0, 1.0), W, group)
+    return figure3.pictured(seen, ranking.described(seen))
 
 
 def clearest(found, followed=False) -> list[tuple[str, int, int]]:
     """(task and run, rank, of how many) of each task's clearest network."""
-    rows = networks.chosen(findings.of(found).table("networks"), followed)
-    return [(networks.title_of(row), row["rank"], row["of"]) for row in rows]
+    rows = ranking.chosen(findings.of(found).table("networks"), followed)
+    return [(ranking.title_of(row), row["rank"], row["of"]) for row in rows]
 
 
 def test_the_clearest_of_those_that_generalised_is_shown(tmp_path):

@@ -28,6 +28,7 @@ from grok.store import (
     tables,
 )
 
+ROOT = Path(__file__).parent.parent
 NAN, NEVER = float("nan"), None
 DEVICE = {"device": "1 x cpu", "processes": 1}
 
@@ -832,3 +833,25 @@ def test_a_table_without_a_mark_is_current_if_it_has_every_run_that_did_not_dive
     assert not marks.is_current(loaded, path)
     loaded.runs.loc[0, "status"] = "diverged"
     assert marks.is_current(loaded, path)
+
+
+def test_kept_runs_are_those_with_final_matrices_and_other_files_are_none(tmp_path, experiment):
+    save(tmp_path / "two", experiment)
+    loaded = results.load(tmp_path / "two")
+    for name in ("run_0000", "run_0001", "run_0001_step_00000010", "run_0001_params", "run_0000b"):
+        array_files.write_arrays(loaded.folder, name, {"a": np.zeros(1)})
+    array_files.write_arrays(loaded.folder, "run_0000_mechanism", {"a": np.zeros(1)})
+    assert loaded.runs_kept() == {0: False, 1: True}
+
+
+@pytest.mark.parametrize(
+    "folder",
+    sorted(path.parent for path in ROOT.glob("results/*/arrays")),
+    ids=lambda folder: folder.name,
+)
+def test_the_kept_runs_of_every_committed_folder_can_be_read(folder):
+    loaded = results.load(folder)
+    kept = loaded.runs_kept()
+    assert kept and set(kept) <= set(range(len(loaded.description["experiment"]["runs"])))
+    for run in list(kept)[:2]:
+        assert {"embedding", "unembedding", "labels"} <= set(loaded.arrays(run))

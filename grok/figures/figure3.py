@@ -13,7 +13,7 @@ from grok.analysis import fourier, groups
 from grok.figures.parts import style, tsne
 from grok.figures.parts.gallery import figure
 from grok.measure import findings
-from grok.measure.findings.networks import CLEAREST, step_of, title_of
+from grok.measure.findings.ranking import CLEAREST, step_of, title_of
 from grok.measure.findings.words import number
 from grok.store.matrices import element_rows
 from grok.task.operations import Structure

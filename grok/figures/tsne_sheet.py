@@ -5,7 +5,7 @@ import numpy as np
 from grok.figures.parts import matrix, style, tsne
 from grok.figures.parts.gallery import figure
 from grok.measure import findings
-from grok.measure.findings.networks import chosen, step_of, title_of
+from grok.measure.findings.ranking import chosen, step_of, title_of
 from grok.store.matrices import element_rows
 
 PERPLEXITIES = (5, 15, 30, 50)

@@ -1,5 +1,6 @@
 """arrays/ of a results folder: a run's matrices, or all its parameters, in one .npz file each."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ def arrays_name(run: int, step: int | None = None, params: bool = False) -> str:
     step: of a snapshot, or None for the run's end.
     """
     return f"run_{run:04d}" + "_params" * params + ("" if step is None else f"_step_{step:08d}")
+
+
+def read_name(name: str) -> tuple[int, bool] | None:
+    """The run of a file of matrices and whether they are of a snapshot; None for another file."""
+    found = re.fullmatch(r"run_(\d{4,})(_step_\d{8,})?", name)
+    return found and (int(found[1]), found[2] is not None)
 
 
 def matrices(

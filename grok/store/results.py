@@ -7,7 +7,8 @@ arrays/            run_<n>.npz: the final embedding and output matrices, their t
                    which equations are answered right (`correct`; older results lack it)
                    run_<n>_step_<s>.npz: the same at earlier updates
                    run_<n>_params.npz, run_<n>_params_step_<s>.npz: all weights; local,
-                   never committed
+                   never committed, but for the final ones of `networks`
+                   mechanism_run_<n>.npz: what `grok mechanism` shows of a run
 part-<i>/          the share of process i of several, in the same layout; loading merges them
 checkpoints/       what resuming needs; local, never committed
 previous/          complete results that a new training is about to replace; local, never committed
@@ -27,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from grok.experiment import GrokError, Note, Run
-from grok.store.array_files import arrays_name, read_arrays
+from grok.store.array_files import arrays_name, read_arrays, read_name
 from grok.store.descriptions import read_description, refuse_another_table
 from grok.store.outcomes import OUTCOMES, run_names
 from grok.store.tables import has_tables, need, read_columns
@@ -104,10 +105,13 @@ class Results:
 
     def runs_kept(self) -> dict[int, bool]:
         """The runs whose final matrices are kept, ascending, and whether snapshots are kept too."""
-        names = {path.stem for path in self.kept("run_*") if "_params" not in path.stem}
-        ends = sorted(name for name in names if "_step_" not in name)
-        with_snapshots = {name.split("_step_")[0] for name in names if "_step_" in name}
-        return {int(name.removeprefix("run_")): name in with_snapshots for name in ends}
+        ends: set[int] = set()
+        with_snapshots: set[int] = set()
+        for path in self.kept("run_*"):
+            if found := read_name(path.stem):
+                run, is_snapshot = found
+                (with_snapshots if is_snapshot else ends).add(run)
+        return {run: run in with_snapshots for run in sorted(ends)}
 
     def kept(self, name: str) -> list[Path]:
         """The files of arrays with a name, without those that a new training has set aside."""

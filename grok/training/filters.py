@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-SMALLEST = 1e-30  # divides where a norm is 0
+from grok.training.orthogonal import SMALLEST, length
 
 
 class SlowState(NamedTuple):
@@ -69,7 +69,7 @@ def orthogonal(form, numbers) -> optax.GradientTransformation:
 
     def across(g, w):
         rest = g - (w * g).sum() / ((w * w).sum() + SMALLEST) * w
-        return rest * (jnp.linalg.norm(g) / (jnp.linalg.norm(rest) + SMALLEST))
+        return rest * (jnp.linalg.norm(g) / length(rest))
 
     return optax.stateless(lambda grads, params: jax.tree.map(across, grads, params))
 

@@ -49,6 +49,7 @@ def muon_norm_only(momentum) -> optax.GradientTransformation:
 
 
 def length(array):
+    """The L2 norm, to divide by: 0 is no divisor."""
     return jnp.linalg.norm(array) + SMALLEST
 
 

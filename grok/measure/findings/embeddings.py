@@ -12,7 +12,7 @@ import pandas as pd
 from grok.analysis import precedence, survival
 from grok.analysis.survival import Estimate
 from grok.measure.chance import SIGNIFICANT
-from grok.measure.findings import finding, networks, runs, words
+from grok.measure.findings import finding, ranking, runs, words
 from grok.measure.findings.finding import Finding, Table
 from grok.store.outcomes import THRESHOLD
 
@@ -62,7 +62,7 @@ STANDARD, SIX = ("4+1", "2+1+1+1"), "3+1+1"
 
 
 def find(results) -> Iterator[Finding | Table]:
-    yield Table("networks", networks.ranked(results))
+    yield Table("networks", ranking.ranked(results))
     found = scored(results)
     here, ways = found[found["label"] == ""], found[found["label"] != ""]
     yield Table("scores", score_rows(here))

@@ -7,15 +7,15 @@ import pandas as pd
 from grok.analysis import groups, survival
 from grok.analysis.projection import coordinates
 from grok.measure import chance, cyclic_scores, group_scores
-from grok.measure.findings import finding, networks, words
+from grok.measure.findings import finding, ranking, words
 from grok.measure.findings.finding import Finding, Table
-from grok.measure.findings.networks import Network
+from grok.measure.findings.ranking import Network
 
 PAPER_STEP = 8  # n joined to n + 8
 
 
 def find(results) -> Iterator[Finding | Table]:
-    rows = networks.ranked(results, pictured)
+    rows = ranking.ranked(results, pictured)
     yield Table("networks", rows)
     able = [row for row in rows if row["rank"]]
     rings = [row for row in able if "circle" in row and row["operation"] == "x+y"]

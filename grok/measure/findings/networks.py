@@ -1,147 +1,120 @@
-"""Which network of a task is the clearest: one rule, for every figure and page.
+"""What networks of Nanda et al. (2023) compute, where `grok mechanism` has measured their weights.
 
-A network is looked at where its validation accuracy was highest among the updates that are kept,
-for it may collapse after it has grokked. Those that had generalised there are ranked, or where none
-had, all that ended.
-
-The rule: over Z/n the clearer network has the shorter number line in the t-SNE of its output rows
-(the paper's Figure 3 joins n to n + 8), by residues or by discrete logarithms, whichever axis its
-spectrum shows. Over another group it has the cosets whose z lies further below chance.
+The theme of the networks whose weights come with the repository (configs/networks.py).
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 
-from grok.analysis import fourier, groups
-from grok.analysis.projection import coordinates
-from grok.measure.findings import runs
-from grok.measure.findings.words import pretty
-from grok.store.array_files import arrays_name
-from grok.store.matrices import element_rows
-from grok.store.outcomes import TRAINED
-from grok.store.snapshots import Moment, best, moments
-from grok.task.operations import Structure
+from grok.measure.findings import experiment, finding, runs
+from grok.measure.findings.finding import Finding, Table
+from grok.measure.findings.words import count, number, span
 
-LEAST_FOR_TYPICAL = 3
-CLEAREST, TYPICAL = "clearest", "typical"
-KEYS_KEPT = 6
+LABEL = "Nanda et al."  # their network among others, see configs/networks.py
+ORDERED = ("cleaned", "restricted_fell", "excluded_rose", "val_rose")
+PHASES = {"memorised": 1_400, "formed": 9_400, "cleaned": 14_000}  # where each ends, in updates
+FACTOR = 2.0  # within which an update of a phase counts as theirs
+NEURONS, EXPLAINED = 0.75, 0.9  # of 433/512 and 95%, what a network must reach
 
 
-class Network(NamedTuple):
-    """A trained network at its best kept moment: its output rows [n, d] and their structure."""
-
-    run: int
-    moment: Moment
-    W: np.ndarray
-    group: Structure
+def find(results) -> Iterator[Finding | Table]:
+    yield from experiment.find(results)
+    yield from computes(results, LABEL)
 
 
-def network(results, run: int) -> Network:
-    moment = best(moments(results, run))
-    return Network(run, moment, *element_rows(results, run, step=moment.step))
+def computes(results, label: str | None = None) -> Iterator[Finding]:
+    """Neurons of one frequency, logits explained, the phases, and what comes before what.
 
-
-def ranked(results, measure=None) -> list[dict]:
-    """A row a network that came to its end, ranked within its task, the clearest first.
-
-    measure: from a network and its row to further fields of the row. rank counts from 1 and is 0
-    where other networks of the task have generalised and this one has not. role: 'clearest', of
-    three or more also 'typical', the median one.
+    label: that of the runs that count, or None for all. Nothing where nothing has been measured.
     """
-    known = runs.runs_with(results, "operation", "structure", "snapshots")
-    if "label" in known and (known["label"] == "").any():
-        known = known[known["label"] == ""]  # the others are trained in ways of their own
-    rows = []
-    for operation, name, here in runs.tasks(known[known["status"].isin(TRAINED)]):
-        task = {"operation": operation, "structure": name}
-        found = []
-        for run, snapshots in zip(here["run"], here["snapshots"]):
-            if not results.kept(arrays_name(int(run))):
-                continue  # its matrices did not come along
-            seen = network(results, int(run))
-            row = task | described(seen) | {"snapshots": snapshots != ""}
-            found.append(row | (measure(seen, row) if measure else {}))
-        rows += with_ranks(found)
-    return rows
-
-
-def with_ranks(found: list[dict]) -> list[dict]:
-    """The networks of a task with rank, `of` (how many are ranked) and role, in order of rank."""
-    able = [row for row in found if row["generalised"]]
-    left_out = [row for row in found if not row["generalised"]] if able else []
-    able = sorted(able or found, key=lambda row: row["clarity"])
-    roles = dict.fromkeys(range(len(able)), "")
-    if len(able) >= LEAST_FOR_TYPICAL:
-        roles[len(able) // 2] = TYPICAL
-    roles[0] = CLEAREST
-    placed = [row | {"rank": i + 1, "role": roles[i]} for i, row in enumerate(able)]
-    placed += [row | {"rank": 0, "role": ""} for row in left_out]
-    return [row | {"of": len(able)} for row in placed]
-
-
-def described(seen: Network) -> dict:
-    """When a network is looked at, how clear it is, and by which frequencies or subgroup."""
-    moment = seen.moment
-    row = {
-        "run": seen.run,
-        "step": np.nan if moment.step is None else moment.step,
-        "update": moment.update,
-        "train": moment.train_accuracy,
-        "val": moment.val_accuracy,
-        "generalised": moment.generalised,
-    }
-    return row | (of_ring(seen) if seen.group.is_ring else of_group(seen))
-
-
-def of_ring(seen: Network) -> dict:
-    """Axis, key frequencies (strongest first), and the shortest number line in t-SNE."""
-    order = fourier.element_order(seen.W)
-    line = fourier.number_line(coordinates(seen.W)[order])
-    keys = fourier.key_frequencies(seen.W[order])
-    return {
-        "clarity": line.length,
-        "axis": "additive" if len(order) == seen.group.order else "logarithmic",
-        "step_of_line": line.step,
-        "keys": [int(k) for k in keys[:KEYS_KEPT]],
-        "n_keys": len(keys),
-    }
-
-
-def of_group(seen: Network) -> dict:
-    """The subgroup whose left or right cosets fit best, and their z."""
-    row = groups.best_subgroup(groups.coset_scores(seen.W, seen.group))
-    return {
-        "clarity": float(row.z),
-        "subgroup": int(row.subgroup),
-        "subgroup_order": int(row.order),
-        "side": row.side,
-    }
-
-
-def chosen(table: pd.DataFrame, followed: bool = False) -> list[dict]:
-    """The clearest network of each task, as rows of the table that `ranked` gives.
-
-    followed: where some runs of an experiment kept snapshots, the clearest among these.
-    """
-    if followed and len(table) and table["snapshots"].any():
-        table = table[table["snapshots"]]
+    names = "run", "step", "measure", "part", "value"
+    table = runs.beside(results, "mechanism.parquet", *names)
+    phases = runs.beside(results, "phases.parquet", "run", "memorised", "formed", *ORDERED)
     if table.empty:
-        return []
-    found = []
-    for _, here in table.groupby(["structure", "operation"], sort=False):
-        able = here[here["generalised"]]
-        rows = able if len(able) else here
-        found.append(rows.sort_values("clarity", kind="stable").iloc[0].to_dict())
-    return found
+        return
+    if label is not None:
+        theirs = results.runs.loc[results.runs["label"] == label, "run"]
+        table, phases = table[table["run"].isin(theirs)], phases[phases["run"].isin(theirs)]
+    best = table[table["step"] == table["run"].map(best_steps(table))]
+    neurons, explained = (
+        best.loc[best["measure"] == name, "value"].to_numpy(float)
+        for name in ("neurons_of_one_part", "logits_explained")
+    )
+    claim = "neurons with over 85% of their variance in one frequency"
+    yield shares("neurons", claim, "433 of 512, 85%", neurons, NEURONS)
+    claim = "variance of the logits in the key directions"
+    yield shares("logits", claim, "95%", explained, EXPLAINED)
+    yield phase_times(phases)
+    for column, words in (
+        ("restricted_fell", "the restricted loss falls before validation rises"),
+        ("excluded_rose", "the excluded loss rises before validation rises"),
+    ):
+        yield comes_before(phases, column, words)
 
 
-def step_of(row: dict) -> int | None:
-    """The snapshot at which a network is looked at; None for the run's end."""
-    return None if np.isnan(row["step"]) else int(row["step"])
+def best_steps(table) -> dict[int, int]:
+    """The update of each run's best kept moment, at which ablations were measured."""
+    measured = table[table["measure"] == "loss_val"]
+    return dict(zip(measured["run"], measured["step"]))
 
 
-def title_of(row: dict) -> str:
-    """The task and the run of a network, 'x+y Z97, run 2'."""
-    return f"{pretty(row['operation'])} {row['structure']}, run {row['run']}"
+def shares(id: str, claim: str, theirs: str, values, least: float) -> Finding:
+    """Whether every network's share is at least `least`."""
+    here = "not measured: grok mechanism needs the weights"
+    if len(values):
+        words = span([100 * value for value in values])
+        here = f"{words}% in {count(len(values), 'network')}"
+    verdict = finding.by_count(int((values >= least).sum()), len(values))
+    return Finding(
+        id,
+        claim,
+        f"Nanda et al.: {theirs}",
+        here,
+        finding.by_seeds(verdict, len(values)),
+        float(np.median(values)) if len(values) else np.nan,
+        unit="share, median",
+        runs=len(values),
+        seeds=len(values),
+    )
+
+
+def phase_times(phases) -> Finding:
+    """Where the phases end, of the networks that were followed and came to the end of clean-up."""
+    known = phases[list(PHASES)].astype(float).dropna()
+    known = known[known["memorised"] < known["cleaned"]]
+    here, verdict = "not measured", finding.NOT_TESTED
+    if len(known):
+        medians = known.median()
+        here = ", ".join(number(medians[name]) for name in PHASES)
+        near = [1 / FACTOR <= medians[name] / theirs <= FACTOR for name, theirs in PHASES.items()]
+        in_order = bool((known["memorised"] < known["formed"]).all())
+        verdict = finding.by_count(sum(near), len(near)) if in_order else finding.NOT_REPRODUCED
+    return Finding(
+        "phases",
+        "memorisation, circuit formation and clean-up end",
+        "Nanda et al.: at 1,400, 9,400 and 14,000 updates",
+        here,
+        finding.by_seeds(verdict, len(known)),
+        unit="updates",
+        runs=len(known),
+        seeds=len(known),
+    )
+
+
+def comes_before(phases, column: str, words: str) -> Finding:
+    """Whether something happens before validation accuracy passes 50%, in networks followed."""
+    known = phases[[column, "memorised", "val_rose"]].astype(float).dropna()
+    known = known[known["memorised"] < known["val_rose"]]  # a network kept at its end has no course
+    earlier = int((known[column] < known["val_rose"]).sum())
+    here = f"in {earlier} of {count(len(known), 'network')}" if len(known) else "not measured"
+    return Finding(
+        column,
+        words,
+        "Nanda et al.: both do",
+        here,
+        finding.by_seeds(finding.by_count(earlier, len(known)), len(known)),
+        unit="networks",
+        runs=len(known),
+        seeds=len(known),
+    )

@@ -26,6 +26,7 @@ SECTIONS = {  # experiment -> the heading of its section
     "figure6": "Figure 6",
     "figure7": "Figure 7",
     "nanda": "Nanda et al.",
+    "networks": "Nanda et al.",
     "embeddings": "Embeddings",
     "encodings": "Encodings",
     "weight_decay": "Weight decay",

@@ -26,6 +26,7 @@ THEMES = (  # in the order of the scoreboard
     "figure6",
     "figure7",
     "nanda",
+    "networks",
     "embeddings",
     "encodings",
     "weight_decay",
