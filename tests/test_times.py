@@ -92,6 +92,19 @@ def test_runs_of_one_label_that_differ_have_rows_of_their_own(tmp_path):
     ]
 
 
+def test_the_names_of_many_fields_are_counted_where_they_do_not_fit(tmp_path):
+    runs = [
+        BASE,
+        BASE.replace(norm="pre", positions="none", init="normal", optimizer="sgd", tied=True),
+    ]
+    folder = write(tmp_path, "mine", lambda run: (100, 1000), runs)
+    picture = laid_out(picture_of("times", folder))
+    [axes] = picture.axes
+    assert axes.get_ylabel() == "5 fields"
+    box = axes.yaxis.label.get_window_extent()
+    assert box.y0 >= 0 and box.y1 <= picture.bbox.y1
+
+
 def test_a_default_that_follows_from_another_field_is_no_difference(tmp_path):
     """The table of runs holds the width of the FFN, which differs where d_model does."""
     runs = grid(BASE, d_model=[8, 16, 32])

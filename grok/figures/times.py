@@ -22,6 +22,7 @@ from grok.measure.findings.runs import NOT_A_DIFFERENCE, TIMES, crossings, plain
 
 WIDE = 8  # a number whose largest value is this many times its smallest has a logarithmic axis
 ROW = 0.2  # inches
+LETTERS_A_ROW = 3  # of the vertical axis's name
 MOST_ROWS = 40
 LONGEST_NAME = 60
 LONG_NAME = 16  # characters; rows with longer names take the width of two columns
@@ -163,7 +164,9 @@ def rows(runs: pd.DataFrame, varied: list[str]):
     for split, shift in (("train", -0.15), ("val", 0.15)):
         draw_rows(axes, runs.assign(y=runs["setting"].map(shown.index) + shift), split)
     style.legend_above(axes, columns=2)
-    axes.set_ylabel(", ".join(name.replace("_", " ") for name in varied))
+    words = ", ".join(name.replace("_", " ") for name in varied)
+    fits = len(words) <= max(LONG_NAME, LETTERS_A_ROW * len(shown))
+    axes.set_ylabel(words if fits else f"{len(varied)} fields")
     left_out = len(settings) - len(shown)
     if left_out:
         axes.set_title(f"{left_out} of {len(settings)} settings not shown", fontsize=7, pad=22)
