@@ -1,21 +1,20 @@
 """What to run: a `Run` is a small record of numbers, an `Experiment` a list of runs.
 
-Nothing here trains, reads or writes; nothing here imports the rest of the package. Everything that
-reads a run, from the dataset to the figures, reads these fields under these names.
+Nothing here trains, reads or writes. Everything that reads a run, from the dataset to the figures,
+reads these fields under these names.
 """
 
 import dataclasses
 import itertools
-import math
 import re
-import struct
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
-MOST = 2**31  # whole numbers are 32 bits wide on the device
-SMALLEST = 2.0**-126  # above 0, for a float32 on the device
+from grok import fields
+from grok.fields import amount, field, number, share
+
 LONGEST_NAME = 200
 SCALES = {
     "small": "small networks and tables, minutes on two CPU cores",
@@ -30,40 +29,6 @@ class GrokError(Exception):
 
 class Note(UserWarning):
     """What a user should know though nothing failed: shown as one line on standard error."""
-
-
-def positive(value: float) -> bool:
-    return value > 0
-
-
-def not_negative(value: float) -> bool:
-    return value >= 0
-
-
-def fraction(value: float) -> bool:
-    return 0 <= value < 1
-
-
-def field(default: Any, help: str, check=None, rule: str = "", traced=False, of="") -> Any:
-    """A field of `Run`: its default, a line of help with the unit, and the rule of its values.
-
-    traced: whether training takes it as a number, so that runs which differ in it share a program.
-    of: the method that alone reads it, as 'optimizer=sam', or several, as 'field=this|that'.
-    """
-    metadata = {"help": help, "check": check, "rule": rule, "traced": traced, "of": of}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-def number(default: Any, help: str, **more: Any) -> Any:
-    return field(default, help, positive, "must be above 0", **more)
-
-
-def amount(default: Any, help: str, **more: Any) -> Any:
-    return field(default, help, not_negative, "must not be negative", **more)
-
-
-def share(default: Any, help: str, **more: Any) -> Any:
-    return field(default, help, fraction, "must lie in [0, 1)", **more)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +219,11 @@ class Run:
 
     def __post_init__(self):
         for spec in dataclasses.fields(self):
-            object.__setattr__(self, spec.name, typed(spec, getattr(self, spec.name)))
+            value = fields.converted(spec, getattr(self, spec.name))
+            fault = fields.fault(spec, value)
+            if fault:
+                raise GrokError(f"{spec.name}={' '.join(repr(value).split())} {fault}")
+            object.__setattr__(self, spec.name, value)
         contradiction = self.contradiction()
         if contradiction:
             raise GrokError(contradiction)
@@ -329,59 +298,6 @@ def results_name(name: str, scale: str) -> str:
     return name if scale == "small" else f"{name}_{scale}"
 
 
-def typed(spec: dataclasses.Field, value: Any) -> Any:
-    """`value` checked against the type and the rule of a field of `Run`.
-
-    A whole float becomes an int where ints are due. Raises GrokError.
-    """
-
-    def wrong(what):
-        return GrokError(f"{spec.name}={' '.join(repr(value).split())} {what}")
-
-    if getattr(value, "ndim", None) == 0:  # a number of NumPy or JAX
-        value = value.item()
-    if get_origin(spec.type) is Literal:
-        if value not in get_args(spec.type):
-            raise wrong(f"is none of {', '.join(get_args(spec.type))}")
-        return value
-    kinds = get_args(spec.type) or (spec.type,)
-    if float in kinds and type(value) is int:
-        value = float(value)
-    if int in kinds and type(value) is float and value.is_integer():
-        value = int(value)
-    if str in kinds and type(value) is int and spec.name == "snapshots":
-        value = str(value)
-    if type(value) not in kinds:
-        raise wrong(f"must be {' or '.join(k.__name__ for k in kinds if k is not type(None))}")
-    if type(value) is int and value >= MOST:
-        raise wrong(f"must be below {MOST}")
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        raise wrong("must be finite")
-    if isinstance(value, str) and value.encode(errors="ignore").decode() != value:
-        raise wrong("is no text in this locale: set LC_ALL=C.UTF-8")
-    check = spec.metadata["check"]
-    if check and not check(value):
-        raise wrong(spec.metadata["rule"])
-    if isinstance(value, float):
-        rounded = in_float32(value)
-        kept = math.isfinite(rounded) and (rounded != 0 or value == 0)
-        if not kept or (check and not check(rounded)):
-            nearest = "a smaller one" if rounded else f"0, or at least {SMALLEST:.2g}"
-            if check and not check(0.0):
-                nearest = nearest.removeprefix("0, or ")
-            raise wrong(f"is {rounded:g} in float32, in which training computes: choose {nearest}")
-    return value
-
-
-def in_float32(value: float) -> float:
-    """The number that a device computes with: float32, and 0 below its smallest normal number."""
-    try:
-        rounded = struct.unpack("f", struct.pack("f", value))[0]
-    except OverflowError:
-        return math.copysign(math.inf, value)
-    return rounded if abs(rounded) >= SMALLEST else 0.0
-
-
 # The network of most experiments at the small scale: one narrow block and 961 equations.
 SMALL = Run(
     operation="x+y",
@@ -418,49 +334,6 @@ class Experiment:
         if not self.runs:
             raise GrokError(f"experiment '{self.name}' has no runs")
 
-    def override(self, name: str | None = None, **changes: Any) -> "Experiment":
-        """Every run with some fields changed, under a given name or one that says what was changed.
-
-        A label that spoke of a field whose value has changed is dropped, and so are runs that the
-        change makes equal in all but the label.
-        """
-        runs = [
-            relabelled(run, run.replace(**changes | implied(run, changes)), "label" in changes)
-            for run in self.runs
-        ]
-        if changes:
-            first: dict[Run, Run] = {}
-            runs = [first.setdefault(run.replace(label=""), run) for run in runs]
-        parts = [self.name, *(f"{key}={value}" for key, value in changes.items())]
-        return dataclasses.replace(self, name=name or folder_name(*parts), runs=tuple(runs))
-
-
-def folder_name(*parts: str) -> str:
-    """A name for an experiment's folder that tells its parts, without signs that a path forbids."""
-    text = "-".join(parts).replace("*", ".times.").replace("/", ".over.")
-    return re.sub(r"[^\w.=+^-]", "_", text)
-
-
-def implied(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
-    """What changes of a run's fields ask of others that would contradict them.
-
-    Adam with decay is AdamW, Adam itself has none, and a table is read by values=file. A method
-    that is no longer chosen takes its strength along.
-    """
-    more: dict[str, Any] = {}
-    if changes.get("weight_decay") and "optimizer" not in changes and run.optimizer == "adam":
-        more["optimizer"] = "adamw"
-    if changes.get("optimizer") == "adam" and "weight_decay" not in changes:
-        more["weight_decay"] = 0.0
-    if changes.get("table") and "values" not in changes:
-        more["values"] = "file"
-    if changes.get("values", "file") != "file" and "table" not in changes:
-        more["table"] = ""
-    for spec in dataclasses.fields(Run):
-        if spec.name not in changes and not read_by(spec, vars(run) | changes):
-            more[spec.name] = spec.default
-    return more
-
 
 def distinct(name: str, runs: Iterable[Run]) -> tuple[Run, ...]:
     """The runs without those that equal an earlier one, which are no other seed.
@@ -482,42 +355,6 @@ def distinct(name: str, runs: Iterable[Run]) -> tuple[Run, ...]:
         equal = f"{len(found) - len(kept)} of {len(found)} runs of '{name}' equal an earlier one"
         warnings.warn(f"{equal}: left out", Note, stacklevel=4)
     return kept
-
-
-def relabelled(before: Run, after: Run, given: bool) -> Run:
-    """A run after an override, without its label if that may no longer be true.
-
-    A label is taken to tell of every field but a few, so that it never outlives a new method.
-    """
-    untold = {
-        "label",
-        "operation",
-        "structure",
-        "train_fraction",
-        "split_seed",
-        "corrupted_labels",
-        "token_format",
-        "n_layers",
-        "n_heads",
-        "d_model",
-        "d_ff",
-        "activation",
-        "seed",
-        "init_scale",
-        "b1",
-        "b2",
-        "eps",
-        "warmup_steps",
-        "num_steps",
-        "eval_every",
-        "stop_after",
-        "snapshots",
-        "keep_params",
-        "precision",
-    }
-    names = [spec.name for spec in dataclasses.fields(Run) if spec.name not in untold]
-    changed = any(getattr(before, name) != getattr(after, name) for name in names)
-    return after.replace(label="") if changed and not given else after
 
 
 def grid(base: Run, **values: Iterable[Any]) -> list[Run]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from grok import config
+from grok.commands.overrides import override
 from grok.experiment import Experiment, GrokError, Note, Run, grid
 
 
@@ -173,7 +174,7 @@ def test_grid_refuses_a_wrong_value_or_field():
 
 def test_override_changes_every_run_and_the_name():
     before = Experiment(name="two", runs=grid(Run(), seed=[0, 1]), scale="paper")
-    after = before.override(structure="Z31", num_steps=200)
+    after = override(before, structure="Z31", num_steps=200)
     assert [(run.structure, run.num_steps, run.seed) for run in after.runs] == [
         ("Z31", 200, 0),
         ("Z31", 200, 1),
@@ -181,14 +182,14 @@ def test_override_changes_every_run_and_the_name():
     assert after.scale == "paper"
     assert after.name == "two-structure=Z31-num_steps=200"
     assert before.runs == (Run(seed=0), Run(seed=1))
-    assert before.override() == before
+    assert override(before) == before
 
 
 def test_an_override_asks_what_it_needs_of_other_fields():
     pair = Experiment(name="e", runs=(Run(), Run(optimizer="adam", weight_decay=0.0, seed=1)))
 
     def fields(**changes):
-        return [(run.optimizer, run.weight_decay) for run in pair.override(**changes).runs]
+        return [(run.optimizer, run.weight_decay) for run in override(pair, **changes).runs]
 
     assert fields(weight_decay=0.5) == [("adamw", 0.5), ("adamw", 0.5)]
     assert fields(weight_decay=0.0) == [("adamw", 0.0), ("adam", 0.0)]
@@ -197,9 +198,9 @@ def test_an_override_asks_what_it_needs_of_other_fields():
         pair.runs[0].replace(optimizer="adam")
     with pytest.raises(GrokError, match="optimizer=adam has no weight decay"):
         fields(optimizer="adam", weight_decay=0.5)
-    read = pair.override(table="a.npz").runs[0]
+    read = override(pair, table="a.npz").runs[0]
     assert (read.values, read.table) == ("file", "a.npz")
-    assert Experiment(name="e", runs=[read]).override(values="bins").runs[0].table == ""
+    assert override(Experiment(name="e", runs=[read]), values="bins").runs[0].table == ""
 
 
 OTHER_VALUES = {
@@ -235,23 +236,23 @@ def test_every_field_of_the_quickstart_can_be_overridden_alone(spec):
     for value in values:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Note)  # what makes both runs equal leaves one
-            runs = experiment.override(**{spec.name: value}, **beside).runs
+            runs = override(experiment, **{spec.name: value}, **beside).runs
         assert all(getattr(run, spec.name) == value for run in runs), value
 
 
 def test_a_method_that_an_override_takes_away_takes_its_strength_along():
     run = Run(gradient_filter="grokfast_ema", filter_strength=5.0, filter_memory=0.5)
     experiment = Experiment(name="e", runs=[run])
-    [other] = experiment.override(gradient_filter="grokfast_ma").runs
+    [other] = override(experiment, gradient_filter="grokfast_ma").runs
     assert (other.filter_strength, other.filter_memory) == (5.0, 0.98)
-    [none] = experiment.override(gradient_filter="none").runs
+    [none] = override(experiment, gradient_filter="none").runs
     assert none == Run()
 
 
 def test_the_name_of_an_override_is_safe_as_a_folder():
-    name = Experiment(name="e", runs=[Run()]).override(operation="x/y if y odd else x-y").name
+    name = override(Experiment(name="e", runs=[Run()]), operation="x/y if y odd else x-y").name
     assert not set(name) & set("/ \\\0*?:")
-    assert name != Experiment(name="e", runs=[Run()]).override(operation="x+y").name
+    assert name != override(Experiment(name="e", runs=[Run()]), operation="x+y").name
 
 
 @pytest.mark.parametrize(
@@ -274,13 +275,13 @@ def test_what_is_no_list_of_runs_is_refused(runs, said):
 def test_equal_runs_are_left_out_with_a_note():
     eight = Experiment(name="e", runs=grid(Run(), seed=range(8)))
     with pytest.warns(Note, match="7 of 8 runs of 'e-seed=3' equal an earlier one: left out"):
-        one = eight.override(seed=3)
+        one = override(eight, seed=3)
     assert one.runs == (Run(seed=3),)
     with pytest.warns(Note, match="1 of 3 runs"):
         Experiment(name="e", runs=[Run(label="a"), Run(label="a"), Run(seed=1)])
     named = Experiment(name="e", runs=[Run(label="a"), Run(label="b", weight_decay=0.0)])
     with pytest.warns(Note, match="1 of 2 runs"):
-        assert [run.label for run in named.override(weight_decay=1.0).runs] == ["a"]
+        assert [run.label for run in override(named, weight_decay=1.0).runs] == ["a"]
 
 
 def test_an_experiment_needs_a_run():
@@ -299,12 +300,12 @@ def test_a_label_that_an_override_makes_untrue_is_dropped():
     experiment = Experiment(
         name="e", runs=(Run(label="AdamW, decay 1"), Run(label="half", weight_decay=0.5, seed=1))
     )
-    assert [run.label for run in experiment.override(weight_decay=0.5).runs] == ["", "half"]
-    assert [run.label for run in experiment.override(num_steps=10).runs] == [
+    assert [run.label for run in override(experiment, weight_decay=0.5).runs] == ["", "half"]
+    assert [run.label for run in override(experiment, num_steps=10).runs] == [
         "AdamW, decay 1",
         "half",
     ]
-    assert [run.label for run in experiment.override(weight_decay=0.1, label="mine").runs] == [
+    assert [run.label for run in override(experiment, weight_decay=0.1, label="mine").runs] == [
         "mine",
         "mine",
     ]
@@ -313,13 +314,13 @@ def test_a_label_that_an_override_makes_untrue_is_dropped():
 def test_overrides_that_differ_have_folders_that_differ():
     experiment = Experiment(name="e", runs=(Run(),))
     names = {
-        experiment.override(operation=operation).name
+        override(experiment, operation=operation).name
         for operation in ("x*y", "x/y", "x+y", "x-y", "xy")
     }
     assert len(names) == 5 and not any("/" in name or "*" in name for name in names)
-    assert experiment.override("mine", operation="x*y").name == "mine"
+    assert override(experiment, "mine", operation="x*y").name == "mine"
 
 
 def test_a_name_too_long_for_a_file_system_is_refused():
     with pytest.raises(GrokError, match="--name"):
-        Experiment(name="e", runs=(Run(),)).override(label="l" * 300)
+        override(Experiment(name="e", runs=(Run(),)), label="l" * 300)

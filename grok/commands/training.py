@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from grok import config
+from grok.commands import overrides
 from grok.commands.parser import (
     RESULTS,
     Argument,
@@ -21,7 +22,7 @@ from grok.commands.parser import (
     positive_int,
     program,
 )
-from grok.experiment import SCALES, Experiment, GrokError, Run, folder_name
+from grok.experiment import SCALES, Experiment, GrokError, Run
 
 SCALE = argument(
     "--scale",
@@ -132,7 +133,7 @@ def train(options) -> int:
     given = vars(options)
     changes = field_changes(given)
     found = config.load(options.config, options.scale)
-    experiment = found.experiment.override(given.get("name"), **changes)
+    experiment = overrides.override(found.experiment, given.get("name"), **changes)
 
     from grok.store import sessions
     from grok.training import devices, sweep
@@ -258,10 +259,10 @@ def try_operation(options) -> int:
     recipe = recipes.nearest(options.operation, options.structure)
     print(f"The nearest recipe: {recipe.words}.", flush=True)
     run = recipes.run_of(recipe, options.operation, options.structure)
-    name = folder_name("try", options.operation, options.structure)
+    name = overrides.folder_name("try", options.operation, options.structure)
     given = vars(options)
     changes = {name: given[name] for name in ("seed", "train_fraction") if name in given}
-    experiment = Experiment(name=name, runs=(run,)).override(**changes)
+    experiment = overrides.override(Experiment(name=name, runs=(run,)), **changes)
     devices.start_devices()
     return train_and_show(experiment, sweep.Options(options.results), draw=True)
 
