@@ -10,7 +10,7 @@ import pytest
 from matplotlib.collections import PathCollection
 from scipy.spatial import distance
 
-from grok.analysis import fourier, groups
+from grok.analysis import fourier, groups, logarithm
 from grok.experiment import Experiment, GrokError, Run
 from grok.figures import embedding_growth, embedding_structure, tsne_sheet
 from grok.figures.parts import gallery, matrix, style, tsne
@@ -47,7 +47,7 @@ def circle(n: int, k: int, noise: float = 0.05, width: int = 12) -> np.ndarray:
 def logarithmic(p: int, k: int) -> np.ndarray:
     """Rows of Z/p on a circle by discrete logarithm; token 0 lies apart."""
     W = 0.05 * RNG.normal(size=(p, 12))
-    W[fourier.discrete_log_order(p)] += circle(p - 1, k, noise=0)
+    W[logarithm.discrete_log_order(p)] += circle(p - 1, k, noise=0)
     return W
 
 
@@ -121,7 +121,7 @@ def test_limits_that_are_fixed_are_kept_without_a_warning(caplog):
 
 
 def test_on_the_axis_of_logarithms_a_step_is_a_factor():
-    order = fourier.discrete_log_order(31)  # of 3
+    order = logarithm.discrete_log_order(31)  # of 3
     axes = axes_of_a_panel()
     words = matrix.key_plane(axes, logarithmic(31, 7), order=order)
     assert f"n joined to {pow(3, 13, 31)}·n" in words  # 7 x 13 = 1 mod 30
@@ -159,15 +159,15 @@ def test_key_frequencies_that_are_not_named_are_counted():
 
 
 def test_an_order_of_logarithms_finds_what_natural_order_hides():
-    W, order = logarithmic(31, 7), fourier.discrete_log_order(31)
+    W, order = logarithmic(31, 7), logarithm.discrete_log_order(31)
     assert matrix.strongest(W) is None and matrix.strongest(W, order) == 7
     score = {
         name: float(matrix.circulant_words(W, order=o).split()[1])
         for name, o in {"natural": None, "log": order}.items()
     }
     assert score["natural"] < 0.3 and score["log"] > 0.95
-    assert (fourier.element_order(W) == order).all() and (
-        fourier.element_order(circle(31, 4)) == np.arange(31)
+    assert (logarithm.element_order(W) == order).all() and (
+        logarithm.element_order(circle(31, 4)) == np.arange(31)
     ).all()
 
 
@@ -203,8 +203,8 @@ def test_matrices_without_structure_are_one_line(draw, W, message):
 def test_a_frequency_without_a_plane_is_passed_over():
     """A network that parts residues from non-residues alone has one key frequency, (p - 1)/2."""
     W = 0.05 * RNG.normal(size=(31, 12))
-    W[fourier.discrete_log_order(31), 0] += (-1.0) ** np.arange(30)
-    order = fourier.discrete_log_order(31)
+    W[logarithm.discrete_log_order(31), 0] += (-1.0) ** np.arange(30)
+    order = logarithm.discrete_log_order(31)
     assert fourier.key_frequencies(W[order]).tolist() == [15] and matrix.strongest(W, order) is None
     axes = embedding_structure.page([("xy Z31", W, structure("Z31"))]).axes
     assert axes[0].get_title() == "1 key: 15" and axes[2].get_xlabel().endswith("no circle is key")

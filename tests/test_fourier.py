@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from grok.analysis import fourier
+from grok.analysis import fourier, logarithm
+from grok.analysis.matrix_rows import centred
+from grok.analysis.nulls import null_distribution, p_value
+from grok.analysis.similarity import circulant_score, cosine_similarity, dot_similarity, number_line
 from grok.experiment import GrokError
 from grok.measure import cyclic_scores, matrix_scores
 from grok.task.operations import structure
@@ -74,7 +77,7 @@ def test_key_frequencies_come_strongest_first_and_ignore_noise():
 def test_a_weak_but_significant_frequency_is_not_key():
     W = gaussian(d=512) + circles([20], d=512, radii=[2.5])
     share = fourier.frequency_power_share(W)
-    null = fourier.null_distribution(lambda rows: fourier.frequency_power_share(rows).max(), W)
+    null = null_distribution(lambda rows: fourier.frequency_power_share(rows).max(), W)
     assert null.max() < share[19] < 2 / 48
     assert fourier.key_frequencies(W).tolist() == []
     assert fourier.key_frequencies(W + circles([20], d=512, radii=[2.5])).tolist() == [20]
@@ -97,7 +100,7 @@ def scores_of(W) -> dict[str, float]:
         zip(cyclic_scores.SPECTRUM, cyclic_scores.spectrum_values(cyclic_scores.Cyclic.of(W)))
     )
     norm_cv = matrix_scores.norm_cv(W)
-    return spectrum | {"step": fourier.number_line(W)[0], "norm_cv": norm_cv}
+    return spectrum | {"step": number_line(W)[0], "norm_cv": norm_cv}
 
 
 @pytest.mark.parametrize("k", [1, 12, 48])
@@ -118,8 +121,8 @@ def test_a_clean_circle_is_found_by_every_score(k):
 
 
 def test_the_paper_step_of_8_is_frequency_12_or_85():
-    assert fourier.number_line(circles([12]))[0] == 8
-    assert fourier.number_line(circles([85]))[0] == 8
+    assert number_line(circles([12]))[0] == 8
+    assert number_line(circles([85]))[0] == 8
 
 
 def test_a_random_matrix_has_no_structure():
@@ -192,23 +195,23 @@ def test_circulant_score_is_the_explained_variance_of_the_diagonals():
         fitted[shifts == shift] = S[shifts == shift].mean()
     values, fitted = S[shifts > 0], fitted[shifts > 0]
     unexplained = ((values - fitted) ** 2).sum() / ((values - values.mean()) ** 2).sum()
-    assert fourier.circulant_score(S) == pytest.approx(1 - unexplained)
+    assert circulant_score(S) == pytest.approx(1 - unexplained)
 
 
 def test_cosine_ignores_the_norms_that_dot_products_see():
-    W = fourier.centred(circles([5]))
+    W = centred(circles([5]))
     stretch = np.where(np.arange(P) < 50, 1.0, 1.5)[:, None]
     dots = (W * stretch) @ (W * stretch).T
-    np.testing.assert_allclose(fourier.dot_similarity(W), W @ W.T, atol=1e-12)
-    assert fourier.circulant_score(dots) < 0.97
-    np.testing.assert_allclose(np.diag(fourier.cosine_similarity(gaussian())), 1)
-    np.testing.assert_allclose(fourier.cosine_similarity(W), W @ W.T, atol=1e-9)
+    np.testing.assert_allclose(dot_similarity(W), W @ W.T, atol=1e-12)
+    assert circulant_score(dots) < 0.97
+    np.testing.assert_allclose(np.diag(cosine_similarity(gaussian())), 1)
+    np.testing.assert_allclose(cosine_similarity(W), W @ W.T, atol=1e-9)
 
 
 def test_number_line_scores_every_step_and_chooses_one_that_visits_every_token():
     W = gaussian(p=8, d=3)
     W[::2] += 50  # step 2 joins near rows, in two separate rings
-    best, scores = fourier.number_line(W)
+    best, scores = number_line(W)
     pairs = np.mean([np.linalg.norm(W[i] - W[j]) for i in range(8) for j in range(i)])
     joints = [np.linalg.norm(W - np.roll(W, -m, axis=0), axis=1) for m in (1, 2, 3, 4)]
     expected = np.mean(joints, axis=1) / pairs
@@ -222,31 +225,31 @@ def test_number_line_scores_every_step_and_chooses_one_that_visits_every_token()
 
 @pytest.mark.parametrize("p, root", [(3, 2), (5, 2), (7, 3), (41, 6), (97, 5), (113, 3), (191, 19)])
 def test_primitive_root(p, root):
-    assert fourier.primitive_root(p) == root
+    assert logarithm.primitive_root(p) == root
 
 
 def test_discrete_log_order_turns_products_into_sums():
-    order = fourier.discrete_log_order(P)
+    order = logarithm.discrete_log_order(P)
     assert sorted(order) == list(range(1, P))
-    logarithm = np.zeros(P, int)
-    logarithm[order] = np.arange(P - 1)
+    log_t = np.zeros(P, int)
+    log_t[order] = np.arange(P - 1)
     x, y = np.meshgrid(np.arange(1, P), np.arange(1, P))
-    assert (logarithm[x * y % P] == (logarithm[x] + logarithm[y]) % (P - 1)).all()
+    assert (log_t[x * y % P] == (log_t[x] + log_t[y]) % (P - 1)).all()
 
 
 def test_sparse_spectra_tell_addition_from_multiplication():
     additive = circles([12, 31], noise=0.1)
     multiplicative = np.zeros_like(additive)
-    multiplicative[fourier.discrete_log_order(P)] = circles([7, 20], p=P - 1, noise=0.1)
+    multiplicative[logarithm.discrete_log_order(P)] = circles([7, 20], p=P - 1, noise=0.1)
     for W, axis, other in (
         (additive, "additive", "multiplicative"),
         (multiplicative, "multiplicative", "additive"),
     ):
-        found = fourier.axis_ginis(W, draws=100)
-        assert fourier.better_axis(found) == axis
+        found = logarithm.axis_ginis(W, draws=100)
+        assert logarithm.better_axis(found) == axis
         assert found[axis].gini > 5 * found[other].gini
         assert found[other].p_value > 0.01
-    assert fourier.better_axis(fourier.axis_ginis(gaussian(), draws=100)) == "neither"
+    assert logarithm.better_axis(logarithm.axis_ginis(gaussian(), draws=100)) == "neither"
 
 
 # --- Null model ---
@@ -254,25 +257,23 @@ def test_sparse_spectra_tell_addition_from_multiplication():
 
 def test_null_distribution_permutes_whole_rows():
     W = np.arange(10.0).reshape(5, 2)
-    firsts = fourier.null_distribution(lambda rows: rows[0], W, draws=300)
+    firsts = null_distribution(lambda rows: rows[0], W, draws=300)
     assert {tuple(row) for row in firsts} == {tuple(row) for row in W}
-    np.testing.assert_allclose(fourier.null_distribution(lambda rows: rows.sum(), W, draws=5), 45)
-    np.testing.assert_array_equal(
-        firsts, fourier.null_distribution(lambda rows: rows[0], W, draws=300)
-    )
+    np.testing.assert_allclose(null_distribution(lambda rows: rows.sum(), W, draws=5), 45)
+    np.testing.assert_array_equal(firsts, null_distribution(lambda rows: rows[0], W, draws=300))
 
 
 @pytest.mark.parametrize("p", [12, 31])
 def test_the_quick_null_of_the_spectrum_is_that_of_permuted_rows(p):
     W = np.random.default_rng(2).normal(size=(p, 5)) + np.arange(p)[:, None]
     quick = fourier.permuted_power_shares(W, draws=9, seed=4)
-    plain = fourier.null_distribution(fourier.frequency_power_share, W, draws=9, seed=4)
+    plain = null_distribution(fourier.frequency_power_share, W, draws=9, seed=4)
     np.testing.assert_allclose(quick, plain, rtol=1e-9, atol=1e-12)
 
 
 def test_p_value_counts_the_observation_and_ties():
-    assert fourier.p_value(2.0, np.array([1.0, 2.0, 3.0])) == pytest.approx(3 / 4)
-    assert fourier.p_value(9.0, np.zeros(99)) == pytest.approx(0.01)
+    assert p_value(2.0, np.array([1.0, 2.0, 3.0])) == pytest.approx(3 / 4)
+    assert p_value(9.0, np.zeros(99)) == pytest.approx(0.01)
 
 
 # --- Bad input ---
@@ -295,7 +296,7 @@ def test_p_value_counts_the_observation_and_ties():
             "not a cyclic group",
         ),
         (lambda: fourier.frequency_norms(np.ones((P, 4))), "all rows of the matrix are equal"),
-        (lambda: fourier.number_line(np.ones((P, 4))), "all rows of the matrix are equal"),
+        (lambda: number_line(np.ones((P, 4))), "all rows of the matrix are equal"),
         (
             lambda: fourier.gini(fourier.frequency_norms(np.zeros((P, 4)))),
             "all rows of the matrix are equal",
@@ -303,9 +304,9 @@ def test_p_value_counts_the_observation_and_ties():
         (lambda: fourier.leading_components(np.zeros(P)), r"shape \(97,\)"),
         (lambda: fourier.frequency_plane(gaussian(), 49), "choose 1..48"),
         (lambda: fourier.frequency_plane(circles([12]), 5), "no plane at frequency 5"),
-        (lambda: fourier.circulant_score(gaussian()), "square"),
-        (lambda: fourier.circulant_score(np.eye(P)), "all off-diagonal similarities are equal"),
-        (lambda: fourier.axis_ginis(gaussian(p=96)), "96 is none"),
+        (lambda: circulant_score(gaussian()), "square"),
+        (lambda: circulant_score(np.eye(P)), "all off-diagonal similarities are equal"),
+        (lambda: logarithm.axis_ginis(gaussian(p=96)), "96 is none"),
     ],
 )
 def test_bad_input_is_one_clear_line(call, message):

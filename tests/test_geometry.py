@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from grok.analysis import geometry
-from grok.analysis.fourier import null_distribution
+from grok.analysis.nulls import null_distribution
 from grok.experiment import GrokError
 
 P = 97

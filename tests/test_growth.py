@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from grok.analysis import fourier, projection
+from grok.analysis import fourier, logarithm, projection
+from grok.analysis.matrix_rows import centred
 from grok.experiment import GrokError, Run
 from grok.measure import growth
 from grok.store import results
@@ -87,7 +88,7 @@ def test_without_a_key_frequency_the_strongest_is_shown_and_called_so(write_grow
 
 
 def test_division_is_followed_on_the_logarithm(write_growth):
-    order, rows = fourier.discrete_log_order(31), np.zeros((31, 8))
+    order, rows = logarithm.discrete_log_order(31), np.zeros((31, 8))
     rows[order] = circle(30, 7)
     moments = {1: (rows, answers(QUOTIENT, 0.0)), 1000: (rows, answers(QUOTIENT, 1.0))}
     grown = growth.follow(results.load(write_growth("log", QUOTIENT, moments)), 0)
@@ -108,7 +109,7 @@ def test_pictures_that_are_only_turned_or_mirrored_come_to_lie_on_each_other():
 
 def test_components_are_those_of_each_moment(ring):
     for W, points in zip(ring.W_MnD, growth.components(ring)):
-        variance = np.linalg.svd(fourier.centred(W), compute_uv=False)[:2] ** 2
+        variance = np.linalg.svd(centred(W), compute_uv=False)[:2] ** 2
         assert (points**2).sum() == pytest.approx(variance.sum())
 
 

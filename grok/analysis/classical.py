@@ -25,7 +25,7 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from grok.analysis.fourier import centred
+from grok.analysis.matrix_rows import centred
 from grok.experiment import GrokError
 
 COMPONENTS = 16

@@ -1,54 +1,18 @@
-"""Is a matrix organised like Z/p? Fourier spectrum, circles, number lines, and their null model.
+"""Is a matrix organised like Z/p? Its Fourier spectrum, key frequencies and circles.
 
 Everywhere `W` [p, d] holds one row a token, token t = 0..p-1 in row t. The rows are centred before
-they are scored: an offset that all tokens share says nothing about their order. Every structure
-here relates the number of a token to its row, so a permutation of the rows is its null model.
+they are scored. A permutation of the rows is the null model (grok/analysis/nulls.py).
 """
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import pdist, squareform
 
+from grok.analysis.matrix_rows import centred, token_matrix
 from grok.experiment import GrokError
 from grok.task.groups import Structure
-from grok.task.operations import is_prime
 
 SINGULAR_CUTOFF = 1e-6
-
-
-# --- Input ---
-
-
-def token_matrix(W, n_tokens: int | None = None) -> np.ndarray:
-    """`W` as a finite float64 array [n_tokens, d]; GrokError otherwise."""
-    W = np.asarray(W, dtype=np.float64)
-    if W.ndim != 2 or len(W) < 3:
-        raise GrokError(
-            f"scores need a matrix of at least 3 rows, one a token, not an array of shape {W.shape}"
-        )
-    if n_tokens is not None and len(W) != n_tokens:
-        raise GrokError(
-            f"the matrix has {len(W)} rows but the structure has {n_tokens} elements: "
-            "give its elements' rows only, without operators and '='"
-        )
-    if not np.isfinite(W).all():
-        raise GrokError(
-            f"the matrix has {np.count_nonzero(~np.isfinite(W))} non-finite entries: "
-            "this run diverged, score an earlier snapshot"
-        )
-    return W
-
-
-def centred(W, n_tokens: int | None = None) -> np.ndarray:
-    """`W` [n, d] less its mean row; GrokError where all rows are equal."""
-    W = token_matrix(W, n_tokens)
-    W_centred = W - W.mean(axis=0)
-    if np.abs(W_centred).max() <= 1e-12 * np.abs(W).max():
-        raise GrokError("all rows of the matrix are equal: there is no structure to score")
-    return W_centred
 
 
 def require_cyclic(group: Structure) -> int:
@@ -60,45 +24,6 @@ def require_cyclic(group: Structure) -> int:
             "irreducible representations (irreps.explained_by_irrep)"
         )
     return group.modulus
-
-
-# --- Null model ---
-
-
-def null_distribution(
-    score: Callable[[np.ndarray], float | np.ndarray], W, draws: int = 200, seed: int = 0
-) -> np.ndarray:
-    """`score` of `W` with its rows permuted at random, [draws, ...]."""
-    W = token_matrix(W)
-    rng = np.random.default_rng(seed)
-    return np.array([score(W[rng.permutation(len(W))]) for _ in range(draws)])
-
-
-def p_value(observed: float, null: np.ndarray) -> float:
-    """Share of null scores at least as large as `observed`; the observation counts as one of them.
-
-    So it is never 0.
-    """
-    return float((1 + np.count_nonzero(np.asarray(null) >= observed)) / (1 + len(null)))
-
-
-class NullSummary(NamedTuple):
-    """Mean and central 95% of a null distribution, and the p-value of the observed score."""
-
-    mean: float
-    low: float
-    high: float
-    p_value: float
-
-
-def null_summary(observed: float, null: np.ndarray) -> NullSummary:
-    """An `observed` score beside its null [R], NaN draws left out; all NaN without a null."""
-    null = np.asarray(null, float)
-    null = null[~np.isnan(null)]
-    if not len(null) or np.isnan(observed):
-        return NullSummary(np.nan, np.nan, np.nan, np.nan)
-    low, high = map(float, np.quantile(null, [0.025, 0.975]))
-    return NullSummary(float(null.mean()), low, high, p_value(observed, null))
 
 
 # --- Spectrum ---
@@ -283,152 +208,3 @@ def circle_statistics(points, k: int) -> dict[str, float]:
         "radius_cv": float(radius_T.std() / radius_T.mean()),
         "angle_error": float(np.degrees(np.sqrt((error_T**2).mean()))),
     }
-
-
-# --- Similarity and the number line ---
-
-
-def dot_similarity(W) -> np.ndarray:
-    """Dot products of the centred rows, [p, p]."""
-    W = centred(W)
-    return W @ W.T
-
-
-def cosine_similarity(W) -> np.ndarray:
-    """Cosines between the centred rows, [p, p].
-
-    A row equal to the mean row has cosine 0 with all others.
-    """
-    W = centred(W)
-    norm = np.linalg.norm(W, axis=1, keepdims=True)
-    W = W / np.where(norm > 1e-12 * norm.max(), norm, np.inf)
-    return W @ W.T
-
-
-def circulant_score(S) -> float:
-    """Share of the variance of similarities S [p, p] that i - j mod p explains; 1 if circulant.
-
-    The diagonal is left out.
-    """
-    S = token_matrix(S)
-    p = len(S)
-    if S.shape != (p, p):
-        raise GrokError(
-            f"the circulant score needs a square similarity matrix, not one of shape {S.shape}"
-        )
-    shift = np.arange(1, p)
-    S_DT = S[(np.arange(p) + shift[:, None]) % p, np.arange(p)]
-    total = S_DT.var()
-    if total <= (1e-12 * np.abs(S).max()) ** 2:
-        raise GrokError("all off-diagonal similarities are equal: there is no structure to score")
-    return float(1 - S_DT.var(axis=1).mean() / total)
-
-
-class NumberLine(NamedTuple):
-    """The step of the shortest closed tour over all tokens, and the length of every tour, [p//2].
-
-    lengths: of step m at index m - 1, the mean distance from n to n + m over the mean distance of
-    two tokens (1: no better than chance).
-    """
-
-    step: int
-    lengths: np.ndarray
-
-    @property
-    def length(self) -> float:
-        """The length of the shortest tour."""
-        return float(self.lengths[self.step - 1])
-
-
-def number_line(W) -> NumberLine:
-    """The number line that lies in rows [p, d], or in the points [p, 2] of a picture.
-
-    Steps m and p - m draw the same tour. The shortest one is sought among the steps that visit
-    every token, gcd(m, p) = 1.
-    """
-    return number_line_of(squareform(pdist(token_matrix(W))))
-
-
-def number_line_of(distance_TT: np.ndarray) -> NumberLine:
-    """`number_line` of tokens with the given distances [p, p]."""
-    p = len(distance_TT)
-    if distance_TT.max() == 0:
-        raise GrokError("all rows of the matrix are equal: there is no structure to score")
-    steps, token = np.arange(1, p // 2 + 1), np.arange(p)
-    joint_M = distance_TT[token, (token + steps[:, None]) % p].mean(axis=1)
-    length_M = joint_M * (p - 1) * p / distance_TT.sum()
-    best = np.argmin(np.where(np.gcd(steps, p) == 1, length_M, np.inf))
-    return NumberLine(int(steps[best]), length_M)
-
-
-# --- Discrete logarithm ---
-
-
-def primitive_root(p: int) -> int:
-    """The smallest g whose powers are all non-zero residues mod p.
-
-    GrokError unless p is an odd prime.
-    """
-    if p < 3 or not is_prime(p):
-        raise GrokError(
-            f"the discrete logarithm is defined here for odd primes, and {p} is none: "
-            "use the additive scores alone"
-        )
-    prime_factors = [q for q in range(2, p) if (p - 1) % q == 0 and is_prime(q)]
-    # The order of g divides p - 1; it is smaller if it divides some (p - 1) / q.
-    exponents = [(p - 1) // q for q in prime_factors]
-    g = 2
-    while any(pow(g, exponent, p) == 1 for exponent in exponents):
-        g += 1
-    return g
-
-
-def discrete_log_order(p: int) -> np.ndarray:
-    """Tokens g^0, g^1, ..., g^(p-2) mod p for the smallest primitive root g, [p-1].
-
-    Rows in this order lie along Z/(p-1).
-    """
-    g = primitive_root(p)
-    return np.array([pow(g, e, p) for e in range(p - 1)])
-
-
-class AxisGini(NamedTuple):
-    """Gini coefficient of the spectrum on an axis, and its p-value beside permuted rows."""
-
-    gini: float
-    p_value: float
-
-
-def axis_ginis(W, draws: int = 200, seed: int = 0) -> dict[str, AxisGini]:
-    """How sparse the spectrum of `W` [p, d] is on each axis.
-
-    'additive': tokens in natural order, on Z/p. 'multiplicative': non-zero tokens by discrete
-    logarithm, on Z/(p-1). GrokError unless p is an odd prime.
-    """
-    W = token_matrix(W)
-    rows = {"additive": W, "multiplicative": W[discrete_log_order(len(W))]}
-    return {axis: spectrum_gini(rows_TD, draws, seed) for axis, rows_TD in rows.items()}
-
-
-def spectrum_gini(W, draws: int, seed: int) -> AxisGini:
-    """The Gini coefficient of the frequency norms of rows [n, d], with its p-value."""
-    observed = gini(frequency_norms(W))
-    null = [gini(np.sqrt(share_K)) for share_K in permuted_power_shares(W, draws, seed)]
-    return AxisGini(observed, p_value(observed, np.array(null)))
-
-
-def better_axis(found: dict[str, AxisGini]) -> str:
-    """The axis with the largest Gini coefficient among those with p < 0.01, or 'neither'."""
-    significant = [axis for axis, score in found.items() if score.p_value < 0.01]
-    return max(significant, key=lambda axis: found[axis].gini, default="neither")
-
-
-def element_order(W) -> np.ndarray:
-    """The elements of Z/p along the axis that the rows show: by discrete logarithm or as they are.
-
-    A discrete logarithm leaves out 0.
-    """
-    n = len(W)
-    prime = n > 2 and is_prime(n)
-    multiplicative = prime and better_axis(axis_ginis(W)) == "multiplicative"
-    return discrete_log_order(n) if multiplicative else np.arange(n)

@@ -1,7 +1,7 @@
 """Analogies, parallelograms, dimension and loops of a matrix whose rows are the tokens of Z/p.
 
 As in `fourier`, `W` [p, d] holds token t in row t and is centred first. The null model of analogies
-and parallelograms is a permutation of the rows (`fourier.null_distribution`). Ranks, dimensions and
+and parallelograms is a permutation of the rows (`null_distribution`). Ranks, dimensions and
 loops do not see the order of the rows: compare them with Gaussian rows or an untrained network.
 """
 
@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist, squareform
 
-from grok.analysis.fourier import SINGULAR_CUTOFF, centred, frequency_plane
+from grok.analysis.fourier import SINGULAR_CUTOFF, frequency_plane
+from grok.analysis.matrix_rows import centred
 from grok.experiment import GrokError
 
 SIMILARITIES = ("cosine", "dot", "l2")

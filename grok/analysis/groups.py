@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from grok.analysis.fourier import centred
+from grok.analysis.matrix_rows import centred
 from grok.experiment import GrokError
 from grok.task.groups import Structure
 

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grok.analysis.fourier import discrete_log_order, fourier_basis
+from grok.analysis.fourier import fourier_basis
 from grok.analysis.irreps import MAX_IRREP_DEGREE, irreps
+from grok.analysis.logarithm import discrete_log_order
 from grok.experiment import GrokError
 from grok.task.groups import Structure, structure
 from grok.task.operations import is_prime, table

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from grok.analysis.fourier import token_matrix
 from grok.analysis.groups import permutation_index
+from grok.analysis.matrix_rows import token_matrix
 from grok.experiment import GrokError
 from grok.task.operations import Structure, structure
 

@@ -16,7 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsClassifier
 
-from grok.analysis.fourier import centred, null_summary
+from grok.analysis.matrix_rows import centred
+from grok.analysis.nulls import null_summary
 from grok.experiment import GrokError
 
 FOLDS = 3

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.manifold import TSNE
 
-from grok.analysis.fourier import centred, number_line
 from grok.analysis.geometry import principal_planes
+from grok.analysis.matrix_rows import centred
+from grok.analysis.similarity import number_line
 
 PERPLEXITY = 30  # the paper gives no t-SNE setting; this one is the library's default
 EXACT_UP_TO = 1000  # rows: the exact gradient is quick and does not depend on the number of threads
@@ -58,9 +59,9 @@ def plane_points(W, n_planes: int = 2) -> list[np.ndarray]:
 class PictureCircle(NamedTuple):
     """How far a picture shows the tokens in order on a circle.
 
-    step, length: the best number line (`fourier.NumberLine`). turns: the k whose angles 2 pi k t/n
-    are nearest to the angles of the tokens t about the centre of the picture. order: how near,
-    |mean exp(i (angle - 2 pi k t/n))| in [0, 1].
+    step, length: the best number line (`similarity.NumberLine`). turns: the k whose angles
+    2 pi k t/n are nearest to the angles of the tokens t about the picture's centre. order: how
+    near, |mean exp(i (angle - 2 pi k t/n))| in [0, 1].
     """
 
     step: int

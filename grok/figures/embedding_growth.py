@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from grok.analysis import fourier, groups
+from grok.analysis import fourier, groups, logarithm
+from grok.analysis.matrix_rows import centred
 from grok.figures import embedding_structure
 from grok.figures.parts import matrix, style, tsne
 from grok.figures.parts.gallery import figure
@@ -64,17 +65,17 @@ def first_and_last(found: list, most: int) -> list:
 
 def ring_drawers(W_best, group):
     """Two drawers, (axes, W) -> None: the plane of `W_best`'s strongest frequency, the spectrum."""
-    order = fourier.element_order(W_best)
+    order = logarithm.element_order(W_best)
     log = None if len(order) == group.order else order
     k = matrix.strongest(W_best, log) or 1
     axes_2D = fourier.frequency_basis(W_best[order], k)
     step, place_T = fourier.turn_step(len(order), k), k * np.arange(len(order)) % len(order)
 
     def plane(ax, W):
-        points = fourier.centred(W[order]) @ axes_2D.T
+        points = centred(W[order]) @ axes_2D.T
         tsne.join(ax, points, step)
         tsne.scatter(ax, points, tsne.Colouring(place_T.astype(float), len(order), ""), size=4)
-        share = (points**2).sum() / (fourier.centred(W[order]) ** 2).sum()
+        share = (points**2).sum() / (centred(W[order]) ** 2).sum()
         ax.set_xlabel(f"{100 * share:.0f}% of variance", fontsize=6, labelpad=1)
 
     return plane, lambda ax, W: matrix.spectrum(ax, W, log)

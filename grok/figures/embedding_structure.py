@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from grok.analysis import fourier
+from grok.analysis import logarithm
+from grok.analysis.similarity import cosine_similarity
 from grok.experiment import GrokError
 from grok.figures.parts import matrix, style, tsne
 from grok.figures.parts.gallery import figure
@@ -65,7 +66,7 @@ def page(drawn: list[tuple[str, np.ndarray, Structure]]):
 
 def ring_row(row, W, group: Structure) -> list[str]:
     """Spectrum, cosines in natural order and round the strongest frequency's circle, its plane."""
-    order = fourier.element_order(W)
+    order = logarithm.element_order(W)
     log = None if len(order) == group.order else order
     k = matrix.strongest(W, log)
     round_circle = matrix.frequency_order(len(order), k or 1)
@@ -108,7 +109,7 @@ def irreps_or_words(axes, W, group: Structure) -> str:
 
 def similarity_within(W, label_T) -> str:
     """Mean cosine of two elements of one coset, and of two elements of different ones."""
-    S_TT = fourier.cosine_similarity(W)
+    S_TT = cosine_similarity(W)
     together_TT = label_T[:, None] == label_T
     within, across = (
         S_TT[together_TT & ~np.eye(len(S_TT), dtype=bool)].mean(),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grok.analysis import fourier, groups
+from grok.analysis import groups, similarity
 from grok.figures.parts import style, tsne
 from grok.figures.parts.gallery import figure
 from grok.measure import findings
@@ -106,7 +106,7 @@ def number_line(axes, points, n: int, step: int) -> str:
     tsne.join(axes, points, step)
     residues = (np.arange(n) % PAPER_STEP).astype(float)
     tsne.scatter(axes, points, tsne.Colouring(residues, None, ""))
-    lengths = fourier.number_line(points).lengths
+    lengths = similarity.number_line(points).lengths
     shorter = min(step % n, -step % n)
     length = f", {lengths[shorter - 1]:.2f} of chance" if shorter else ""
     return f"n joined to n + {step}{length}"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grok.analysis import fourier
+from grok.analysis import nulls
 
 PERMUTED, PARTITIONS = "tokens permuted", "tokens permuted, best of as many partitions"
 DRAWS, SLOW_DRAWS, LARGE_DRAWS = 199, 39, 999
@@ -29,19 +29,19 @@ class Score(NamedTuple):
 Scorer = Callable[[], Iterable[Score]]  # computes scores of one kind when it is called
 
 
-def null_summary(score: Score) -> fourier.NullSummary:
-    """`fourier.null_summary` of a score; the p-value is that of the side that means structure."""
+def null_summary(score: Score) -> nulls.NullSummary:
+    """`nulls.null_summary` of a score; the p-value is that of the side that means structure."""
     if not score.smaller:
-        found = fourier.null_summary(score.value, score.null)
+        found = nulls.null_summary(score.value, score.null)
         if score.smaller is None and len(score.null):
             distance_R = np.abs(score.null - found.mean)
-            p = fourier.p_value(abs(score.value - found.mean), distance_R)
+            p = nulls.p_value(abs(score.value - found.mean), distance_R)
             return found._replace(p_value=p)
         return found
-    found = fourier.null_summary(-score.value, -score.null)
-    return fourier.NullSummary(-found.mean, -found.high, -found.low, found.p_value)
+    found = nulls.null_summary(-score.value, -score.null)
+    return nulls.NullSummary(-found.mean, -found.high, -found.low, found.p_value)
 
 
 def null_draws(values: Callable[[np.ndarray], np.ndarray], W, draws: int, count: int) -> np.ndarray:
-    """`fourier.null_distribution` of `count` values at once, [count, draws]; draws may be 0."""
-    return fourier.null_distribution(values, W, draws).T if draws else np.empty((count, 0))
+    """`nulls.null_distribution` of `count` values at once, [count, draws]; draws may be 0."""
+    return nulls.null_distribution(values, W, draws).T if draws else np.empty((count, 0))

@@ -11,7 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
-from grok.analysis import fourier, geometry, probes, projection
+from grok.analysis import fourier, geometry, logarithm, probes, projection
+from grok.analysis.nulls import p_value
+from grok.analysis.similarity import (
+    circulant_score,
+    cosine_similarity,
+    dot_similarity,
+    number_line_of,
+)
 from grok.measure import chance
 from grok.measure.chance import PERMUTED, Score, Scorer, null_draws
 from grok.task.groups import Structure
@@ -51,8 +58,8 @@ class Cyclic(NamedTuple):
         return cls(
             W,
             fourier.leading_components(W),
-            fourier.cosine_similarity(W),
-            fourier.dot_similarity(W),
+            cosine_similarity(W),
+            dot_similarity(W),
             squareform(pdist(W)),
             fourier.key_threshold(W),
         )
@@ -83,8 +90,8 @@ def spectrum_values(rows: Cyclic) -> np.ndarray:
     """The scores of SPECTRUM."""
     norms_K = fourier.frequency_norms(rows.W)
     share_K = norms_K**2 / (norms_K**2).sum()
-    cosine = fourier.circulant_score(rows.cosine_TT)
-    dot = fourier.circulant_score(rows.dot_TT)
+    cosine = circulant_score(rows.cosine_TT)
+    dot = circulant_score(rows.dot_TT)
     return np.array(
         [
             np.count_nonzero(share_K > rows.threshold),
@@ -95,7 +102,7 @@ def spectrum_values(rows: Cyclic) -> np.ndarray:
             cosine,
             dot,
             dot - cosine,
-            fourier.number_line_of(rows.distance_TT).length,
+            number_line_of(rows.distance_TT).length,
         ]
     )
 
@@ -110,7 +117,7 @@ def spectrum_scores(rows: Cyclic, draws: int, prefix: str = "") -> list[Score]:
         "key_frequencies": " ".join(map(str, rows.keys)),
         "top_share": f"k={1 + fourier.frequency_power_share(rows.W).argmax()}",
         "norm_effect": "circulant score of dots less that of cosines",
-        "number_line": f"step {fourier.number_line_of(rows.distance_TT).step}",
+        "number_line": f"step {number_line_of(rows.distance_TT).step}",
     }
     found = []
     for name, value, null_R in zip(SPECTRUM, spectrum_values(rows), null_RS.T):
@@ -188,18 +195,18 @@ def axis_scores(W, found: Iterable[Score], draws: int) -> Iterator[Score]:
     ginis = {}
     for score in found:
         if score.name in axes:
-            p = fourier.p_value(score.value, score.null) if len(score.null) else 1.0
-            ginis[axes[score.name]] = fourier.AxisGini(score.value, p)
+            p = p_value(score.value, score.null) if len(score.null) else 1.0
+            ginis[axes[score.name]] = logarithm.AxisGini(score.value, p)
     if len(ginis) < 2:
         return
-    order = fourier.discrete_log_order(len(W))
+    order = logarithm.discrete_log_order(len(W))
 
     def difference(rows):
         on_logarithms = fourier.gini(fourier.frequency_norms(rows[order]))
         return np.array([on_logarithms - fourier.gini(fourier.frequency_norms(rows))])
 
     [null_R] = null_draws(difference, W, draws, 1)
-    detail = f"{fourier.better_axis(ginis)} (Gini on discrete logarithms less Gini)"
+    detail = f"{logarithm.better_axis(ginis)} (Gini on discrete logarithms less Gini)"
     yield Score("axis", float(difference(W)[0]), null_R, PERMUTED, None, detail)
 
 
@@ -277,7 +284,7 @@ def cyclic_scorers(W, group: Structure, draws: int) -> list[Scorer]:
     points, few, rows = projection.coordinates(W), min(draws, chance.SLOW_DRAWS), Cyclic.of(W)
     scorers = axis_scorers(rows, points, draws)
     if n > 3 and is_prime(n):
-        order = fourier.discrete_log_order(n)
+        order = logarithm.discrete_log_order(n)
         scorers += axis_scorers(Cyclic.of(W[order]), points[order], draws, "log_")
     return [
         *scorers,

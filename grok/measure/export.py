@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from grok.analysis import fourier, groups
+from grok.analysis import groups, logarithm
+from grok.analysis.matrix_rows import token_matrix
 from grok.experiment import GrokError
 from grok.files import disk_errors, replacing
 from grok.store.array_files import arrays_name
@@ -57,9 +58,9 @@ def ring_columns(n: int) -> dict:
     columns = {f"mod_{k}": token % k for k in RESIDUES if k < n}
     columns["parity"] = np.where(token % 2, "odd", "even")
     if n > 2 and is_prime(n):
-        powers = fourier.discrete_log_order(n)
-        logarithm = pd.Series(np.argsort([0, *powers]) - 1, dtype="Int64")
-        columns[f"log_{powers[1]}"] = logarithm.where(token > 0)
+        powers = logarithm.discrete_log_order(n)
+        exponent = pd.Series(np.argsort([0, *powers]) - 1, dtype="Int64")
+        columns[f"log_{powers[1]}"] = exponent.where(token > 0)
     return columns
 
 
@@ -120,7 +121,7 @@ def export_matrix(loaded: Results, out: Path, run: int, matrix: str, step: int |
     matrix_VD, labels_V = saved_matrix(loaded, run, matrix, step)
     group = structure(loaded.experiment_run(run).structure)
     rows_ND = matrix_VD[: group.order]
-    fourier.token_matrix(rows_ND, group.order)
+    token_matrix(rows_ND, group.order)
     known = metadata(rows_ND, group)
     # With the experiment's name, so that two experiments fit into one folder, and tell apart there.
     folder = out / f"{loaded.folder.resolve().name}_{arrays_name(run, step)}_{matrix}"

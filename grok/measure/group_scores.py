@@ -11,7 +11,8 @@ import pandas as pd
 from scipy.spatial.distance import pdist, squareform
 from sklearn.metrics import silhouette_score
 
-from grok.analysis import fourier, groups, irreps, projection
+from grok.analysis import groups, irreps, projection
+from grok.analysis.matrix_rows import centred
 from grok.measure import chance
 from grok.measure.chance import PARTITIONS, PERMUTED, Score, Scorer, null_draws
 from grok.task.groups import Structure
@@ -23,7 +24,7 @@ def irrep_scores(W, group: Structure, draws: int) -> list[Score]:
     Beside permuted rows.
     """
     degree = group.degree
-    W = fourier.centred(W, group.order)
+    W = centred(W, group.order)
     shapes = list(irreps.irreps(degree))
 
     def shares(rows):

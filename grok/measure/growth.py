@@ -11,7 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import orthogonal_procrustes
 
-from grok.analysis import fourier, groups, irreps, projection
+from grok.analysis import fourier, groups, irreps, logarithm, projection
+from grok.analysis.matrix_rows import centred
+from grok.analysis.similarity import cosine_similarity
 from grok.experiment import GrokError
 from grok.store.matrices import MATRICES, answered_right, element_rows
 from grok.store.results import Results
@@ -108,7 +110,7 @@ class Axis(NamedTuple):
 def axis(growth: Growth) -> Axis:
     """The axis that the rows show at the best moment. Raises GrokError for other groups."""
     fourier.require_cyclic(growth.group)
-    order = fourier.element_order(growth.W_MnD[growth.best])
+    order = logarithm.element_order(growth.W_MnD[growth.best])
     return Axis(order, len(order) < growth.group.order)
 
 
@@ -130,7 +132,7 @@ def planes(growth: Growth, order: np.ndarray) -> Planes:
 
     The axes are those of the best moment, so that what is seen to grow does not turn with them.
     """
-    rows_MTD = [fourier.centred(W[order]) for W in growth.W_MnD]
+    rows_MTD = [centred(W[order]) for W in growth.W_MnD]
     at_best = rows_MTD[growth.best]
     highest = (len(order) - 1) // 2
     found = [int(k) for k in fourier.key_frequencies(at_best) if k <= highest][:MOST_KEYS]
@@ -151,7 +153,7 @@ def components(growth: Growth) -> np.ndarray:
 
 def principal(W) -> np.ndarray:
     """Rows [n, d] on their first two principal components, [n, 2]."""
-    U, S, _ = np.linalg.svd(fourier.centred(W), full_matrices=False)
+    U, S, _ = np.linalg.svd(centred(W), full_matrices=False)
     return U[:, :2] * S[:2]
 
 
@@ -237,4 +239,4 @@ def best_cosets(W, group: Structure) -> Cosets:
 
 def cosines(growth: Growth) -> np.ndarray:
     """Cosines between the centred rows at each moment, [M, n, n]."""
-    return np.array([fourier.cosine_similarity(W) for W in growth.W_MnD])
+    return np.array([cosine_similarity(W) for W in growth.W_MnD])

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grok.analysis import fourier, geometry
+from grok.analysis import geometry
+from grok.analysis.matrix_rows import centred, token_matrix
 from grok.experiment import GrokError
 from grok.measure import chance
 from grok.measure.chance import Score, Scorer
@@ -32,7 +33,7 @@ def gaussian_rows(W, draws: int) -> Iterator[np.ndarray]:
 
     A permutation of the tokens is no null here: it changes no rank, dimension or loop.
     """
-    length_T, rng = np.linalg.norm(fourier.centred(W), axis=1), np.random.default_rng(0)
+    length_T, rng = np.linalg.norm(centred(W), axis=1), np.random.default_rng(0)
     for _ in range(draws):
         rows = rng.normal(size=W.shape)
         yield rows * (length_T / np.linalg.norm(rows, axis=1))[:, None]
@@ -43,7 +44,7 @@ def permuted_components(W, draws: int) -> Iterator[np.ndarray]:
 
     The spectrum stays; what joins the components is gone.
     """
-    U, S, _ = np.linalg.svd(fourier.centred(W), full_matrices=False)
+    U, S, _ = np.linalg.svd(centred(W), full_matrices=False)
     rng = np.random.default_rng(0)
     for _ in range(draws):
         yield rng.permuted(U * S, axis=0)
@@ -51,7 +52,7 @@ def permuted_components(W, draws: int) -> Iterator[np.ndarray]:
 
 def norm_cv(W) -> float:
     """Standard deviation of the lengths of the centred rows over their mean."""
-    length_T = np.linalg.norm(fourier.centred(W), axis=1)
+    length_T = np.linalg.norm(centred(W), axis=1)
     return float(length_T.std() / length_T.mean())
 
 
@@ -99,7 +100,7 @@ def matrix_scores(W, group: Structure, with_null: bool = True) -> MatrixScores:
     GrokError for a matrix that is not finite or has the wrong size.
     """
     draws = chance.DRAWS if with_null else 0
-    W = fourier.token_matrix(W, group.order)
+    W = token_matrix(W, group.order)
     scorers = cyclic_scorers(W, group, draws) if group.is_ring else group_scorers(W, group, draws)
     scores: list[Score] = []
     notes: list[str] = []

@@ -39,7 +39,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from grok.analysis import fourier, progress
+from grok.analysis import progress
+from grok.analysis.nulls import null_summary
 from grok.analysis.phases import Curve, Phases, Progress, phases
 from grok.experiment import GrokError
 from grok.files import NOT_ARRAYS
@@ -236,7 +237,7 @@ def shown_neurons(best: progress.NeuronParts, variance_N, keys: list[int]) -> np
 def as_row(run: int, step: int, entry: Entry) -> dict:
     """A row of mechanism.parquet."""
     sign = -1 if entry.smaller else 1
-    mean, low, high, p = fourier.null_summary(sign * entry.value, sign * entry.null)
+    mean, low, high, p = null_summary(sign * entry.value, sign * entry.null)
     low, high = sorted((sign * low, sign * high))
     here = (run, step, entry.measure, entry.layer, entry.part, entry.value)
     return dict(zip(COLUMNS + NULL_COLUMNS, (*here, sign * mean, low, high, p)))

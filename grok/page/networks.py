@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from grok.analysis import fourier, groups
+from grok.analysis import fourier, groups, logarithm
 from grok.experiment import GrokError
 from grok.measure import growth
 from grok.measure.growth import Growth
@@ -116,7 +116,7 @@ def ring(grown: Growth, wish: Wish) -> tuple[dict[str, np.ndarray], dict]:
 def logarithms(n: int, facts: dict) -> dict[str, np.ndarray]:
     """The discrete logarithm of each residue mod an odd prime, -1 for 0; none for another n."""
     try:
-        power_t = fourier.discrete_log_order(n)
+        power_t = logarithm.discrete_log_order(n)
     except GrokError:
         return {}
     log_n = np.full(n, -1, np.int16)

@@ -12,6 +12,9 @@ from matplotlib.figure import Figure
 from grok.analysis import fourier, geometry, groups
 from grok.analysis.irreps import MAX_IRREP_DEGREE, explained_by_irrep
 from grok.analysis.irreps import irreps as representations
+from grok.analysis.matrix_rows import centred, token_matrix
+from grok.analysis.nulls import null_distribution
+from grok.analysis.similarity import circulant_score, cosine_similarity, dot_similarity, number_line
 from grok.experiment import GrokError
 from grok.figures.parts import style, tsne
 from grok.measure.findings.words import pretty
@@ -20,7 +23,7 @@ from grok.task.operations import Structure
 
 RESIDUES = range(2, 30)
 COSINE, DOT = "cosine", "dot product"
-SIMILARITIES = {COSINE: fourier.cosine_similarity, DOT: fourier.dot_similarity}
+SIMILARITIES = {COSINE: cosine_similarity, DOT: dot_similarity}
 NAMED_KEYS = 6
 NAME_SHARE = 0.1  # of a spectrum's width, which a name takes
 DRAWS = 50  # permuted matrices behind a null that is only named
@@ -33,12 +36,12 @@ rows = element_rows
 def spectrum(axes, W, order=None) -> str:
     """Share of variance at each frequency, its 95% band over permuted rows, the key threshold.
 
-    order: elements in the order of a cyclic axis, such as `fourier.discrete_log_order(p)`; natural
+    order: elements in the order of a cyclic axis, such as `discrete_log_order(p)`; natural
     without.
     """
     rows_TD = placed(W, order)
     share_K = 100 * fourier.frequency_power_share(rows_TD)
-    null_NK = 100 * fourier.null_distribution(fourier.frequency_power_share, rows_TD)
+    null_NK = 100 * null_distribution(fourier.frequency_power_share, rows_TD)
     keys = fourier.key_frequencies(rows_TD)
     k = np.arange(1, len(share_K) + 1)
     axes.bar(k, share_K, color=np.where(np.isin(k, keys), style.BLUE, "0.6"), width=0.85)
@@ -91,7 +94,7 @@ def name_bars(axes, share_K: np.ndarray, keys: list[int]) -> None:
 
 def placed(W, order) -> np.ndarray:
     """The rows of `W` in an order of the elements, or as they are."""
-    W = fourier.token_matrix(W)
+    W = token_matrix(W)
     return W if order is None else W[order]
 
 
@@ -127,10 +130,10 @@ def circulant_words(W, measure: str = COSINE, order=None) -> str:
     """How far similarities depend on the difference of two places in an order alone."""
 
     def score(rows_TD):
-        return fourier.circulant_score(SIMILARITIES[measure](rows_TD))
+        return circulant_score(SIMILARITIES[measure](rows_TD))
 
     rows_TD = placed(W, order)
-    null = fourier.null_distribution(score, rows_TD, DRAWS).mean()
+    null = null_distribution(score, rows_TD, DRAWS).mean()
     return f"circulant {score(rows_TD):.2f} (permuted {null:.2f})"
 
 
@@ -161,7 +164,7 @@ def key_plane(axes, W, k: int | None = None, step: int | None = None, order=None
     tsne.join(axes, points, step)
     tsne.scatter(axes, points, tsne.Colouring((k * np.arange(n) % n).astype(float), n, ""), size=10)
     axes.set_xlabel(f"plane of frequency {k}", fontsize=7)
-    null = fourier.null_distribution(lambda permuted: angle_error(permuted, k), rows_TD, DRAWS)
+    null = null_distribution(lambda permuted: angle_error(permuted, k), rows_TD, DRAWS)
     error = angle_error(rows_TD, k)
     return f"{joint_words(step, order)}; angle error {error:.0f}° (permuted {null.mean():.0f}°)"
 
@@ -200,7 +203,7 @@ def principal_plane(
     n = len(points)
     colouring = colouring or tsne.Colouring(np.arange(n, dtype=float), n, "")
     tsne.scatter(axes, points, colouring, size)
-    share = (points**2).sum() / (fourier.centred(rows_TD) ** 2).sum()
+    share = (points**2).sum() / (centred(rows_TD) ** 2).sum()
     axes.set_xlabel(
         f"PC {2 * plane + 1} and {2 * plane + 2}: {100 * share:.0f}% of variance", fontsize=7
     )
@@ -231,7 +234,7 @@ def order_words(points, colouring: tsne.Colouring) -> str:
     points, value_N = np.asarray(points)[coloured], colouring.value_T[coloured]
     if colouring.period:
         ordered = points[np.argsort(value_N, kind="stable")]
-        return f"{fourier.number_line(ordered)[1][0]:.2f} of chance"
+        return f"{number_line(ordered)[1][0]:.2f} of chance"
     labels = np.unique(value_N, return_inverse=True)[1]
     rng = np.random.default_rng(0)
     null = np.mean(

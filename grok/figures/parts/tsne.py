@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grok.analysis import fourier
+from grok.analysis import fourier, logarithm
 from grok.analysis.projection import coordinates
 from grok.figures.parts import style
 from grok.figures.parts.gallery import figure
@@ -35,7 +35,7 @@ def colouring(W, group: Structure) -> Colouring:
     """Colours by residue or discrete logarithm, times the strongest key frequency, or by coset."""
     if not group.is_ring:
         return coset_colouring(W, group)
-    order = fourier.element_order(W)
+    order = logarithm.element_order(W)
     place_T = np.full(group.order, np.nan)
     place_T[order] = np.arange(len(order))
     return cyclic_colouring(

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from grok.analysis import fourier, survival
+from grok.analysis import logarithm, survival
+from grok.analysis.similarity import circulant_score, cosine_similarity
 from grok.experiment import GrokError, Run
 from grok.measure.findings import finding, runs, words
 from grok.measure.findings.finding import Finding, Table
@@ -321,7 +322,7 @@ def log_axis(operation: str, name: str) -> np.ndarray | None:
     ring = structure(name)
     if not ring.is_ring or ring.order < 3 or not is_prime(ring.order):
         return None
-    order, answers = fourier.discrete_log_order(ring.order), table(operation, name).answers
+    order, answers = logarithm.discrete_log_order(ring.order), table(operation, name).answers
     moved, of_answer = answers[np.roll(order, -1)][:, order], answers[order][:, order]
     return order if (moved == order[1] * of_answer % ring.order).all() else None
 
@@ -338,7 +339,7 @@ def circulant_before(run: Run, order=slice(None)) -> float:
     try:
         features = element_features(begins)
         assert features is not None, "a run of random values has features"
-        return fourier.circulant_score(fourier.cosine_similarity(features[order]))
+        return circulant_score(cosine_similarity(features[order]))
     except GrokError:  # no residues, or a table that is not at hand
         return np.nan
 

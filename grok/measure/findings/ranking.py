@@ -14,8 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from grok.analysis import fourier, groups
+from grok.analysis import fourier, groups, logarithm
 from grok.analysis.projection import coordinates
+from grok.analysis.similarity import number_line
 from grok.measure.findings import runs
 from grok.measure.findings.words import pretty
 from grok.store.array_files import arrays_name
@@ -97,8 +98,8 @@ def described(seen: Network) -> dict:
 
 def of_ring(seen: Network) -> dict:
     """Axis, key frequencies (strongest first), and the shortest number line in t-SNE."""
-    order = fourier.element_order(seen.W)
-    line = fourier.number_line(coordinates(seen.W)[order])
+    order = logarithm.element_order(seen.W)
+    line = number_line(coordinates(seen.W)[order])
     keys = fourier.key_frequencies(seen.W[order])
     return {
         "clarity": line.length,
