@@ -286,6 +286,20 @@ def test_the_circulant_share_of_an_encoding_sees_differences_alone():
     )
 
 
+def test_a_file_that_has_changed_predicts_nothing(tmp_path):
+    """The share is of the rows that the run has read, never of those that lie there today."""
+    path = tmp_path / "t.npz"
+    angle_N = 2 * np.pi * np.arange(31) / 31
+    circle_ND = np.zeros((31, 128))
+    circle_ND[:, :2] = np.stack([np.cos(angle_N), np.sin(angle_N)], axis=1)
+    np.savez(path, labels=np.arange(31).astype(str), embedding=circle_ND)
+    run = BASE.replace(values="file", table=str(path))
+    loaded = results.load(write(tmp_path, [run], time_of))
+    assert encoding_times.circulant_of(loaded, 0, slice(None)) == pytest.approx(1)
+    np.savez(path, labels=np.arange(31).astype(str), embedding=circle_ND[::-1] ** 2)
+    assert np.isnan(encoding_times.circulant_of(loaded, 0, slice(None)))
+
+
 def test_each_axis_sees_its_own_differences(tmp_path):
     """A table that is a circle over the powers of 3, which is a primitive root of 31."""
     table_TD = np.zeros((31, 128))

@@ -782,6 +782,34 @@ def test_a_training_goes_on_with_the_files_that_it_began_with_or_not_at_all(tmp_
     assert description["tables"] == {str(path): expected}
 
 
+def test_the_files_of_every_part_count(tmp_path, tiny):
+    """Each of two processes reads a file of its own; then both read one that changed between."""
+    rows = np.arange(56, dtype=np.float32).reshape(7, 8)
+    labels = np.array(list("0123456"))
+
+    def put(name, embedding):
+        np.savez(tmp_path / name, embedding=embedding, labels=labels)
+        return tiny.replace(values="file", table=str(tmp_path / name))
+
+    runs = (put("a.npz", rows), put("b.npz", rows))
+    apart = Experiment(name="apart", runs=runs)
+    for part in (0, 1):
+        save(tmp_path / "apart" / f"part-{part}", apart, [part])
+    loaded = results.load(tmp_path / "apart")
+    assert [loaded.rebuilt_run(run) for run in (0, 1)] == list(runs)
+    put("b.npz", rows + 1)
+    assert loaded.rebuilt_run(0) == runs[0]
+    with pytest.raises(GrokError, match=r"b\.npz has changed since .*apart was trained on it"):
+        results.load(tmp_path / "apart").rebuilt_run(1)
+
+    together = Experiment(name="together", runs=(runs[0], runs[0].replace(seed=1)))
+    save(tmp_path / "together" / "part-0", together, [0])
+    put("a.npz", rows + 1)
+    save(tmp_path / "together" / "part-1", together, [1])
+    with pytest.raises(GrokError, match=r"a\.npz changed between the processes .* --anew"):
+        results.load(tmp_path / "together")
+
+
 def test_a_run_that_lost_what_it_had_is_collapsed_in_older_tables_too(tmp_path, experiment):
     reached = [curve(0, [1, 100], [0.1, 0.2]), curve(1, [1, 60, 120], [0.1, 1.0, 0.3])]
     curves = pd.concat(reached, ignore_index=True)

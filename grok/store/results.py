@@ -29,7 +29,7 @@ import pandas as pd
 
 from grok.experiment import GrokError, Note, Run
 from grok.store.array_files import arrays_name, read_arrays, read_name
-from grok.store.descriptions import read_description, refuse_another_table
+from grok.store.descriptions import description_of, read_description, refuse_another_table
 from grok.store.outcomes import OUTCOMES, run_names
 from grok.store.tables import has_tables, need, read_columns
 
@@ -201,6 +201,7 @@ def load(folder: Path | str) -> Results:
         runs["snapshots"] = runs["snapshots"].replace({True: "log", False: ""})
     if folder not in written:
         description["complete"] = all_complete(description, parts[1:])
+        description["tables"] = joined_tables(folder, written)
     runs = known_runs(folder, runs.sort_values("run", ignore_index=True), description)
     curves = curves[curves["run"].isin(runs["run"])]
     return Results(
@@ -216,6 +217,24 @@ def all_complete(description: dict, parts: list[Path]) -> bool:
     begun = list(filter(None, map(read_description, parts)))
     processes = description["sessions"][0].get("processes", 1)
     return len(begun) == max(processes, len(parts)) and all(found["complete"] for found in begun)
+
+
+def joined_tables(folder: Path, parts: list[Path]) -> dict[str, str]:
+    """The digests of the files that the runs of any part have read.
+
+    Raises GrokError where two parts have read different files under one name.
+    """
+    joined: dict[str, str] = {}
+    for part in parts:
+        read = read_columns(part, "runs", "run").get("table", pd.Series(dtype=str)).unique()
+        digests = description_of(part).get("tables", {})
+        for name, digest in digests.items():
+            if name in read and joined.setdefault(name, digest) != digest:
+                raise GrokError(
+                    f"{name} changed between the processes that trained into {folder}, so that "
+                    "their runs do not belong together: train them anew with --anew"
+                )
+    return joined
 
 
 def known_runs(folder: Path, runs: pd.DataFrame, description: dict) -> pd.DataFrame:

@@ -344,12 +344,21 @@ def circulant_before(run: Run, order=slice(None)) -> float:
         return np.nan
 
 
+def circulant_of(results, run: int, order) -> float:
+    """`circulant_before` of a run of a folder; NaN where it read a file that has changed since."""
+    try:
+        specified = results.rebuilt_run(run)
+    except GrokError:
+        return np.nan
+    return circulant_before(specified, order)
+
+
 def predicted(results, known: pd.DataFrame, order=slice(None)) -> survival.Estimate:
     """Rank correlation of the runs' times with that share, resampled by encoding.
 
     A run that never crossed counts as last. NaN where there is too little.
     """
-    score = np.array([circulant_before(results.experiment_run(run), order) for run in known["run"]])
+    score = np.array([circulant_of(results, run, order) for run in known["run"]])
     finite = np.isfinite(score)
     if len(np.unique(score[finite])) < 3:
         return survival.UNKNOWN
