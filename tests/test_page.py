@@ -27,6 +27,7 @@ RING = Run(operation="x/y", structure="Z13", num_steps=1000, d_model=8, n_heads=
 GROUP = RING.replace(operation="xy", structure="S4")
 STEPS = (1, 20, 300, 1000)
 STATIC = Path(build.__file__).parent / "static"
+RESULTS = Path(__file__).parent.parent / "results"
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -193,6 +194,7 @@ class Browser:
 
     def settle(self):
         self.driver.execute_async_script("setTimeout(arguments[0], 60)")
+        self.wait("return document.querySelector('main').ariaBusy === 'false'")
 
     def traces(self, name):
         """What a plot was given: its traces, with their arrays as lists."""
@@ -224,10 +226,16 @@ class Browser:
 
 
 @pytest.fixture
-def browser(driver, page):
-    """The page, whose console must have no error at the end of the test."""
-    yield Browser(driver, page[0])
+def opened(driver):
+    """The file of a page -> it in the browser; the console must have no error at the test's end."""
+    yield lambda path: Browser(driver, path)
     assert [entry["message"] for entry in driver.get_log("browser")] == []
+
+
+@pytest.fixture
+def browser(opened, page):
+    """The page of the results made here."""
+    return opened(page[0])
 
 
 # --- What it shows is what the files hold ---
@@ -372,6 +380,27 @@ def test_the_slider_is_moved_by_the_keyboard_and_speaks(browser):
     assert "update=1000" in browser.state()
 
 
+def test_it_plays_to_the_last_update_and_pauses_when_it_is_told_to(browser):
+    browser.open("view=network&experiment=ring&run=0&update=1")
+    play_once = """
+    const play = document.getElementById('play');
+    play.click();
+    const name = play.textContent;
+    const timer = setInterval(() => {
+      if (!location.hash.includes('update=20')) return;
+      clearInterval(timer);
+      play.click();
+      arguments[0]([name, play.textContent]);
+    }, 5);
+    """
+    assert browser.driver.execute_async_script(play_once) == ["Pause", "Play"]
+    browser.driver.execute_async_script("setTimeout(arguments[0], 600)")
+    assert "update=20" in browser.state() and browser.value("moment") == "1"
+    browser.run("document.getElementById('play').click()")
+    browser.wait("return document.getElementById('play').textContent === 'Play'")
+    assert "update=1000" in browser.state() and browser.value("moment") == "3"
+
+
 def test_joints_colour_and_order_are_chosen_and_kept_in_the_link(browser):
     chosen = {"join": "3", "colour": "residue", "modulus": "5", "order": "key"}
     browser.open("view=network&experiment=ring&run=0")
@@ -473,6 +502,74 @@ def test_findings_are_filtered_and_lead_to_their_figure_experiment_and_command(b
     assert browser.text("board-count") == "0 of 2 findings."
 
 
+# --- The committed results ---
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
+    """The page of all of them, what it says is missing, and the index of what it holds."""
+    out = tmp_path_factory.mktemp("committed") / "page.html"
+    missing = build.build([RESULTS], out)
+    index = re.search(r'id="index">(.*?)</script>', out.read_text(), re.DOTALL)[1]
+    return out, missing, json.loads(index)
+
+
+def test_all_committed_results_are_in_a_page_of_12_megabytes_or_are_named(committed):
+    out, missing, index = committed
+    assert out.stat().st_size <= 12_000_000
+    shown = {entry["name"]: entry for entry in index["experiments"]}
+    for description in RESULTS.glob("*/experiment.json"):
+        folder = description.parent
+        if folder.name not in shown:
+            assert any(line.startswith(f"{folder.name}: ") for line in missing)
+            continue
+        entry = shown[folder.name]
+        kept = [path for path in folder.glob("arrays/*.npz") if re.fullmatch(r"run_\d+", path.stem)]
+        unreadable = [line for line in missing if line.startswith(f"{folder.name}, run ")]
+        assert len(entry["networks"]) + entry["left_out"] + len(unreadable) == len(kept)
+        assert bool(entry["left_out"]) == any(
+            line.startswith(f"{folder.name}: {entry['left_out']} networks") for line in missing
+        )
+    found = [json.loads(path.read_text())["findings"] for path in RESULTS.glob("*/findings.json")]
+    assert len(index["findings"]) == sum(map(len, found))
+
+
+def test_every_committed_experiment_opens_with_the_curves_of_its_files(opened, committed):
+    out, _, index = committed
+    browser = opened(out)
+    browser.open("view=experiments")
+    for entry in index["experiments"]:
+        browser.set("experiment", entry["name"])
+        assert not browser.run("return document.getElementById('opening').offsetHeight")
+        curves = pd.read_parquet(RESULTS / entry["name"] / "curves.parquet")
+        assert browser.text("runs-count").startswith(f"{entry['runs']} of {entry['runs']} runs")
+        for line in browser.traces("curves"):
+            _, run, split = line["name"].split()
+            name = "train" if split == "training" else "val"
+            metric = f"{name}_{browser.value('metric')}"
+            known = curves[(curves["run"] == int(run)) & curves["step"].isin(line["x"])]
+            assert line["y"] == known[metric].astype("float32").tolist()
+
+
+def test_every_committed_experiment_shows_a_network_at_each_end_of_the_slider(opened, committed):
+    out, _, index = committed
+    browser = opened(out)
+    browser.open("view=network")
+    for entry in [entry for entry in index["experiments"] if entry["networks"]]:
+        browser.set("network-experiment", entry["name"])
+        curves = pd.read_parquet(RESULTS / entry["name"] / "curves.parquet")
+        run = int(browser.value("network-run"))
+        curve = curves[curves["run"] == run].set_index("step")
+        for moment in {0, int(browser.run("return document.getElementById('moment').max"))}:
+            browser.set("moment", moment, "input")
+            words = browser.text("moment-words")
+            step = int(words.split(":")[0].removeprefix("update ").replace(",", ""))
+            shares = [curve.loc[step, f"{split}_accuracy"] for split in ("train", "val")]
+            train, val = ["unknown" if pd.isna(x) else f"{100 * x:.1f}%" for x in shares]
+            assert words == f"update {step:,}: training {train}, validation {val}"
+        assert not browser.run("return document.getElementById('opening').offsetHeight")
+
+
 # --- For everyone ---
 
 VIEWS = ("view=scoreboard", "view=experiments&experiment=ring", "view=network&experiment=ring")
@@ -523,22 +620,23 @@ def test_what_cannot_be_shown_is_named(browser, page):
     assert "The network of run 7 is not in this page" in browser.text("network-message")
 
 
-def test_results_without_answers_or_snapshots_say_so(driver, write_growth):
+def test_results_of_one_run_without_answers_or_snapshots_say_so(opened, write_growth):
     rng, n = np.random.default_rng(0), 13
     rows, right = rng.normal(size=(n, 8)), np.ones((n, n), bool)
     old = write_growth("old", RING, {1000: (rows, right)}, with_answers=False)
     out = old.parent / "page.html"
     assert build.build([old], out) == []
-    shown = Browser(driver, out)
+    shown = opened(out)
     shown.open("view=network")
     assert "kept at its end alone" in shown.text("network-message")
     assert "were kept before they held which equations" in shown.text("net-table")
     shown.open()
     assert "python -m grok findings" in shown.text("board-count")
-    assert driver.get_log("browser") == []
+    shown.open("view=experiments")
+    assert shown.rows() == [0] and shown.value("field") == "run"
 
 
-def test_five_thousand_runs_are_shown_a_hundred_at_a_time(driver, tmp_path):
+def test_five_thousand_runs_are_shown_a_hundred_at_a_time(opened, tmp_path):
     folder, tiny = tmp_path / "many", Run(operation="x+y", structure="Z7", num_steps=100)
     runs = tuple(tiny.replace(seed=seed) for seed in range(5000))
     sessions.begin(folder, Experiment(name="many", runs=runs), {"processes": 1})
@@ -553,7 +651,7 @@ def test_five_thousand_runs_are_shown_a_hundred_at_a_time(driver, tmp_path):
     begun = time.monotonic()
     assert build.build([folder], tmp_path / "page.html") == []
     assert time.monotonic() - begun < 60
-    shown = Browser(driver, tmp_path / "page.html")
+    shown = opened(tmp_path / "page.html")
     shown.open("view=experiments")
     assert shown.text("runs-count").startswith("5,000 of 5,000 runs") and len(shown.rows()) == 100
     assert "Curves are thinned to at most 12 evaluations a run" in shown.text("facts")
@@ -626,7 +724,7 @@ def test_what_json_has_not_becomes_null():
     assert json.loads(text) == {"a": [0.5, None, None], "b": 3}
 
 
-def test_an_end_of_a_script_in_the_results_does_no_harm(driver, write_growth):
+def test_an_end_of_a_script_in_the_results_does_no_harm(opened, write_growth):
     label = "</script><b id='harm'>"
     run = RING.replace(label=label)
     rows, right = np.random.default_rng(0).normal(size=(13, 8)), np.ones((13, 13), bool)
@@ -634,7 +732,7 @@ def test_an_end_of_a_script_in_the_results_does_no_harm(driver, write_growth):
     write_findings(folder, [dataclasses.replace(FINDINGS[0], claim=label)])
     out = folder.parent / "page.html"
     build.build([folder], out)
-    shown = Browser(driver, out)
+    shown = opened(out)
     shown.open()
     assert not shown.run("return document.getElementById('harm')")
     assert label in shown.run("return document.querySelector('#findings').textContent")

@@ -68,6 +68,7 @@ def block(wish: Wish) -> tuple[dict, str] | str:
         arrays[name], facts[f"{name}_scale"] = quantised(points_Mn2)
     arrays |= answers(grown, facts)
     line = {"run": wish.run, "task": task_of(grown), "moments": len(grown.moments)}
+    line["has_table"] = "no_table" not in facts
     return line, pack(facts | line | {"labels": list(grown.group.labels)}, arrays)
 
 

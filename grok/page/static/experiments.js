@@ -8,10 +8,14 @@ async function showExperiments() {
   const name = choices($("experiment"), pairs, state.experiment);
   const data = await block(`experiment/${name}`);
   if (state.view !== "experiments" || $("experiment").value !== name) return;
-  $("metric").value = state.metric === "loss" ? "loss" : "accuracy";
+  choices($("metric"), metricsOf(data), state.metric);
   $("split").value = state.split === "train" ? "train" : "val";
-  const fields = varied(data).map((column) => [column.name, spaced(column.name)]);
-  choices($("field"), fields, state.against ?? preferredField(data));
+  const fields = fieldsOf(data);
+  choices(
+    $("field"),
+    fields.map((field) => [field, spaced(field)]),
+    state.against ?? preferredField(fields),
+  );
   const rows = rowsOf(data);
   const drawn = drawnRows(data, rows);
   describe(data);
@@ -20,9 +24,14 @@ async function showExperiments() {
   drawTable(data, rows, drawn);
 }
 
-/** The field of the paper's question where it is varied, or else the first that is. */
-function preferredField(data) {
+/** The fields that runs differ in; of a single run, which differs in none, its number. */
+function fieldsOf(data) {
   const names = varied(data).map((column) => column.name);
+  return names.length ? names : ["run"];
+}
+
+/** The field of the paper's question where it is varied, or else the first that is. */
+function preferredField(names) {
   const wanted = [
     "train_fraction",
     "weight_decay",
@@ -30,7 +39,8 @@ function preferredField(data) {
     "init_scale",
     "corrupted_labels",
   ];
-  return wanted.find((name) => names.includes(name)) ?? names.find((name) => name !== "run");
+  const found = wanted.find((name) => names.includes(name));
+  return found ?? names.find((name) => name !== "run") ?? names[0];
 }
 
 function describe(data) {
@@ -59,14 +69,27 @@ function describe(data) {
 
 // --- Plots ---
 
-/** A run's curve: its updates above 0 and a metric there; a loss without zeros, for its axis. */
+/** A run's curve: its updates above 0 where a metric is known; a loss above 0, for its axis. */
 function curveOf(data, i, metric) {
   const [from, to] = [data.arrays.starts[i], data.arrays.starts[i + 1]];
   const steps = data.arrays.step.subarray(from, to);
   const values = data.arrays[metric].subarray(from, to);
-  const isDrawn = (at) => steps[at] > 0 && (metric.endsWith("accuracy") || values[at] > 0);
+  const isShown = (value) => (metric.endsWith("accuracy") ? value >= 0 : value > 0);
+  const isDrawn = (at) => steps[at] > 0 && isShown(values[at]);
   const places = Array.from(steps.keys()).filter(isDrawn);
   return { x: places.map((at) => steps[at]), y: places.map((at) => values[at]) };
+}
+
+/** Whether runs were evaluated, but have no accuracy: they learn no answers to equations. */
+function answersNothing(data) {
+  const accuracies = data.arrays.val_accuracy;
+  return accuracies.length > 0 && accuracies.every(Number.isNaN);
+}
+
+/** What curves can show, the first by default. */
+function metricsOf(data) {
+  const metrics = answersNothing(data) ? ["loss"] : ["accuracy", "loss"];
+  return metrics.map((metric) => [metric, metric]);
 }
 
 const SPLITS = { train: ["training", "dash"], val: ["validation", "solid"] };
@@ -85,24 +108,43 @@ function linesOf(data, i, metric, colours) {
   }));
 }
 
+const MARKS_A_LINE = 6;
+
+/** A run's mark at a few points of its line, evenly in log updates, beside those of other runs. */
+function marksAlong(line, mark, place) {
+  const length = Math.log(Math.max(...line.x, 2));
+  const shift = (place % PALETTE.length) / PALETTE.length;
+  const stretches = line.x.map((x) => Math.floor((MARKS_A_LINE * Math.log(x)) / length + shift));
+  const size = stretches.map((stretch, at) => (stretch === stretches[at - 1] ? 0 : 7));
+  return {
+    mode: "lines+markers",
+    marker: { ...mark, size, opacity: 1, line: { width: 0 } },
+  };
+}
+
 function drawCurves(data, drawn) {
   const metric = $("metric").value;
   const traces = drawn.flatMap((i, place) => {
-    const line = PALETTE[place % PALETTE.length];
-    return linesOf(data, i, metric, { train: line, val: line });
+    const mark = markOf(place);
+    const lines = linesOf(data, i, metric, { train: mark.color, val: mark.color });
+    return lines.map((line) => ({ ...line, ...marksAlong(line, mark, place) }));
   });
   const runs = drawn.map((i) => runAt(data, i)).join(", ");
   const of = drawn.length === 1 ? `run ${runs}` : `runs ${runs}`;
   const words = drawn.length
-    ? `${metric} of ${of}: training dashed, validation solid`
+    ? `${metric} of ${of}: training dashed, validation solid; marks as in the table`
     : "No run is chosen: mark some in the table.";
   $("curves-words").textContent = words;
-  if (!traces.some((trace) => trace.x.length)) return say("curves", "Nothing was evaluated.");
+  if (!traces.some((trace) => trace.x.length)) return say("curves", `No ${metric} to draw.`);
   const yaxis =
     metric === "accuracy"
       ? accuracyAxis
-      : { type: "log", exponentformat: "power", title: { text: "loss" } };
-  return draw("curves", traces, { xaxis: updatesAxis, yaxis }, words);
+      : {
+          ...logTicks(traces.flatMap((trace) => trace.y)),
+          tickformat: "~g",
+          title: { text: "loss" },
+        };
+  return draw("curves", traces, { xaxis: updatesAxis(traces), yaxis }, words);
 }
 
 /** Where a run stands on the axis of times: when it got to 99%, or until when it had not. */
@@ -115,6 +157,10 @@ function timeOf(data, i, split) {
 }
 
 function drawTimes(data, rows) {
+  if (answersNothing(data)) {
+    $("times-words").textContent = "Updates to 99%";
+    return say("times", "These runs learn no answers to equations: none has an accuracy.");
+  }
   const split = $("split").value;
   const field = columnOf(data, $("field").value);
   const points = rows
@@ -134,7 +180,8 @@ function drawTimes(data, rows) {
       color: colour("alarm"),
     }),
   ];
-  const yaxis = { type: "log", tickformat: ",", dtick: "D2", title: { text: "updates" } };
+  const ticks = logTicks(points.map(({ time }) => time));
+  const yaxis = { ...ticks, tickformat: ",", title: { text: "updates" } };
   draw("times", traces, { xaxis: fieldAxis(field, points), yaxis }, what);
   const place = $("times");
   place.removeAllListeners("plotly_click");

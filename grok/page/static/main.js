@@ -1,6 +1,7 @@
 // Start the page, and show the view that the address names.
 
 const VIEWS = { scoreboard: showScoreboard, experiments: showExperiments, network: showNetwork };
+let beingShown = 0; // views whose data are on their way
 
 function show() {
   for (const name of Object.keys(VIEWS)) $(name).hidden = name !== state.view;
@@ -12,11 +13,20 @@ function show() {
   }
   for (const link of document.querySelectorAll("a.state")) link.href = linkTo({});
   if (state.view !== "network") pause();
-  return Promise.resolve(VIEWS[state.view]()).catch((error) => {
-    console.error(error);
-    $("opening").textContent = `This view cannot be shown: ${error.message}`;
-    $("opening").hidden = false;
-  });
+  $("opening").hidden = true;
+  const main = document.querySelector("main");
+  beingShown += 1;
+  main.ariaBusy = "true";
+  return VIEWS[state.view]()
+    .catch((error) => {
+      console.error(error);
+      $("opening").textContent = `This view cannot be shown: ${error.message}`;
+      $("opening").hidden = false;
+    })
+    .finally(() => {
+      beingShown -= 1;
+      main.ariaBusy = String(beingShown > 0);
+    });
 }
 
 async function start() {
@@ -34,7 +44,6 @@ async function start() {
     show();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
-  $("opening").hidden = true;
   await show();
   document.documentElement.dataset.ready = "yes";
 }

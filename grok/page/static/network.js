@@ -9,18 +9,25 @@ async function showNetwork() {
   const withNetworks = index.experiments.filter((entry) => entry.networks.length);
   if (!withNetworks.length) return noNetwork("These results keep no network.");
   const isFollowed = (entry) => entry.networks.some(({ moments }) => moments > 1);
+  const fills = ({ moments, has_table }) => moments > 1 && has_table;
   const pairs = withNetworks.map((entry) => [
     entry.name,
     entry.name + (isFollowed(entry) ? "" : " (at the end only)"),
   ]);
-  const first = withNetworks.find(isFollowed) ?? withNetworks[0];
+  const first =
+    withNetworks.find((entry) => entry.networks.some(fills)) ??
+    withNetworks.find(isFollowed) ??
+    withNetworks[0];
   const name = choices($("network-experiment"), pairs, state.experiment ?? first.name);
   const entry = entryOf(name);
   const runs = entry.networks.map(({ run, task, moments }) => [
     String(run),
     `${run}: ${task}, ${moments > 1 ? `${moments} updates` : "at its end"}`,
   ]);
-  const followed = entry.networks.find(({ moments }) => moments > 1) ?? entry.networks[0];
+  const followed =
+    entry.networks.find(fills) ??
+    entry.networks.find(({ moments }) => moments > 1) ??
+    entry.networks[0];
   const run = Number(choices($("network-run"), runs, state.run ?? String(followed.run)));
   const [shown, data] = await Promise.all([
     block(`network/${name}/${run}`),

@@ -36,7 +36,7 @@ function drawAccuracy(i) {
   draw(
     "net-curve",
     named,
-    { xaxis: updatesAxis, yaxis: accuracyAxis, shapes: [cursor], showlegend: true, legend },
+    { xaxis: updatesAxis(named), yaxis: accuracyAxis, shapes: [cursor], showlegend: true, legend },
     `Accuracy of run ${network.run}, a cursor at update ${update}`,
   );
 }
@@ -293,7 +293,7 @@ function drawSpectrum(i) {
   const axis = {
     type: "category",
     nticks: network.is_ring ? 8 : count,
-    title: { text: network.is_ring ? `frequency of ${network.axis}` : "irrep" },
+    ...(network.is_ring ? { title: { text: `frequency of ${network.axis}` } } : {}),
   };
   const words = network.is_ring
     ? "Spectrum: share of the variance at each frequency; band: 95% of permuted rows"

@@ -21,6 +21,16 @@ const GLYPHS = {
   pentagon: "⬟",
   star: "★",
 };
+
+/** The colour and the symbol of a run by its place among those drawn: 64 pairs, then again. */
+function markOf(place) {
+  const round = Math.floor(place / PALETTE.length);
+  return {
+    color: PALETTE[place % PALETTE.length],
+    symbol: SYMBOLS[(place + round) % SYMBOLS.length],
+  };
+}
+
 const CONFIG = { displaylogo: false, responsive: true, displayModeBar: false };
 
 const colour = (role) =>
@@ -50,7 +60,27 @@ function layout(more) {
   };
 }
 
-const updatesAxis = { type: "log", title: { text: "updates" }, tickformat: ",", dtick: 1 };
+/** Ticks of a logarithmic axis of values above 0: 1, 2 and 5 over `few` tens, then tens alone. */
+function logTicks(values, few = 3) {
+  const logs = values.map(Math.log10);
+  const [low, high] = logs.reduce(
+    ([least, most], log) => [Math.min(least, log), Math.max(most, log)],
+    [Infinity, -Infinity],
+  );
+  const tens = high - low;
+  if (tens < 0.7) return { type: "log", nticks: 5 };
+  return { type: "log", dtick: tens <= few ? "D2" : Math.ceil(tens / 8) };
+}
+
+/** The axis of updates that curves have in common. */
+function updatesAxis(traces) {
+  const ticks = logTicks(
+    traces.flatMap(({ x }) => x),
+    1,
+  );
+  return { ...ticks, title: { text: "updates" }, tickformat: "," };
+}
+
 const accuracyAxis = { range: [-0.03, 1.03], tickformat: ".0%" };
 
 /** Draw into an element; `words` say to a screen reader what it shows. */

@@ -5,7 +5,7 @@ const MARKS = { reproduced: "●", "in part": "◐", "not reproduced": "○", "n
 const STALE = " These findings were made from other results, or by other code, than are here now.";
 let index;
 
-function showScoreboard() {
+async function showScoreboard() {
   const findings = index.findings;
   const count = (verdict) => findings.filter((each) => each.verdict === verdict).length;
   const verdict = choices(

@@ -59,16 +59,24 @@ function runRow(data, columns, i, drawn) {
     go({ runs: chosen.join(",") || "none" });
   });
   const address = linkTo({ view: "network", experiment: data.name, run, update: null });
+  const mark = drawn.includes(i) ? markGlyph(markOf(drawn.indexOf(i))) : "";
   const link = hasNetwork(data.name, run) ? element("a", { href: address }, `network`) : "";
   const cells = columns.map((column) => {
     const value = valueAt(data, column, i);
-    return element("td", { class: typeof value === "number" ? "number" : null }, cellWords(value));
+    const isNumber = column.numbers || typeof value === "number";
+    return element("td", { class: isNumber ? "number" : null }, cellWords(value));
   });
   return element(
     "tr",
     { "data-run": run },
-    element("td", {}, box),
+    element("td", {}, box, mark),
     element("td", {}, link),
     ...cells,
   );
+}
+
+/** The mark of a run on its curves; a screen reader hears the checkbox instead. */
+function markGlyph({ color, symbol }) {
+  const attributes = { class: "mark", style: `color:${color}`, "aria-hidden": "true" };
+  return element("span", attributes, GLYPHS[symbol]);
 }
