@@ -19,7 +19,7 @@ FULL_DISK = (
     "free some space and run the same command again"
 )
 PASSING = (errno.EBUSY, errno.ETXTBSY, errno.ESTALE)  # on network drives, while others read a file
-PAUSES = (0.1, 0.5, 2.0)  # seconds before a rename is tried again
+PAUSES = (0.1, 0.5, 2.0)  # seconds before a rename or a lock is tried again
 NOT_ARRAYS = (
     OSError,
     ValueError,
@@ -37,7 +37,9 @@ def disk_errors(folder: Path, option: str | None = None):
 
     option: the option of the command that names another place, if it has one.
     """
-    elsewhere = f"choose another place with {option}" if option else "choose one that can be"
+    elsewhere = (
+        f"choose another place with {option}" if option else "choose one that can be written to"
+    )
     try:
         yield
     except OSError as error:
@@ -66,6 +68,7 @@ def check_writable(folder: Path) -> None:
 def replacing(path: Path):
     """A path to write to; it takes the place of `path` once complete. One writer at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    refuse_another_spelling(path)
     side = path.with_name(f".{path.name}.part")
     try:
         yield side
@@ -73,6 +76,23 @@ def replacing(path: Path):
     finally:
         with contextlib.suppress(OSError):  # or it would hide what went wrong
             side.unlink(missing_ok=True)
+
+
+def refuse_another_spelling(path: Path) -> None:
+    """Raise GrokError where a path is there, but under a name that differs from it in case.
+
+    Some file systems take both for one name, so that the one would overwrite the other.
+    """
+    if not path.exists():
+        return
+    with contextlib.suppress(OSError):  # a folder that cannot be listed
+        names = os.listdir(path.parent)
+        alike = [name for name in names if name.lower() == path.name.lower()]
+        if alike and path.name not in names:
+            raise GrokError(
+                f"{path} is the same as {alike[0]} to this file system, which is blind to case: "
+                "choose another name, or use that one"
+            )
 
 
 def rename(side: Path, path: Path) -> None:
@@ -91,14 +111,15 @@ def rename(side: Path, path: Path) -> None:
 def claim(folder: Path):
     """Hold a results folder for this process; a second process is refused.
 
-    A file system without locks holds nothing, which a note says.
+    A file system without locks holds nothing, which a note says. Raises GrokError.
     """
     with disk_errors(folder, "--results DIR"):
+        refuse_another_spelling(folder)
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / ".lock", "wb")  # noqa: SIM115 - closed by the with below
     with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take(lock)
         except BlockingIOError:
             raise GrokError(
                 f"another process is training into {folder}: wait for it, "
@@ -112,3 +133,13 @@ def claim(folder: Path):
                 stacklevel=3,
             )
         yield
+
+
+def take(lock) -> None:
+    """Lock an open file, with patience: a network drive frees the lock of a dead process late."""
+    for pause in PAUSES:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(pause)
+    return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

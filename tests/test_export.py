@@ -1,5 +1,7 @@
 """Exported embeddings: rows come back exactly; metadata is that of another computation."""
 
+import errno
+import os
 import re
 import shutil
 
@@ -205,6 +207,31 @@ def test_bad_input_is_one_line(folder, tmp_path, capsys, arguments, message):
     assert main(["embeddings", str(folder), *arguments, "--out", str(tmp_path / "out")]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert re.search(message, line)
+
+
+def test_a_full_disk_is_no_matter_of_one_matrix(folder, tmp_path, capsys, monkeypatch):
+    """It is said once, and not that a run was left out."""
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(export.np, "savetxt", full)
+    assert main(["embeddings", str(folder), "--out", str(tmp_path / "out")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("grok: the disk that holds ") and "left out" not in line
+
+
+@pytest.mark.parametrize("structure_", ["Z2", "Z3", "S2", "A3", "D2"])
+@pytest.mark.parametrize("width", [1, 3])
+def test_the_smallest_groups_are_written_too(write_results, tmp_path, structure_, width):
+    run = Run(operation="xy", structure=structure_)
+    n = structure(structure_).order
+    W = np.random.default_rng(0).normal(size=(n + 2, width)).astype(np.float32)
+    folder = write_results([run], [{"embedding": W, "unembedding": W}])
+    [made], left_out = export.export(folder, tmp_path / "out")
+    found = np.loadtxt(made / "vectors.tsv", ndmin=2)
+    assert not left_out
+    np.testing.assert_array_equal(found.astype(np.float32), W[:n])
 
 
 def test_a_place_that_cannot_be_written_to_is_one_line(folder, tmp_path, capsys):

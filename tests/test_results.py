@@ -1,6 +1,7 @@
 """A results folder: what goes in comes out, outcomes mean what they say, nothing is lost."""
 
 import errno
+import fcntl
 import hashlib
 import io
 import json
@@ -515,7 +516,7 @@ def test_whatever_a_disk_refuses_is_one_line_without_an_option_that_is_not_there
     monkeypatch.setattr(files.os, "replace", refuse)
     with pytest.raises(GrokError) as refusal:
         marks.write_measured(results.load(tmp_path), "scores", pd.DataFrame({"run": [0]}))
-    said = f"cannot write to {tmp_path} ({os.strerror(number)}): choose one that can be"
+    said = f"cannot write to {tmp_path} ({os.strerror(number)}): choose one that can be written to"
     assert str(refusal.value) == said
     monkeypatch.setattr(files.tempfile, "TemporaryFile", lambda dir: refuse())
     with pytest.raises(GrokError, match="cannot write to"):
@@ -538,16 +539,69 @@ def test_a_busy_network_drive_is_given_time(tmp_path, monkeypatch):
     assert (tmp_path / "file").read_text() == "whole" and pauses == list(files.PAUSES[:2])
 
 
-def test_a_file_system_without_locks_trains_with_a_note(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_trains_with_a_note(tmp_path, monkeypatch, number):
     def no_locks(*_):
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(files.fcntl, "flock", no_locks)
     with pytest.warns(Note, match="has no locks .*: see to it"), files.claim(tmp_path / "two"):
         assert (tmp_path / "two").is_dir()
 
 
-def test_a_claimed_folder_is_refused_to_a_second(tmp_path):
+def test_a_lock_that_is_freed_late_is_waited_for(tmp_path, monkeypatch):
+    """A network drive keeps the lock of a process that died for a while."""
+    flock, held, pauses = fcntl.flock, [True, True], []
+
+    def late(*arguments):
+        if held:
+            held.pop()
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return flock(*arguments)
+
+    monkeypatch.setattr(files.fcntl, "flock", late)
+    monkeypatch.setattr(files.time, "sleep", pauses.append)
+    with files.claim(tmp_path / "two"):
+        assert pauses == list(files.PAUSES[:2])
+
+
+@pytest.fixture
+def case_blind(monkeypatch):
+    """A file system that takes names which differ in case alone for one."""
+    exists = Path.exists
+
+    def blind(path, **how):
+        if exists(path, **how):
+            return True
+        here = os.listdir(path.parent) if exists(path.parent) else []
+        return path.name.lower() in [name.lower() for name in here]
+
+    monkeypatch.setattr(Path, "exists", blind)
+
+
+def test_names_that_differ_in_case_alone_overwrite_nothing(tmp_path, case_blind):
+    """Two experiments, and two files."""
+    with files.claim(tmp_path / "Tiny"):
+        pass
+    with (
+        pytest.raises(GrokError, match="tiny is the same as Tiny to this file system"),
+        files.claim(tmp_path / "tiny"),
+    ):
+        pass
+    (tmp_path / "Page.html").write_text("one")
+    with (
+        pytest.raises(GrokError, match=r"page\.html is the same as Page\.html"),
+        files.replacing(tmp_path / "page.html") as side,
+    ):
+        side.write_text("another")
+    assert (tmp_path / "Page.html").read_text() == "one"
+    with files.replacing(tmp_path / "Page.html") as side:
+        side.write_text("anew")
+    assert (tmp_path / "Page.html").read_text() == "anew"
+
+
+def test_a_claimed_folder_is_refused_to_a_second(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "PAUSES", ())
     with files.claim(tmp_path / "two"):
         with (
             pytest.raises(GrokError, match="another process is training into"),

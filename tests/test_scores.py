@@ -9,7 +9,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from grok.__main__ import main
-from grok.analysis import fourier, geometry, groups, projection
+from grok.analysis import fourier, geometry, groups, nulls, projection
+from grok.analysis.precedence import precedence
 from grok.experiment import GrokError, Run
 from grok.measure import chance, cyclic_scores, matrix_scores, scores, skipgram
 from grok.store import array_files, results
@@ -379,3 +380,42 @@ def test_a_folder_without_a_single_score_is_one_line(write_results):
 def test_a_matrix_of_one_column_has_a_picture():
     points = projection.coordinates(np.random.default_rng(0).normal(size=(9, 1)))
     assert points.shape == (9, 2) and np.isfinite(points).all()
+
+
+@pytest.mark.parametrize("name", ["Z3", "Z4", "A3", "D2", "Z2xZ2", "S3"])
+@pytest.mark.parametrize("width", [1, 2])
+def test_a_null_that_cannot_vary_is_left_out_and_that_is_said(name, width):
+    """Of the smallest groups a permutation changes little: no score is beyond chance by rounding.
+
+    A score is beyond chance only where its own null is below it by more than rounding.
+    """
+    group = structure(name)
+    W = gaussian(group.order, width)
+    found, _ = matrix_scores.matrix_scores(W, group)
+    said = " ".join(chance.gaps(found))
+    for score in found:
+        summary = chance.null_summary(score)
+        alike = np.isclose(score.null, score.value, rtol=1e-6, atol=0).all()
+        if alike and not float(score.value).is_integer():
+            assert np.isnan(summary.p_value) and score.name in said
+        if len(score.null) and np.ptp(score.null) < 1e-6 * abs(score.value) and alike:
+            assert not summary.p_value < 1
+
+
+def test_draws_that_equal_the_observation_but_for_rounding_are_ties():
+    null = np.array([0.5, 2.1 - 1e-9, 2.1 + 1e-9])
+    assert nulls.p_value(2.1, null) == 3 / 4
+    assert np.isnan(nulls.null_summary(2.1, null[1:]).p_value)
+    assert nulls.null_summary(2.0, np.array([2.0, 2.0])).p_value == 1, "counts are often equal"
+    assert np.isnan(nulls.null_summary(np.nan, null).p_value)
+    assert nulls.null_summary(1.5, np.array([1.0, np.inf])).p_value == 2 / 3
+    noted = nulls.gaps([("a", np.nan, null, np.nan), ("b", 2.1, null[1:], np.nan)])
+    assert [line.split(":")[0] for line in noted] == ["a", "b"]
+    assert nulls.gaps([("c", 1.0, null[:0], np.nan), ("d", 2.1, null, 0.75)]) == []
+
+
+def test_what_came_first_is_told_as_far_as_it_is_known():
+    never = [np.nan, np.nan]
+    assert "no run tells" in scores.first_words(precedence(never, never))
+    assert "inf" not in scores.first_words(precedence([10.0, 20.0], never))
+    assert "3 times as many" in scores.first_words(precedence([9.0, 9.0], [29.0, 29.0]))

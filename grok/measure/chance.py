@@ -33,7 +33,7 @@ def null_summary(score: Score) -> nulls.NullSummary:
     """`nulls.null_summary` of a score; the p-value is that of the side that means structure."""
     if not score.smaller:
         found = nulls.null_summary(score.value, score.null)
-        if score.smaller is None and len(score.null):
+        if score.smaller is None and not np.isnan(found.p_value):
             distance_R = np.abs(score.null - found.mean)
             p = nulls.p_value(abs(score.value - found.mean), distance_R)
             return found._replace(p_value=p)
@@ -45,3 +45,10 @@ def null_summary(score: Score) -> nulls.NullSummary:
 def null_draws(values: Callable[[np.ndarray], np.ndarray], W, draws: int, count: int) -> np.ndarray:
     """`nulls.null_distribution` of `count` values at once, [count, draws]; draws may be 0."""
     return nulls.null_distribution(values, W, draws).T if draws else np.empty((count, 0))
+
+
+def gaps(scores: Iterable[Score]) -> list[str]:
+    """`nulls.gaps` of scores."""
+    return nulls.gaps(
+        (score.name, score.value, score.null, null_summary(score).p_value) for score in scores
+    )

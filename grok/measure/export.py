@@ -13,17 +13,16 @@ shows all of them.
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from grok.analysis import groups, logarithm
-from grok.analysis.matrix_rows import token_matrix
 from grok.experiment import GrokError
-from grok.files import disk_errors, replacing
+from grok.files import disk_errors, refuse_another_spelling, replacing
 from grok.store.array_files import arrays_name
-from grok.store.matrices import saved_matrix
+from grok.store.matrices import SavedMatrix, saved_matrix
 from grok.store.results import Results, load
 from grok.task.groups import Structure, structure
 from grok.task.operations import is_prime
@@ -105,41 +104,62 @@ def export(
     for run in loaded.runs["run"] if runs is None else runs:
         for matrix in matrices:
             try:
-                made.append(export_matrix(loaded, Path(out), int(run), matrix, step))
+                found = exported(loaded, int(run), matrix, step)
             except GrokError as error:
                 if runs is not None:
                     raise
                 left_out.append(f"run {run}, {matrix} matrix, left out: {error}")
+            else:
+                made.append(write(Path(out), found))
     if not made:
         raise GrokError(left_out[0] if left_out else f"{folder} has no runs to export")
     write_projector_config(Path(out))
     return made, left_out
 
 
-def export_matrix(loaded: Results, out: Path, run: int, matrix: str, step: int | None) -> Path:
-    """Write one matrix of a run; returns its folder. GrokError for a matrix that is not finite."""
+class Exported(NamedTuple):
+    """What is written of a matrix: the rows [n, D] of the elements and what is known of them."""
+
+    name: str
+    rows_ND: np.ndarray
+    known: pd.DataFrame
+    others: SavedMatrix
+
+
+def exported(loaded: Results, run: int, matrix: str, step: int | None) -> Exported:
+    """One matrix of a run. GrokError for one that is not kept, or not finite."""
     matrix_VD, labels_V = saved_matrix(loaded, run, matrix, step)
     group = structure(loaded.experiment_run(run).structure)
     rows_ND = matrix_VD[: group.order]
-    token_matrix(rows_ND, group.order)
-    known = metadata(rows_ND, group)
+    if len(rows_ND) < group.order:
+        raise GrokError(f"it has {len(rows_ND)} rows, but {group.name} has {group.order} elements")
+    if not np.isfinite(rows_ND).all():
+        raise GrokError("it has non-finite entries: this run diverged")
     # With the experiment's name, so that two experiments fit into one folder, and tell apart there.
-    folder = out / f"{loaded.folder.resolve().name}_{arrays_name(run, step)}_{matrix}"
+    name = f"{loaded.folder.resolve().name}_{arrays_name(run, step)}_{matrix}"
+    others = SavedMatrix(matrix_VD[group.order :], labels_V[group.order :])
+    return Exported(name, rows_ND, metadata(rows_ND, group), others)
+
+
+def write(out: Path, found: Exported) -> Path:
+    """Write a matrix into a folder of its own in `out`; returns that folder."""
+    folder, known = out / found.name, found.known
+    refuse_another_spelling(folder)
     columns: dict[str, Any] = {f"metadata_{name}": plain(known[name]) for name in known}
     with disk_errors(folder, "--out DIR"):
         with replacing(folder / "vectors.tsv") as side:
             # Nine digits give a float32 back exactly.
-            np.savetxt(side, rows_ND, fmt="%.9g", delimiter="\t")
+            np.savetxt(side, found.rows_ND, fmt="%.9g", delimiter="\t")
         with replacing(folder / "metadata.tsv") as side:
             known.to_csv(side, sep="\t", index=False, na_rep="none")
         with replacing(folder / "embeddings.npz") as side, open(side, "wb") as file:
             np.savez_compressed(
                 file,
-                vectors=rows_ND,
-                labels=np.array(group.labels),
+                vectors=found.rows_ND,
+                labels=known["token"].to_numpy(str),
                 **columns,
-                special_vectors=matrix_VD[group.order :],
-                special_labels=labels_V[group.order :],
+                special_vectors=found.others.matrix_VD,
+                special_labels=found.others.labels_V,
             )
     return folder
 

@@ -39,11 +39,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from grok.analysis import progress
-from grok.analysis.nulls import null_summary
+from grok.analysis import nulls, progress
 from grok.analysis.phases import Curve, Phases, Progress, phases
 from grok.experiment import GrokError
-from grok.files import NOT_ARRAYS
+from grok.files import NOT_ARRAYS, check_writable
 from grok.measure import network as networks
 from grok.measure import symmetry
 from grok.measure.ablations import ablations
@@ -69,22 +68,34 @@ class Measured(NamedTuple):
     paths: list[Path]
 
 
+class MeasuredRun(NamedTuple):
+    """Rows of mechanism.parquet of a run, its row of phases.parquet, pictures, and notes."""
+
+    rows: list[dict]
+    phases: dict
+    pictures: dict[str, np.ndarray]
+    notes: list[str]
+
+
 def measure(folder: Path | str, runs: Iterable[int] | None = None) -> Measured:
     """Measure runs of a results folder (None: all whose weights are kept) and write the tables.
 
     Raises GrokError for a run that the folder does not have, and where none keeps its weights.
     """
     loaded = results.load(folder)
+    check_writable(loaded.folder)
     asked = None if runs is None else list(dict.fromkeys(runs))
     rows, times, notes, paths = [], [], [], []
     for run in chosen_runs(loaded, asked):
         try:
-            found, phase = measure_run(loaded, run)
+            found, phase, shown, missing = measure_run(loaded, run)
         except GrokError as error:
             notes.append(f"run {run}: {error}")
             continue
         rows += found
+        notes += [f"run {run}: {words}" for words in missing]
         times.append(phase)
+        array_files.write_arrays(loaded.folder, pictures_name(run), shown)
         paths.append(path_of_pictures(loaded, run))
     if not rows:
         raise GrokError(f"no run of {folder} can be measured: {notes[0]}")
@@ -133,29 +144,30 @@ def read_pictures(loaded: Results, run: int) -> dict[str, np.ndarray]:
         raise GrokError(f"{path} cannot be read ({words}): {advice}") from error
 
 
-def measure_run(loaded: Results, run: int) -> tuple[list[dict], dict]:
-    """The rows of mechanism.parquet and of phases.parquet of a run; writes its pictures."""
+def measure_run(loaded: Results, run: int) -> MeasuredRun:
     best_step = networks.best_step(loaded, run)
     best = networks.at(loaded, run, best_step)
     keys = key_parts(best)
     untrained = symmetricity_null(best)
-    rows = []
+    rows, missing = [], []
     steps = networks.kept_steps(loaded, run)
     for step in tqdm(steps, desc=f"run {run}", unit="moment", disable=None):
         network = best if step == best_step else networks.at(loaded, run, step)
         update = networks.last_update(loaded, run) if step is None else step
         entries = [*all_measures(network, keys), symmetricity(network, untrained)]
         entries += ablations(network, keys) if step == best_step else []
-        rows += [as_row(run, update, entry) for entry in entries]
-    array_files.write_arrays(loaded.folder, pictures_name(run), pictures(best, keys))
+        here = [as_row(run, update, entry) for entry in entries]
+        found = [(e.measure, e.value, e.null, row["p"]) for e, row in zip(entries, here)]
+        missing += [f"after {update:,} updates, {words}" for words in nulls.gaps(found)]
+        rows += here
     names = best.axis.harmonics.names
-    found = phases_of(loaded, run, rows, len(best.axis.order))
+    times = phases_of(loaded, run, rows, len(best.axis.order))
     described = {
         "run": run,
         "keys": ", ".join(names[key] for key in keys),
         "kind": best.axis.harmonics.kind,
     }
-    return rows, described | found._asdict()
+    return MeasuredRun(rows, described | times._asdict(), pictures(best, keys), missing)
 
 
 def phases_of(loaded: Results, run: int, rows: list[dict], n_outputs: int) -> Phases:
@@ -237,7 +249,7 @@ def shown_neurons(best: progress.NeuronParts, variance_N, keys: list[int]) -> np
 def as_row(run: int, step: int, entry: Entry) -> dict:
     """A row of mechanism.parquet."""
     sign = -1 if entry.smaller else 1
-    mean, low, high, p = null_summary(sign * entry.value, sign * entry.null)
+    mean, low, high, p = nulls.null_summary(sign * entry.value, sign * entry.null)
     low, high = sorted((sign * low, sign * high))
     here = (run, step, entry.measure, entry.layer, entry.part, entry.value)
     return dict(zip(COLUMNS + NULL_COLUMNS, (*here, sign * mean, low, high, p)))

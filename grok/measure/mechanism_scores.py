@@ -12,6 +12,7 @@ import numpy as np
 
 from grok.analysis import fourier, progress
 from grok.analysis.harmonics import Axis, Harmonics
+from grok.analysis.nulls import ROUNDING
 from grok.measure.network import Network
 
 SINGLE = 0.85  # of a neuron's variance in one part (Nanda et al.)
@@ -54,7 +55,7 @@ def function_measures(network: Network, keys: list[int], rng) -> Iterator[Entry]
     """Restricted and excluded loss, the logits by part, and of a sum distance irrelevance."""
     axis, logits_MMO = network.axis, seen_by_softmax(network)
     part = progress.answer_part(logits_MMO, axis.answers_MM, axis.harmonics)
-    total = float(((logits_MMO - part.centre_O) ** 2).sum(dtype=np.float64))
+    total = varying(logits_MMO - part.centre_O, logits_MMO)
     share_C = part.power() / total
     renamed_RC = renamed_answers_power(logits_MMO, axis, rng) / total
     yield from by_part("logits_power", axis.harmonics, share_C, renamed_RC)
@@ -66,6 +67,13 @@ def function_measures(network: Network, keys: list[int], rng) -> Iterator[Entry]
     names = axis.sum_names
     if names is not None:
         yield irrelevance(axis.logits(network.logits())[np.ix_(*names)], rng)
+
+
+def varying(centred, values) -> float:
+    """Sum of squares of centred values; NaN where they differ from their mean by rounding alone."""
+    total = float((centred**2).sum(dtype=np.float64))
+    whole = float((np.asarray(values) ** 2).sum(dtype=np.float64))
+    return total if total > ROUNDING**2 * whole else np.nan
 
 
 def seen_by_softmax(network: Network) -> np.ndarray:
@@ -142,13 +150,14 @@ def by_part(measure, harmonics: Harmonics, share_C, null_RC, layer=None) -> Iter
 
 def matrix_measures(name: str, W, harmonics: Harmonics, rng) -> Iterator[Entry]:
     """Share of the variance of rows [M, D] in each part; of frequencies the Gini coefficient."""
-    W = W - W.mean(axis=0, dtype=np.float64)
-    power_C, renamed_RC = power_of(W, harmonics), renamed_power(W, harmonics, rng)
-    total = power_C.sum()
-    yield from by_part(f"{name}_power", harmonics, power_C / total, renamed_RC / total)
+    centred = W - W.mean(axis=0, dtype=np.float64)
+    total = varying(centred, W)
+    share_C = power_of(centred, harmonics) / total
+    renamed_RC = renamed_power(centred, harmonics, rng) / total
+    yield from by_part(f"{name}_power", harmonics, share_C, renamed_RC)
     if harmonics.kind == "frequency":
-        null = [fourier.gini(np.sqrt(power_C[1:])) for power_C in renamed_RC]
-        yield Entry(f"{name}_gini", fourier.gini(np.sqrt(power_C[1:])), null=np.array(null))
+        null = [fourier.gini(np.sqrt(other_C[1:])) for other_C in renamed_RC]
+        yield Entry(f"{name}_gini", fourier.gini(np.sqrt(share_C[1:])), null=np.array(null))
 
 
 def power_of(W, harmonics: Harmonics) -> np.ndarray:
@@ -206,11 +215,16 @@ def key_parts(network: Network) -> list[int]:
     axis, harmonics, rng = network.axis, network.axis.harmonics, np.random.default_rng(0)
     if axis.balanced:
         logits_MMO = seen_by_softmax(network)
-        power_C = progress.answer_part(logits_MMO, axis.answers_MM, harmonics).power()
+        part = progress.answer_part(logits_MMO, axis.answers_MM, harmonics)
+        total = varying(logits_MMO - part.centre_O, logits_MMO)
+        power_C = part.power()
         renamed_RC = renamed_answers_power(logits_MMO, axis, rng)
     else:
         W = network.unembedding[axis.order].astype(np.float64)
+        total = varying(W - W.mean(axis=0), W)
         power_C, renamed_RC = power_of(W, harmonics), renamed_power(W, harmonics, rng)
+    if np.isnan(total):
+        return []
     dimensions = harmonics.dimensions
     fair_C = dimensions / (len(axis.order) - 1)
     least_C = dimensions * (renamed_RC / dimensions).max()

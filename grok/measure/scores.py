@@ -35,7 +35,7 @@ from grok.analysis import precedence, progress
 from grok.experiment import GrokError, Run
 from grok.files import check_writable
 from grok.measure import skipgram, symmetry
-from grok.measure.chance import Score, null_summary
+from grok.measure.chance import Score, gaps, null_summary
 from grok.measure.matrix_scores import matrix_scores
 from grok.store import marks, outcomes, results, snapshots, tables
 from grok.store.matrices import MATRICES, element_rows
@@ -163,7 +163,8 @@ def function_part(loaded: results.Results, run: int, moment: Moment) -> Part:
         curve = list(symmetry.equivariance_curve(loaded, run))
     except GrokError as error:
         notes.append(str(error))
-    found = function_scores(spec, params, curve, moment.update)
+    found = list(function_scores(spec, params, curve, moment.update))
+    notes += gaps(score for score, _ in found)
     rows = [as_row(run, "function", moment, score, untrained) for score, untrained in found]
     return Part(rows, notes, curve)
 
@@ -183,6 +184,7 @@ def matrices_part(loaded: results.Results, run: int, moment: Moment) -> Part:
         for score in found.scores:
             rows.append(as_row(run, matrix, moment, score, initial.get(score.name, np.nan)))
         notes += found.notes
+        notes += [f"{matrix} matrix, {words}" for words in gaps(found.scores)]
     return Part(rows, list(dict.fromkeys(notes)), [])
 
 
@@ -316,7 +318,7 @@ def as_row(run: int, matrix: str, moment: Moment, score: Score, untrained: float
         "step": moment.update,
         "val_accuracy": moment.val_accuracy,
         "value": float(score.value),
-        "null": score.null_name if len(score.null) else "",
+        "null": "" if np.isnan(null.p_value) else score.null_name,
         "null_mean": null.mean,
         "null_low": null.low,
         "null_high": null.high,
@@ -352,6 +354,23 @@ def memorised_runs(loaded: results.Results) -> pd.Index:
     return end.index[learned & (end["val_fresh_accuracy"] < 0.5)]
 
 
+def first_words(found: precedence.Precedence) -> str:
+    """Whether symmetry or generalisation came first, as far as any run tells."""
+    if not found.decided:
+        return "no run tells whether symmetry or generalisation comes first"
+    ratio = found.ratio
+    words = (
+        f"the equivariance error halves before validation passes 50% "
+        f"in {found.before} of {found.decided} runs (sign test p = {found.p_value:.3g})"
+    )
+    if not np.isfinite(ratio.value):
+        return f"{words}; validation seldom passes it"
+    return (
+        f"{words}; validation passes it at {ratio.value:.3g} times as many updates "
+        f"(95%: {ratio.low:.3g} to {ratio.high:.3g})"
+    )
+
+
 def summary(measured: Measured) -> str:
     """The headline scores, which came first, symmetry or generalisation, and the notes."""
     shown = measured.scores[measured.scores["score"].isin(HEADLINES)]
@@ -359,13 +378,7 @@ def summary(measured: Measured) -> str:
     times = precedence.halfway_times(measured.equivariance)
     for operand, of_operand in times.groupby("operand"):
         found = precedence.precedence(of_operand["error_halved_at"], of_operand["val_50_at"])
-        ratio = found.ratio
-        text.append(
-            f"operand {operand}: the equivariance error halves before validation passes 50% "
-            f"in {found.before} of {found.decided} runs (sign test p = {found.p_value:.3g}); "
-            f"validation passes it at {ratio.value:.3g} times as many updates "
-            f"(95%: {ratio.low:.3g} to {ratio.high:.3g})"
-        )
+        text.append(f"operand {operand}: {first_words(found)}")
     runs_of: dict[str, list[str]] = {}
     for note in measured.notes:
         runs_of.setdefault(note.words, []).append(str(note.run))
