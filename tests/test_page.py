@@ -594,6 +594,13 @@ def test_everything_that_is_filled_in_has_a_name(browser):
         assert browser.run(f"return {plots}.every((plot) => plot.closest('[aria-label]'))")
 
 
+def test_every_picture_of_a_network_says_what_to_look_for(browser):
+    browser.open(VIEWS[2])
+    said = "[...document.querySelectorAll('#network figure')].map((e) => e.querySelector('.hint'))"
+    words = browser.run(f"return {said}.map((hint) => hint?.textContent ?? '')")
+    assert len(words) == 7 and all("ook for" in each for each in words)
+
+
 def test_in_the_dark_the_page_is_dark(browser):
     script = """
     const style = getComputedStyle(document.body);
@@ -618,6 +625,12 @@ def test_what_cannot_be_shown_is_named(browser, page):
     assert "broken: the tables in" in browser.text("missing")
     browser.open("view=network&experiment=ring&run=7")
     assert "The network of run 7 is not in this page" in browser.text("network-message")
+    browser.open("view=experiments&experiment=no_matrices")
+    assert browser.text("facts").endswith("No network is in this page.")
+    browser.open("view=network&experiment=no_matrices")
+    shown = browser.value("network-experiment")
+    said = f"No network of no_matrices is in this page; one of {shown} is shown."
+    assert browser.text("network-message").startswith(said)
 
 
 def test_results_of_one_run_without_answers_or_snapshots_say_so(opened, write_growth):

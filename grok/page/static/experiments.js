@@ -48,8 +48,9 @@ function describe(data) {
     ? ` Curves are thinned to at most ${data.thinned} evaluations a run.`
     : "";
   const ended = data.complete ? "complete" : "not complete";
+  const without = entryOf(data.name).networks.length ? "" : " No network is in this page.";
   $("facts").textContent =
-    `${data.scale} scale, ${counted(data.planned, "run")} planned, ${ended}.${thinned}`;
+    `${data.scale} scale, ${counted(data.planned, "run")} planned, ${ended}.${thinned}${without}`;
   const constants = data.columns.filter((column) => "constant" in column);
   $("shared").textContent = constants
     .map((column) => `${column.name} ${cellWords(column.constant)}`)

@@ -49,7 +49,10 @@ function noNetwork(words) {
 /** Say where the run that was asked for has no network here, and where nothing moves. */
 function showMessage(entry, run) {
   const words = [];
-  if (state.run !== undefined && Number(state.run) !== run) {
+  const wanted = state.experiment ?? entry.name;
+  if (wanted !== entry.name) {
+    words.push(`No network of ${wanted} is in this page; one of ${entry.name} is shown.`);
+  } else if (state.run !== undefined && Number(state.run) !== run) {
     words.push(`The network of run ${state.run} is not in this page; run ${run} is shown.`);
   }
   if (network.moments === 1)
