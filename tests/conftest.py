@@ -34,6 +34,15 @@ def pytest_configure(config):
         jax.config.update("jax_platforms", "cpu")
 
 
+@pytest.fixture(autouse=True)
+def no_picture_warns(caplog):
+    """Matplotlib logs what it cannot do, as limits that it ignores: a mistake as a warning is."""
+    yield
+    said = [record.getMessage() for record in caplog.get_records("call")]
+    names = [record.name for record in caplog.get_records("call")]
+    assert not [text for text, name in zip(said, names) if name.startswith("matplotlib.axes")]
+
+
 @pytest.fixture(scope="session")
 def tiny():
     """A run that compiles and trains in no time: x+y over Z7, one narrow block."""

@@ -1,6 +1,8 @@
 """`import grok` and its six names: what they return, where they leave it, and what they refuse."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -94,6 +96,19 @@ def test_results_of_the_repository_load_from_any_folder(tmp_path, monkeypatch):
     (tmp_path / "results" / "figure3").mkdir(parents=True)
     with pytest.raises(grok.GrokError, match="^results/figure3 holds no results"):
         grok.load("results/figure3")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_a_notebook_elsewhere_finds_the_results_that_it_names(path, tmp_path, monkeypatch):
+    """It may be copied to any folder, beside no checkout."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    text = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    named = re.findall(r'grok\.load\("([^"]+)"\)', text)
+    assert named or "grok.train(" in text
+    monkeypatch.chdir(tmp_path)
+    for folder in named:
+        assert len(grok.load(folder).runs)
+    assert "cwd()" not in text and "StopIteration" not in text and ".parent" not in text
 
 
 @pytest.mark.parametrize(

@@ -419,3 +419,27 @@ def test_what_came_first_is_told_as_far_as_it_is_known():
     assert "no run tells" in scores.first_words(precedence(never, never))
     assert "inf" not in scores.first_words(precedence([10.0, 20.0], never))
     assert "3 times as many" in scores.first_words(precedence([9.0, 9.0], [29.0, 29.0]))
+
+
+def test_the_smallest_groups_are_scored_or_refused_in_one_line(write_results, capsys):
+    """Vectors of one number are scored as others are; of two elements there is nothing to order."""
+    runs = [TINY.replace(structure=name, d_model=1, n_heads=1) for name in ("Z3", "Z5")]
+    runs.append(TINY.replace(structure="D2", operation="xy", d_model=1, n_heads=1))
+    kept = []
+    for run in runs:
+        W = gaussian(structure(run.structure).order + 2, 1)
+        kept.append(array_files.matrices(W, W, ["0"]))
+    folder = write_results(runs, kept)
+    assert main(["scores", str(folder)]) == 0
+    out = capsys.readouterr().out
+    table = pd.read_parquet(folder / "scores.parquet")
+    assert set(table["run"]) == {0, 1, 2} and "not measured for run" in out
+    assert table["p"].dropna().between(0, 1, inclusive="right").all()
+
+
+def test_two_elements_are_refused_in_one_line(write_results, capsys):
+    W = gaussian(4, 3)
+    folder = write_results([TINY.replace(structure="Z2")], [array_files.matrices(W, W, ["0"])])
+    assert main(["scores", str(folder)]) == 2
+    [line] = [text for text in capsys.readouterr().err.splitlines() if "grok:" in text]
+    assert "at least 3 rows" in line
