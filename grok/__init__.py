@@ -6,7 +6,7 @@
     trained = grok.train(grok.grid(base, weight_decay=[0.0, 0.3], seed=range(3)))
     trained.runs, trained.curves  # pandas: a row a run; a row a run and evaluation
     grok.load("results/figure3")  # what an earlier training left
-    grok.load("results/nanda").network(run=0)  # its weights, to look into: see grok.measure.network
+    grok.load("results/networks").network(run=0)  # look into it: grok.measure.network
 
 Run         one training run, a small record of numbers; what is not named has the paper's value
 Experiment  a named list of runs; its results lie in results/<name>/

@@ -245,7 +245,8 @@ class Run:
         if self.snapshots.isdecimal() and int(self.snapshots) % self.eval_every:
             return (
                 f"snapshots={self.snapshots} would fall between evaluations: "
-                f"choose a multiple of eval_every={self.eval_every}"
+                f"choose a multiple of eval_every={self.eval_every}, or "
+                f"eval_every={evaluations_at(int(self.snapshots), self.eval_every)}"
             )
         if self.optimizer == "adam" and self.weight_decay:
             return (
@@ -333,6 +334,11 @@ class Experiment:
             )
         if not self.runs:
             raise GrokError(f"experiment '{self.name}' has no runs")
+
+
+def evaluations_at(spacing: int, eval_every: int) -> int:
+    """The largest divisor of a spacing of snapshots that is not above `eval_every`."""
+    return next(every for every in range(eval_every, 0, -1) if spacing % every == 0)
 
 
 def distinct(name: str, runs: Iterable[Run]) -> tuple[Run, ...]:

@@ -95,7 +95,7 @@ def test_defaults_are_the_papers_adamw_setting():
         ({"snapshots": True}, "snapshots=True must be str"),
         ({"snapshots": "often"}, "snapshots='often' must be 'log', a spacing in updates such as"),
         ({"snapshots": "0"}, "snapshots='0' must be 'log', a spacing in updates such as"),
-        ({"snapshots": 300}, "snapshots=300 would fall between evaluations: choose a multiple of"),
+        ({"snapshots": 300}, "eval_every=200, or eval_every=150"),
         ({"operation": 3}, "operation=3 must be str"),
     ],
 )
@@ -201,6 +201,29 @@ def test_an_override_asks_what_it_needs_of_other_fields():
     read = override(pair, table="a.npz").runs[0]
     assert (read.values, read.table) == ("file", "a.npz")
     assert override(Experiment(name="e", runs=[read]), values="bins").runs[0].table == ""
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "every", "stop_after"),
+    [("100", 100, 20), (300, 150, 14), ("400", 200, 10), ("7", 7, 286), ("log", 200, 10)],
+)
+def test_snapshots_alone_bring_their_evaluations(snapshots, every, stop_after):
+    one = Experiment(name="e", runs=[Run()])
+    [run] = override(one, snapshots=snapshots).runs
+    assert run == Run(snapshots=snapshots, eval_every=every, stop_after=stop_after)
+    assert run.stop_after * run.eval_every >= Run().stop_after * Run().eval_every
+    [asked] = override(one, snapshots=snapshots, stop_after=3).runs
+    assert asked == run.replace(stop_after=3)
+
+
+def test_a_spacing_of_snapshots_that_cannot_work_gives_one_line():
+    one = Experiment(name="e", runs=[Run()])
+    with pytest.raises(GrokError, match="^snapshots=211 would fall .*eval_every=200, or .*=1$"):
+        override(one, snapshots="211")
+    with pytest.raises(GrokError, match="^snapshots=100 would fall .*eval_every=75, or .*=50$"):
+        override(one, snapshots="100", eval_every=75)
+    with pytest.raises(GrokError, match="^snapshots='0' must be 'log', a spacing"):
+        override(one, snapshots="0")
 
 
 OTHER_VALUES = {

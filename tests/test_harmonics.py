@@ -84,14 +84,18 @@ def test_frequencies_have_the_power_of_the_discrete_fourier_transform(n):
 
 def test_other_rows_are_other_frequencies_or_a_random_space_without_constant():
     found = frequencies(11)
-    for _ in range(20):
-        other = found.other_rows([2], [2, 5], RNG)
+    draws = found.other_rows([2], [2, 5], 20, RNG)
+    assert len(draws) == 3  # 1, 3 and 4, each once
+    for other in draws:
         assert other.shape == (2, 11)
         assert np.abs(other @ found.rows([0, 2, 5]).T).max() < 1e-12
-    assert found.other_rows([1, 2, 3], [], RNG) is None
+    assert np.linalg.matrix_rank(np.concatenate(draws)) == 6
+    assert len(found.other_rows([2, 5], [2, 5], 20, RNG)) == 3  # pairs of 1, 3 and 4
+    assert len(found.other_rows([2], [2], 2, RNG)) == 2
+    assert found.other_rows([1, 2, 3], [], 20, RNG) == []
     group = real_irreps(structure("S3"))
-    other = group.other_rows([2], [2], RNG)
-    assert other.shape == (4, 6)
+    [other, another] = group.other_rows([2], [2], 2, RNG)
+    assert other.shape == (4, 6) and np.abs(other - another).max() > 0.01
     np.testing.assert_allclose(other @ other.T, np.eye(4), atol=1e-12)
     np.testing.assert_allclose(other.sum(axis=1), 0, atol=1e-12)
 

@@ -13,9 +13,10 @@ from grok.analysis.phases import Curve, Progress
 from grok.experiment import GrokError, Run
 from grok.measure import mechanism, network, symmetry
 from grok.measure.ablations import ablations, even_attention, orthogonal
+from grok.measure.findings import finding, networks, scoreboard
 from grok.measure.mechanism_scores import all_measures, key_parts
 from grok.model.handbuilt import handbuilt
-from grok.store import array_files, results
+from grok.store import array_files, marks, results
 
 pytestmark = pytest.mark.usefixtures("quick_sweeps")
 WAVES = [2, 5, 11]
@@ -175,7 +176,7 @@ def taken_apart():
 def test_heads_and_attention_of_untrained_networks_are_like_their_null(taken_apart, measure):
     found = taken_apart[taken_apart["measure"] == measure]
     assert len(found) == {"head_at_mean_val": 12 * 4, "even_attention_val": 12}[measure]
-    assert 0.4 < found["p"].mean() < 0.7  # 0.55 where a value is like one of its nine draws
+    assert 0.35 < found["p"].mean() < 0.65  # 0.51 where a value is like one of its 39 draws
     assert (found["value"] > found["null_high"]).mean() < 0.3
     assert (found["value"] < found["null_low"]).mean() < 0.3
 
@@ -189,8 +190,8 @@ def test_a_pizza_needs_even_attention_alone_and_a_clock_its_heads():
         mechanism.as_row(0, 0, list(even_attention(found, rng))[1]) for found in (pizza, clock)
     )
     assert even["value"] < 0.2  # its waves are half as high as they were
-    # Of nine draws one moves the weights to where they are worth as much: a tie.
-    assert even["value"] < even["null_low"] and even["p"] == pytest.approx(0.2)
+    # Some draws move the weights to where they are worth as much: ties.
+    assert even["value"] < even["null_low"] and even["p"] <= 0.25
     assert other["value"] > 2 * clock.loss("val")
 
 
@@ -278,3 +279,61 @@ def test_a_run_that_memorised_has_no_later_phases():
     )
     assert found.memorised == 5
     assert np.isnan([*found[1:]]).all()
+
+
+# --- On the scoreboard ---
+
+THEIRS = ("neurons", "logits", "phases", "restricted_fell", "excluded_rose")
+
+
+def planted(loaded, shares):
+    """Tables as `grok mechanism` writes them: a share of neurons and of logits for each run."""
+    rows = []
+    for run, (neurons, logits) in shares.items():
+        values = {"neurons_of_one_part": neurons, "logits_explained": logits}
+        early, best = dict.fromkeys(values, 0.0), values | {"loss_val": 0.1}
+        for step, found in ((10, early), (20, best)):  # ablations are of the best moment alone
+            rows += [
+                {"run": run, "step": step, "measure": name, "value": value}
+                for name, value in found.items()
+            ]
+    marks.write_measured(loaded, "mechanism", mechanism.mechanism_table(rows))
+    course = {"memorised": 1e3, "formed": 9e3, "cleaned": 15e3, "val_rose": 12e3}
+    course |= {"restricted_fell": 9e3, "excluded_rose": 13e3}
+    times = [{"run": run, **course} for run in shares]
+    marks.write_measured(loaded, "phases", pd.DataFrame(times, columns=mechanism.PHASES))
+
+
+@pytest.fixture
+def scored(tmp_path, write_folder):
+    """The claims on what the network of Nanda et al. computes, by theme and id, as they are now."""
+    runs = [RING.replace(label=networks.LABEL), RING.replace(label="another", seed=1)]
+    arrays = array_files.matrices(np.eye(23, 16), np.eye(23, 16), ["0"])
+    for name in ("nanda", "networks"):
+        write_folder(tmp_path / name, runs, [arrays, arrays])
+
+    def scored():
+        board = scoreboard.everything(tmp_path)
+        return {(theme, each.finding.id): each.finding for theme, each in board}
+
+    return tmp_path, scored
+
+
+def test_without_a_mechanism_table_of_nanda_the_labelled_network_is_on_the_scoreboard(scored):
+    root, claims = scored
+    assert not {id for _, id in claims()} & set(THEIRS)
+    planted(results.load(root / "networks"), {0: (0.8, 0.92), 1: (0.1, 0.2)})
+    found = claims()
+    assert {theme for theme, id in found if id in THEIRS} == {"networks"}
+    neurons, logits = (found["networks", id] for id in ("neurons", "logits"))
+    assert (neurons.value, neurons.runs, neurons.here) == (0.8, 1, "80% in 1 network")
+    assert (logits.value, logits.runs) == (0.92, 1)
+    assert neurons.verdict == logits.verdict == finding.IN_PART  # of a single seed
+    assert found["networks", "restricted_fell"].here == "in 1 of 1 network"
+    assert found["networks", "excluded_rose"].here == "in 0 of 1 network"
+
+    planted(results.load(root / "nanda"), {0: (0.8, 0.92), 1: (0.9, 0.96)})
+    found = claims()
+    assert found["nanda", "neurons"].runs == 2
+    assert found["nanda", "neurons"].verdict == finding.REPRODUCED
+    assert found["networks", "neurons"].runs == 1

@@ -148,6 +148,7 @@ def test_every_encoding_and_structure_has_parts_to_take_away(encoding):
     argument = {"frequency": "frequencies", "irrep": "irreps"}[harmonics.kind]
     part = harmonics.names[2]
     after = found.ablate(**{argument: [part]})
+    np.testing.assert_array_equal(found.ablate(**{argument: part}).embedding, after.embedding)
     left = harmonics.rows(harmonics.numbers([part])) @ after.embedding[found.axis.order]
     np.testing.assert_allclose(left, 0, atol=1e-5)
     defined = found.rows()
@@ -169,6 +170,8 @@ def test_patching_with_what_is_there_changes_nothing(shape):
             assert same.loss("train") == pytest.approx(loss, rel=1e-4)
             assert same.accuracy("val") == pytest.approx(accuracy)
     assert found.ablate().params is found.params and not found.ablate().patches
+    assert repr(found) == f"<network of {run.operation} over {run.structure}>"
+    assert repr(same).endswith(f", patched: hidden of layer {run.n_layers - 1}>")
 
 
 def test_patching_the_last_residual_stream_sets_the_logits():
@@ -227,6 +230,25 @@ def test_heads_and_neurons_at_their_mean_and_uniform_attention():
         np.testing.assert_allclose(here, np.broadcast_to(even, here.shape))
 
 
+@pytest.mark.parametrize("shape", ["nanda", "rotary", "group"])
+def test_losses_of_networks_taken_together_are_their_own(shape, monkeypatch):
+    run = SHAPES[shape].replace(seed=6)
+    found = network.of_params(run, params_of(run))
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(network, "BLOCK_ROWS", 50)  # several blocks, of which the last one is short
+    together = [
+        [found.ablate(heads=[head], layer=run.n_layers - 1) for head in range(2)],
+        [found.ablate(neurons=neurons) for neurons in ([0, 3], [1, 7], [2, 5])],
+        [found.with_moved_attention(rng) for _ in range(3)],
+    ]
+    for networks in together:
+        losses = network.losses_of(networks)
+        for split, loss_R in losses.items():
+            own = [one.loss(split) for one in networks]
+            np.testing.assert_allclose(loss_R, own, rtol=1e-5)
+            assert np.ptp(own) > 1e-4
+
+
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
@@ -234,6 +256,7 @@ def test_heads_and_neurons_at_their_mean_and_uniform_attention():
         (lambda n: n.ablate(frequencies=[0]), "no frequency 0 here: choose from 1..3"),
         (lambda n: n.ablate(irreps=["(2,1)"]), "has no irrep to take away"),
         (lambda n: n.ablate(heads=[2]), "layer 0 has no head 2: choose from 0..1"),
+        (lambda n: n.ablate(heads="first"), "layer 0 has no head first: choose from 0..1"),
         (lambda n: n.ablate(neurons=[12], layer=1), "layer 1 has no neuron 12: choose from 0..11"),
         (lambda n: n.ablate(heads=[0], layer=2), "no layer 2: choose from 0..1"),
         (lambda n: n.ablate(attention="none"), "attention='none' is not known"),

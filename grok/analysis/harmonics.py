@@ -42,21 +42,27 @@ class Harmonics(NamedTuple):
         """The basis functions of some parts, [F', M]."""
         return self.basis_FM[np.isin(self.part_F, list(parts))]
 
-    def other_rows(self, parts, keys, rng: np.random.Generator) -> np.ndarray | None:
-        """As many basis functions as some parts have, at random: a null for what these do.
+    def other_rows(self, parts, keys, draws: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """Draws of as many basis functions as some parts have: a null for what these do.
 
         As many other frequencies that are not among the keys; or a random space of functions
-        without constant, of the dimension that the irreps have. None where there are too few other
-        frequencies.
+        without constant, of the dimension that the irreps have. No choice of frequencies comes
+        twice, so that there may be fewer draws, and none where there are too few other frequencies.
         """
         if self.kind == "irrep":
             dimension = int(self.dimensions[list(parts)].sum())
-            noise_MF = rng.normal(size=(len(self.basis_FM), dimension))
-            return np.linalg.qr(noise_MF - noise_MF.mean(axis=0))[0].T
+            return [self.random_rows(dimension, rng) for _ in range(draws)]
         others = np.setdiff1d(np.arange(1, len(self.names)), [*parts, *keys])
-        if len(others) < len(parts):
-            return None
-        return self.rows(rng.choice(others, len(parts), replace=False))
+        choices = min(draws, math.comb(len(others), len(parts)))
+        chosen: dict[tuple, None] = {}
+        while len(chosen) < choices:
+            chosen[tuple(sorted(rng.choice(others, len(parts), replace=False)))] = None
+        return [self.rows(choice) for choice in chosen]
+
+    def random_rows(self, dimension: int, rng: np.random.Generator) -> np.ndarray:
+        """An orthonormal basis of a random space of functions without constant."""
+        noise_MF = rng.normal(size=(len(self.basis_FM), dimension))
+        return np.linalg.qr(noise_MF - noise_MF.mean(axis=0))[0].T
 
     def power(self, values) -> np.ndarray:
         """Squared norm of values [M, ...] on each part, [C, ...]."""

@@ -103,7 +103,7 @@ def scores(options) -> None:
         "folder",
         metavar="RESULTS",
         type=Path,
-        help="such as results/nanda; its runs keep parameters",
+        help="such as results/networks; its runs keep parameters",
     ),
     RUNS,
 )

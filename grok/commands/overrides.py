@@ -1,10 +1,11 @@
 """The options of the command line that change fields of an experiment's runs."""
 
 import dataclasses
+import math
 import re
 from typing import Any
 
-from grok.experiment import Experiment, Run, read_by
+from grok.experiment import Experiment, Run, evaluations_at, read_by
 
 UNTOLD = {  # fields that no label speaks of
     "label",
@@ -60,8 +61,8 @@ def folder_name(*parts: str) -> str:
 def implied(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
     """What changes of a run's fields ask of others that would contradict them.
 
-    Adam with decay is AdamW, Adam itself has none, and a table is read by values=file. A method
-    that is no longer chosen takes its strength along.
+    Adam with decay is AdamW, Adam itself has none, and a table is read by values=file. A spacing
+    of snapshots has evaluations there. A method that is no longer chosen takes its strength along.
     """
     more: dict[str, Any] = {}
     if changes.get("weight_decay") and "optimizer" not in changes and run.optimizer == "adam":
@@ -72,10 +73,29 @@ def implied(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
         more["values"] = "file"
     if changes.get("values", "file") != "file" and "table" not in changes:
         more["table"] = ""
+    if "eval_every" not in changes:
+        more |= evaluated_at_snapshots(run, str(changes.get("snapshots")))
+    if "stop_after" in changes:
+        more.pop("stop_after", None)
     for spec in dataclasses.fields(Run):
         if spec.name not in changes and not read_by(spec, vars(run) | changes):
             more[spec.name] = spec.default
     return more
+
+
+def evaluated_at_snapshots(run: Run, snapshots: str) -> dict[str, Any]:
+    """How often a run is evaluated so that each snapshot falls on an evaluation.
+
+    It stops as many updates after grokking as it would have. Nothing where the run need not change,
+    and where it would be evaluated over ten times as often as it is or keeps snapshots.
+    """
+    spacing = int(snapshots) if snapshots.isdecimal() else 0
+    if spacing % run.eval_every == 0:
+        return {}
+    every = evaluations_at(spacing, run.eval_every)
+    if 10 * every < min(spacing, run.eval_every):
+        return {}
+    return {"eval_every": every, "stop_after": math.ceil(run.stop_after * run.eval_every / every)}
 
 
 def relabelled(before: Run, after: Run, given: bool) -> Run:

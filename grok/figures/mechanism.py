@@ -104,7 +104,10 @@ def draw_losses(axes, curve, table, phases) -> None:
         ("excluded_loss_train", "excluded", style.PURPLE),
     ):
         found = table[(table["measure"] == measure) & (table["part"] == "keys")]
-        axes.plot(found["step"], found["value"], "o-", markersize=1.5, color=colour, label=words)
+        if len(found):
+            axes.plot(
+                found["step"], found["value"], "o-", markersize=1.5, color=colour, label=words
+            )
     for start, end, words, shade in SPANS:
         low = 0 if start is None else phases[start]
         if np.isfinite(low) and np.isfinite(phases[end]) and low < phases[end]:
@@ -160,7 +163,7 @@ def draw_spectrum(axes, best, kind: str) -> None:
             axes.tick_params(axis="x", labelsize=5.5)
     axes.set_xlabel("Frequency" if kind == "frequency" else "Irreducible representation")
     axes.set_ylabel("Share of variance (%)")
-    axes.legend(fontsize=5.5)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, fontsize=5.5)
 
 
 def draw_ablations(axes, best) -> None:

@@ -4,9 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from grok.measure.mechanism_scores import FEW_DRAWS, Entry, other_rows
-from grok.measure.network import Network
+from grok.measure.mechanism_scores import DRAWS, NO_NULL, Entry
+from grok.measure.network import Network, losses_of
 
+Losses = dict[str, np.ndarray]  # of each split, of some networks
+
+SPLITS = ("train", "val")
+NOTHING: Losses = dict.fromkeys(SPLITS, NO_NULL)
 MOST_IRREPS = 12  # of a group, each of which is taken away; of one with more only the key ones
 
 
@@ -14,16 +18,22 @@ def ablations(network: Network, keys: list[int]) -> Iterator[Entry]:
     """Loss of both splits after each ablation. Taken from the input table: each key part, all of
     them, and all but them; then each head at its mean, and even attention."""
     rng, harmonics = np.random.default_rng(0), network.axis.harmonics
-    yield from losses("loss", network, "nothing taken", [])
-    for part in ablated_parts(network, keys):
-        others = list(other_rows(harmonics, [part], keys, FEW_DRAWS, rng))
-        yield from without(network, harmonics.names[part], harmonics.rows([part]), others)
+    yield from entries("loss", "nothing taken", one_by_one([network]), NOTHING)
+    nulls: dict[int, Losses] = {}  # the same for all that takes as many functions
+    taken = {harmonics.names[part]: [part] for part in ablated_parts(network, keys)}
+    taken |= {"keys": keys} if keys else {}
+    for name, parts in taken.items():
+        rows_FM = harmonics.rows(parts)
+        if len(rows_FM) not in nulls:
+            others = harmonics.other_rows(parts, keys, DRAWS, rng)
+            nulls[len(rows_FM)] = losses_without(network, others)
+        found = losses_without(network, [rows_FM])
+        yield from entries("ablated_loss", name, found, nulls[len(rows_FM)])
     if keys:
-        rows_FM = harmonics.rows(keys)
-        others = list(other_rows(harmonics, keys, keys, FEW_DRAWS, rng))
-        yield from without(network, "keys", rows_FM, others)
-        kept = [orthogonal(other) for other in others]
-        yield from without(network, "all but keys", orthogonal(rows_FM), kept)
+        others = harmonics.other_rows(keys, keys, DRAWS, rng)
+        null = losses_without(network, [orthogonal(other) for other in others])
+        found = losses_without(network, [orthogonal(harmonics.rows(keys))])
+        yield from entries("ablated_loss", "all but keys", found, null, smaller=True)
     for layer in range(network.run.n_layers):
         yield from heads_at_mean(network, layer, rng)
     yield from even_attention(network, rng)
@@ -33,21 +43,24 @@ def heads_at_mean(network: Network, layer: int, rng) -> Iterator[Entry]:
     """Losses with each head of a layer at its mean. Null: so much of all heads' output, in random
     directions, at its mean: whether the network works by heads, or could turn what they read."""
     n_heads, d_model = network.run.n_heads, network.run.d_model
-    draws = FEW_DRAWS if n_heads > 1 else 0  # a single head is the whole output
+    draws = DRAWS if n_heads > 1 else 0  # a single head is the whole output
     spaces = [random_directions(d_model // n_heads, d_model, rng) for _ in range(draws)]
+    heads = [network.ablate(heads=[head], layer=layer) for head in range(n_heads)]
     nulls = [network.without_directions("heads", layer, space_RW) for space_RW in spaces]
+    losses = losses_of([*heads, *nulls])
+    null = {split: loss_R[n_heads:] for split, loss_R in losses.items()}
     for head in range(n_heads):
-        ablated = network.ablate(heads=[head], layer=layer)
-        yield from losses("head_at_mean", ablated, str(head), nulls, layer)
+        found = {split: loss_R[[head]] for split, loss_R in losses.items()}
+        yield from entries("head_at_mean", str(head), found, null, layer)
 
 
 def even_attention(network: Network, rng) -> Iterator[Entry]:
     """Losses with even attention. Null: every head's own weights on positions at random, the mean
     of which is even attention. Small is special: a network that adds what it reads, whatever its
     weights, loses less by even ones than by others that are not its own."""
-    nulls = [network.with_moved_attention(rng) for _ in range(FEW_DRAWS)]
-    ablated = network.ablate(attention="uniform")
-    yield from losses("even_attention", ablated, "", nulls, smaller=True)
+    found = one_by_one([network.ablate(attention="uniform")])
+    null = losses_of([network.with_moved_attention(rng) for _ in range(DRAWS)])
+    yield from entries("even_attention", "", found, null, smaller=True)
 
 
 def random_directions(count: int, width: int, rng) -> np.ndarray:
@@ -63,17 +76,20 @@ def ablated_parts(network: Network, keys: list[int]) -> list[int]:
     return keys
 
 
-def without(network: Network, name: str, rows_FM, others: list) -> Iterator[Entry]:
-    """Losses without some functions in the input table, beside those without others."""
-    nulls = [network.without_functions(other) for other in others]
-    yield from losses("ablated_loss", network.without_functions(rows_FM), name, nulls)
+def losses_without(network: Network, taken: list[np.ndarray]) -> Losses:
+    """Losses without some functions [F, M] or others in the input table."""
+    return one_by_one([network.without_functions(rows_FM) for rows_FM in taken])
 
 
-def losses(measure, network, part, nulls, layer=None, smaller=False) -> Iterator[Entry]:
-    """An entry for the loss of each split."""
-    for split in ("train", "val"):
-        null = np.array([other.loss(split) for other in nulls])
-        yield Entry(f"{measure}_{split}", network.loss(split), part, layer, null, smaller)
+def one_by_one(networks: list[Network]) -> Losses:
+    return {split: np.array([other.loss(split) for other in networks]) for split in SPLITS}
+
+
+def entries(measure, part, found: Losses, null: Losses, layer=None, smaller=False):
+    """An entry for the loss of each split, of which `found` has one."""
+    for split in SPLITS:
+        value = float(found[split][0])
+        yield Entry(f"{measure}_{split}", value, part, layer, null[split], smaller)
 
 
 def orthogonal(rows_FM: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from grok.measure.network import Network
 
 SINGLE = 0.85  # of a neuron's variance in one part (Nanda et al.)
 KEY = 2.0  # times what a part would have by its dimension alone
-DRAWS, SLOW_DRAWS, FEW_DRAWS = 39, 19, 9
+DRAWS, SLOW_DRAWS = 39, 19
 SOME_NEURONS = 64  # stand for all in a null
 NO_NULL = np.empty(0)
 
@@ -61,7 +61,7 @@ def function_measures(network: Network, keys: list[int], rng) -> Iterator[Entry]
     yield from by_part("logits_power", axis.harmonics, share_C, renamed_RC)
     if keys:
         yield from key_measures(network, logits_MMO, part, keys, rng)
-        others = list(other_rows(axis.harmonics, keys, keys, DRAWS, rng))
+        others = axis.harmonics.other_rows(keys, keys, DRAWS, rng)
         null_R = np.array([len(logits_MMO) * (part.on(rows) ** 2).sum() for rows in others])
         yield Entry("logits_explained", float(share_C[keys].sum()), "keys", null=null_R / total)
     names = axis.sum_names
@@ -107,7 +107,7 @@ def key_measures(network: Network, logits_MMO, part, keys: list[int], rng) -> It
         chosen |= {harmonics.names[key]: [key] for key in keys}
     for name, parts in chosen.items():
         rows_FM = harmonics.rows(parts)
-        others = list(other_rows(harmonics, parts, keys, DRAWS, rng))
+        others = harmonics.other_rows(parts, keys, DRAWS, rng)
         for split, rows in splits.items():
             value = progress.restricted_loss(part, rows_FM, rows)
             null = [progress.restricted_loss(part, other, rows) for other in others]
@@ -117,14 +117,6 @@ def key_measures(network: Network, logits_MMO, part, keys: list[int], rng) -> It
             few = others[:SLOW_DRAWS]
             null = [progress.excluded_loss(logits_MMO, part, other, rows) for other in few]
             yield Entry(f"excluded_loss_{split}", value, name, None, np.array(null))
-
-
-def other_rows(harmonics: Harmonics, parts, keys, draws: int, rng) -> Iterator[np.ndarray]:
-    """`Harmonics.other_rows`, some draws of it; none where there is no null."""
-    for _ in range(draws):
-        rows = harmonics.other_rows(parts, keys, rng)
-        if rows is not None:
-            yield rows
 
 
 def irrelevance(logits_MMO, rng) -> Entry:

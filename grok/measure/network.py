@@ -1,8 +1,8 @@
 """A network in the hand: its logits, activations and losses over the whole table, and what it
 computes when a part of it is taken away or replaced.
 
-    network = grok.load("results/nanda").network(run=0)
-    network.ablate(frequencies=[8, 22]).loss("val")
+    network = grok.load("results/networks").network(run=0)
+    network.ablate(frequencies=[14, 17]).loss("val")
 
 Shape letters: n elements, N = n^2 rows x n + y, B rows of a block, T positions, A answer positions,
 V vocabulary, L layers, H heads, K d_head, F hidden neurons, D d_model.
@@ -74,7 +74,7 @@ class Answered(NamedTuple):
 Patch = Callable[[Any, Any], Any]  # (activation [B, T, ...] or [B, H, T, T], rows [B])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Network:
     """A network of `run`'s shape with weights of its own; nothing changes it, `ablate` and `patch`
     give another one.
@@ -87,6 +87,11 @@ class Network:
     run: Run
     params: dict
     patches: tuple[tuple[tuple[int, str], Patch], ...] = ()
+
+    def __repr__(self) -> str:
+        places = ", ".join(f"{name} of layer {layer}" for (layer, name), _ in self.patches)
+        words = f"network of {self.run.operation} over {self.run.structure}"
+        return f"<{words}{places and ', patched: '}{places}>"
 
     # -- what it is --
 
@@ -228,12 +233,12 @@ class Network:
             axis. keep: these alone, and the mean row, stay there.
         heads, neurons: of `layer`, each replaced by its mean over the table at each position.
         attention: 'uniform' gives every position up to a position the same weight, in all layers.
-        Raises GrokError for a part that the network does not have.
+        A single part may stand for a list of it. Raises GrokError for a part that is not there.
         """
-        network = self.without_parts(frequencies, irreps, keep)
+        network = self.without_parts(listed(frequencies), listed(irreps), keep)
         if attention:
             network = network.with_uniform_attention(attention)
-        heads, neurons = list(heads), list(neurons)
+        heads, neurons = listed(heads), listed(neurons)
         if heads:
             network = network.averaged("heads", layer, heads)
         if neurons:
@@ -243,7 +248,7 @@ class Network:
     def without_parts(self, frequencies, irreps, keep) -> "Network":
         """See `ablate`."""
         harmonics = self.axis.harmonics
-        given = {"frequency": list(frequencies), "irrep": list(irreps)}
+        given = {"frequency": frequencies, "irrep": irreps}
         for kind, names in given.items():
             if names and kind != harmonics.kind:
                 raise GrokError(
@@ -253,7 +258,7 @@ class Network:
                 )
         taken = harmonics.numbers(given[harmonics.kind])
         if keep is not None:
-            kept = harmonics.numbers(keep)
+            kept = harmonics.numbers(listed(keep))
             taken += [part for part in range(1, len(harmonics.names)) if part not in kept]
         return self.without_functions(harmonics.rows(taken)) if taken else self
 
@@ -293,7 +298,7 @@ class Network:
         heads = name == "heads"
         count = self.run.n_heads if heads else self.run.ff_width
         for number in numbers:
-            if not 0 <= number < count:
+            if number not in range(count):
                 what = "head" if heads else "neuron"
                 raise GrokError(f"layer {layer} has no {what} {number}: choose from 0..{count - 1}")
         width = self.run.d_model if heads else count  # each head has as many places in it
@@ -355,6 +360,11 @@ class Network:
         return dataclasses.replace(self, patches=(*self.patches, ((layer, name), replace)))
 
 
+def listed(parts) -> list:
+    """Some parts, or a single one, as a list."""
+    return [parts] if isinstance(parts, (int, np.integer, str)) else list(parts)
+
+
 # --- What takes an activation's place ---
 
 
@@ -371,8 +381,12 @@ def moved(place_HTT, attention_BHTT, _rows_B):
 
 
 def at_mean(directions_RW, mean_TW, activation, _rows_B):
-    """An activation [B, T, ...], W numbers a position, with some directions of it at the mean."""
-    difference_BTW = activation.reshape(*activation.shape[:2], -1) - mean_TW
+    """An activation [B, T, ...], W numbers a position, with some directions of it at the mean.
+
+    It may have the last positions alone.
+    """
+    here_TW = mean_TW[-activation.shape[1] :]
+    difference_BTW = activation.reshape(*activation.shape[:2], -1) - here_TW
     with jax.default_matmul_precision("highest"):
         taken_BTW = difference_BTW @ directions_RW.T @ directions_RW
     return activation - taken_BTW.reshape(activation.shape)
@@ -401,6 +415,42 @@ def patch_of(places, replacements, rows_B) -> Callable | None:
     return patch if places else None
 
 
+def losses_of(networks: list[Network]) -> dict[str, np.ndarray]:
+    """The loss (nats) of each split, [R], of networks that differ in their patches' arrays alone.
+
+    All go through a block of rows together, so that what stands before the first patch is computed
+    once for all.
+    """
+    first = networks[0]
+    places = tuple(place for place, _ in first.patches)
+    patches = [tuple(replacement for _, replacement in network.patches) for network in networks]
+    patches_R = jax.tree.map(lambda *leaves: jnp.stack(leaves), *patches)
+    n_rows = first.n**2
+    n_blocks = -(-n_rows * len(networks) // BLOCK_ROWS)
+    size = -(-n_rows // n_blocks)
+    blocks = []
+    for start in range(0, n_rows, size):
+        rows_B = jnp.minimum(start + jnp.arange(size, dtype=jnp.int32), n_rows - 1)
+        blocks.append(
+            losses_of_block(first.program, places, patches_R, first.params, first.data, rows_B)
+        )
+    loss_RN = np.concatenate(blocks, axis=1)[:, :n_rows]  # the last block reaches past the table
+    return {
+        split: loss_RN[:, first.rows(split).reshape(-1)].mean(axis=1, dtype=np.float64)
+        for split in KINDS
+    }
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def losses_of_block(program: Program, places, patches_R, params, data: Data, rows_B):
+    """The losses [R, B] of some rows under each of some patches."""
+
+    def loss(patches):
+        return answered(program, places, patches, params, data, rows_B).loss
+
+    return jax.vmap(loss)(patches_R)
+
+
 @functools.cache
 def compiled(compute: Callable) -> Callable:
     """`see` or `answered`, compiled once for each program and kind of patches."""
@@ -410,7 +460,7 @@ def compiled(compute: Callable) -> Callable:
 def answered(program: Program, places, replacements, params, data: Data, rows_B) -> Answered:
     """What the network answers on some rows under patches, by its definition."""
     patch = patch_of(places, replacements, rows_B)
-    model = Transformer(program.arch, patch=patch, scalars=data.scalars)
+    model = Transformer(program.arch, patch=patch, scalars=data.scalars, brief=True)
     logits_BAV = model.apply({"params": params}, sequences_of(program, data, rows_B))
     target_BA = program.tokens.targets(jnp.maximum(data.answer_N[rows_B], 0))
     loss_B = LOSSES[program.loss](logits_BAV, target_BA).mean(-1)

@@ -241,13 +241,16 @@ class Block(nn.Module):
         out = self.w_out(self.seen("hidden", hidden))
         return norm2(h + (dropout(out, self.make_rng("dropout")) if dropout else out))
 
-    def __call__(self, x_BTD, dropout=None):
+    def __call__(self, x_BTD, dropout=None, carried=None):
         """One block over whole sequences, with four activations that can be seen and patched.
 
         The `residual` stream [B, T, D] that enters it, `attention` [B, H, T, T], what the `heads`
         read [B, T, H, K], and the `hidden` layer [B, T, F].
+        carried: how many positions leave it, the last ones, and have heads and a hidden layer;
+        None for all.
         """
         n_positions = x_BTD.shape[1]
+        last = slice(None if carried is None else -carried, None)
         x_BTD = self.seen("residual", x_BTD)
         q_BTHK, k_BTHK, v_BTHK = self.project(x_BTD, np.arange(n_positions))
         scores_BHTT = jnp.einsum("bthk,bshk->bhts", q_BTHK, k_BTHK)
@@ -257,7 +260,8 @@ class Block(nn.Module):
             even_TT = causal_TT / causal_TT.sum(-1, keepdims=True, dtype=np.float32)
             attention_BHTT = self.mixed(attention_BHTT, even_TT)
         attention_BHTT = self.seen("attention", attention_BHTT)
-        return self.finish(x_BTD, jnp.einsum("bhts,bshk->bthk", attention_BHTT, v_BTHK), dropout)
+        attended_BTHK = jnp.einsum("bhts,bshk->bthk", attention_BHTT[:, :, last], v_BTHK)
+        return self.finish(x_BTD[:, last], attended_BTHK, dropout)
 
     def seen(self, name: str, activation):
         """An activation after the patch, if any; kept among the intermediates where these are."""
@@ -275,6 +279,7 @@ class Transformer(nn.Module):
         `embedding` holds the trained rows.
     patch: (layer, name, activation) -> what takes its place in `__call__`; see `Block`.
     scalars: those that it reads; None for the paper's.
+    brief: whether `__call__` carries the answer positions alone through the last block.
     """
 
     arch: Architecture
@@ -282,6 +287,7 @@ class Transformer(nn.Module):
     features: Any = None
     patch: Any = None
     scalars: Scalars | None = None
+    brief: bool = False
 
     def setup(self):
         arch = self.arch
@@ -342,8 +348,9 @@ class Transformer(nn.Module):
     def __call__(self, tokens_BT, dropout=None):
         """Logits [B, A, V] of token sequences; sows the `residual` stream [B, T, D] at the end."""
         x_BTD = self.enter(self.embedding[tokens_BT] + self.positions(tokens_BT.shape[1]))
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x_BTD = block(x_BTD, dropout)
+        x_BTD = self.blocks[-1](x_BTD, dropout, self.arch.n_answers if self.brief else None)
         if self.patch is not None:
             x_BTD = self.patch(self.arch.n_layers, "residual", x_BTD)
         self.sow("intermediates", "residual", x_BTD)

@@ -120,7 +120,7 @@ def beside(results: Results, name: str, *columns: str) -> pd.DataFrame:
         table,
         *columns,
         where=path,
-        advice="Measure again what left that table: python -m grok scores or flatness, with this "
-        "folder",
+        advice="Measure again what left that table: python -m grok scores, flatness or "
+        "mechanism, with this folder",
     )
     return table
