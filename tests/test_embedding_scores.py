@@ -7,7 +7,7 @@ import pytest
 from grok.experiment import Experiment, GrokError, Run
 from grok.figures import embedding_scores
 from grok.figures.parts import gallery
-from grok.measure.findings import embeddings
+from grok.measure.findings import circles, cosets, embeddings
 from grok.store import outcomes, provenance, results, sessions, tables
 
 DEVICE = {"device": "2 x cpu", "platform": "cpu", "cores": 2, "processes": 1}
@@ -163,7 +163,7 @@ def test_the_drawn_means_stand_at_their_tasks(folder):
 
 def test_circles_are_counted_by_way_and_by_key_frequencies(folder):
     write_scores(folder)
-    found = embeddings.circle_table(scores_of(folder)[1])
+    found = circles.circle_table(scores_of(folder)[1])
     assert found.groupby("label")["circle"].sum().to_dict() == {"base": 3, "more data": 8}
     assert found.groupby("keys")["circle"].agg(["sum", "size"]).to_dict("index") == {
         1: {"sum": 11, "size": 11},
@@ -179,7 +179,7 @@ def test_circles_are_counted_by_way_and_by_key_frequencies(folder):
 def test_coset_clusters_are_counted_by_decay_in_every_picture(folder):
     write_scores(folder)
     table = (
-        embeddings.coset_table(scores_of(folder)[0])
+        cosets.coset_table(scores_of(folder)[0])
         .groupby(["decays", "score"])["appear"]
         .agg(["sum", "size"])
     )

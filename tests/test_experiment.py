@@ -41,7 +41,7 @@ def test_defaults_are_the_papers_adamw_setting():
     [
         ({"d_model": 10, "n_heads": 4}, "n_heads=4 does not divide d_model=10"),
         ({"optimizer": "adam"}, "weight_decay=1"),
-        ({"optimizer": "lion"}, "optimizer='lion' is none of adamw, adam, sgd, sam, muon"),
+        ({"optimizer": "none"}, "optimizer='none' is none of adamw, adam, sgd, sam, muon"),
         ({"norm": "Post"}, "is none of post, pre, none, sphere"),
         (
             {"filter_strength": 5.0},

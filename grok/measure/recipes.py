@@ -66,12 +66,15 @@ class Recipe(NamedTuple):
     @property
     def words(self) -> str:
         rows = f"{self.batch_size} rows" if self.batch_size else "all training rows"
+        low = survival.wilson_interval(self.reached, self.seeds).low
         return (
             f"{self.operation} over {self.structure}, {100 * self.train_fraction:g}% of the table: "
             f"one block of width {self.d_model}, learning rate {self.learning_rate:g}, "
             f"decay {self.weight_decay:g}, {rows} an update; "
             f"{self.reached} of {self.seeds} seeds reached 99%, "
-            f"the median one after {self.updates:,.0f} updates (about {self.seconds:.0f} s)"
+            f"the median one after {self.updates:,.0f} updates (about {self.seconds:.0f} s). "
+            f"So few seeds show no more than that at least {100 * low:.0f}% do "
+            "(Wilson's 95% interval): where yours does not, try another --seed"
         )
 
 

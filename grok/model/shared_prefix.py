@@ -164,8 +164,11 @@ def attend_and_finish(block, prefix, suffix_S, index_B, varying, n_answers, last
 
 def prefix_positions(prefix) -> list[Projected]:
     """`Projected` of the prefixes at each of their positions, each [P, H, K]."""
-    n_prefix = prefix.x.shape[1]
-    return [Projected(*(m if m is None else m[:, t] for m in prefix)) for t in range(n_prefix)]
+
+    def at(t: int) -> Projected:
+        return Projected(*(m if m is None else m[:, t] for m in prefix))
+
+    return [at(t) for t in range(prefix.x.shape[1])]
 
 
 def attend_causally(block, asked, keys, values):

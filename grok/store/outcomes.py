@@ -117,17 +117,21 @@ def run_names(runs: Sequence[Run]) -> list[str]:
     for label in {run.label for run in runs}:
         alike = [run for run in runs if run.label == label]
         untold[label] = varied(alike, () if label else TOLD)
-    return [
-        ", ".join([run_name(vars(run)), *(as_text(run, name) for name in untold[run.label])])
-        for run in runs
-    ]
+    names = []
+    for run in runs:
+        more = [as_text(run, field) for field in untold[run.label]]
+        names.append(", ".join([run_name(vars(run)), *more]))
+    return names
 
 
 def varied(runs: list[Run], told: tuple[str, ...]) -> list[str]:
     """The fields of which some runs have more than one value, without those that are told."""
-    names = [spec.name for spec in dataclasses.fields(Run)]
-    left = [name for name in names if name not in (*told, *KEEPING)]
-    return [name for name in left if len({getattr(run, name) for run in runs}) > 1]
+    found = []
+    for spec in dataclasses.fields(Run):
+        values = {getattr(run, spec.name) for run in runs}
+        if len(values) > 1 and spec.name not in (*told, *KEEPING):
+            found.append(spec.name)
+    return found
 
 
 def as_text(run: Run, name: str) -> str:

@@ -50,11 +50,11 @@ class Loop(NamedTuple):
 
 def n_bytes(shapes: str) -> int:
     """The bytes of all arrays whose shapes stand in a text, as XLA writes them."""
-    sizes = (
-        BYTES[dtype] * math.prod(int(n) for n in extent.split(",") if n)
-        for dtype, extent in SHAPE.findall(shapes)
-    )
-    return sum(sizes)
+    total = 0
+    for dtype, extent in SHAPE.findall(shapes):
+        sizes = [int(n) for n in extent.split(",") if n]
+        total += BYTES[dtype] * math.prod(sizes)
+    return total
 
 
 def loops_of_an_update(hlo: str) -> dict[str, Loop]:

@@ -105,10 +105,11 @@ class Layout(NamedTuple):
 
 
 class Slots:
-    """A fixed number of slots of one program, with the inputs of the runs in them on host and
-    devices.
+    """A fixed number of slots of one program, with the inputs of their runs on host and devices.
 
     state: the TrainState of all slots, leading axis [slots], on the devices.
+    inputs: what the devices have of host_inputs; changed: whether that is out of date.
+    metrics: what the last evaluation gave.
     """
 
     def __init__(self, program: Program, count: int):
@@ -117,7 +118,10 @@ class Slots:
         self.sharding = NamedSharding(mesh, PartitionSpec("slots"))
         self.chunk = make_chunk(program, mesh)
         self.host_inputs: Any = None
-        self.fresh, self.changed = np.zeros(count, bool), True
+        self.inputs: Any = None
+        self.changed = True
+        self.fresh = np.zeros(count, bool)
+        self.metrics: dict[str, jax.Array] = {}
         self.shapes = state_shapes(program)
         self.state = self.put(
             jax.tree.map(lambda leaf: np.zeros((count, *leaf.shape), leaf.dtype), self.shapes)
@@ -131,24 +135,24 @@ class Slots:
         return Layout(self.count // mesh.size, device.device_kind, cores)
 
     def put(self, tree):
-        """A copy of host arrays on the devices: on a CPU device_put may share their memory, and
-        they change later."""
+        """A copy of host arrays on the devices.
+
+        On a CPU device_put may share their memory, and they change later.
+        """
         return jax.device_put(jax.tree.map(np.copy, tree), self.sharding)
 
     def place(self, slot: int, run: Run, dataset: Dataset) -> None:
         """Put a run into a slot; it begins from its initial weights at the next step."""
         numbers, data = traced_numbers(run), traced_data(run, dataset)
-        if (
-            self.host_inputs is None
-        ):  # Empty slots hold some run's inputs with a budget of no update.
-            self.host_inputs = jax.tree.map(
-                lambda leaf: np.stack([leaf] * self.count),
-                (numbers | {"num_steps": np.int32(0)}, data),
-            )
-        jax.tree.map(
-            lambda stack, leaf: stack.__setitem__(slot, leaf), self.host_inputs, (numbers, data)
-        )
-        self.fresh[slot], self.changed = True, True
+        if self.host_inputs is None:
+            # Empty slots hold some run's inputs with a budget of no update.
+            empty = (numbers | {"num_steps": np.int32(0)}, data)
+            self.host_inputs = jax.tree.map(lambda leaf: np.stack([leaf] * self.count), empty)
+        stacks, leaves = jax.tree.leaves(self.host_inputs), jax.tree.leaves((numbers, data))
+        for stack, leaf in zip(stacks, leaves, strict=True):
+            stack[slot] = leaf
+        self.fresh[slot] = True
+        self.changed = True
 
     def place_states(self, states: dict[int, dict[str, np.ndarray]]) -> None:
         """Let the runs in some slots go on, each from its own row of what `arrays` once gave."""
@@ -162,13 +166,14 @@ class Slots:
 
     def clear(self, slot: int) -> None:
         """Leave a slot empty: it takes part in no further update."""
-        self.host_inputs[0]["num_steps"][slot], self.changed = 0, True
+        self.host_inputs[0]["num_steps"][slot] = 0
+        self.changed = True
 
     def step(self, n_updates: int) -> dict[str, jax.Array]:
-        """Train every slot for up to `n_updates`, then evaluate; what `evaluate` gives, each
-        [slots, ...]."""
+        """Train every slot for up to `n_updates`; what `evaluate` gives then, each [slots, ...]."""
         if self.changed:
-            self.inputs, self.changed = self.put(self.host_inputs), False
+            self.inputs = self.put(self.host_inputs)
+            self.changed = False
         self.state, self.metrics = self.chunk(
             self.state, self.put(self.fresh), *self.inputs, np.int32(n_updates)
         )
@@ -176,8 +181,7 @@ class Slots:
         return self.metrics
 
     def correct(self, slot: int) -> np.ndarray:
-        """Which equations the run in a slot answered right at the last evaluation, as packed
-        bits."""
+        """The equations that a slot's run answered right at the last evaluation, as packed bits."""
         # The whole array to the host first, as in `matrices`.
         return np.asarray(self.metrics["correct"])[slot]
 

@@ -215,11 +215,12 @@ def table_sums(program: Program, params, data: Data, kinds):
             right_B,
             (exponentials_BAV.sum(-1) == 1).all(-1),
         )
-        sums = [
-            jnp.stack([jnp.where(kind_B == kind, column, 0).sum() for column in columns])
-            for kind in kinds
-        ]
-        return jnp.stack(sums), (kind_B != UNDEFINED) & right_B
+
+        def sums_of(kind):
+            return jnp.stack([jnp.where(kind_B == kind, column, 0).sum() for column in columns])
+
+        sums = jnp.stack([sums_of(kind) for kind in kinds])
+        return sums, (kind_B != UNDEFINED) & right_B
 
     sums, correct = jax.lax.map(block_sums, jnp.arange(0, n, n_x, jnp.int32))
     # The last block may reach past the table.

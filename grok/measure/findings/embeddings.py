@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from grok.analysis import precedence, survival
-from grok.analysis.survival import Estimate
 from grok.measure.chance import SIGNIFICANT
-from grok.measure.findings import finding, ranking, runs, words
+from grok.measure.findings import circles, cosets, finding, ranking, runs, words
 from grok.measure.findings.finding import Finding, Table
+from grok.measure.findings.shares import share_rows
 from grok.store.outcomes import THRESHOLD
 
 SCORES, EQUIVARIANCE = "scores.parquet", "equivariance.parquet"
@@ -54,11 +54,8 @@ SHOWN = (  # the scores that figure and page tell
     "coset_z",
     "tsne_silhouette",
 )
-COSET_SCORES = ("coset_z", "tsne_silhouette", "plane1_silhouette")
 ADDITION, PRODUCT = "x+y", "x*y"
-NANDAS_KEYS = 5
 CLOCK = 0.4  # distance irrelevance from which Zhong et al. find clocks
-STANDARD, SIX = ("4+1", "2+1+1+1"), "3+1+1"
 
 
 def find(results) -> Iterator[Finding | Table]:
@@ -66,15 +63,15 @@ def find(results) -> Iterator[Finding | Table]:
     found = scored(results)
     here, ways = found[found["label"] == ""], found[found["label"] != ""]
     yield Table("scores", score_rows(here))
-    circles = circle_table(ways)
-    yield Table("circles", share_rows(circles, "label", "circle"))
-    able = circles[circles["generalised"]]
+    seen = circles.circle_table(ways)
+    yield Table("circles", share_rows(seen, "label", "circle"))
+    able = seen[seen["generalised"]]
     yield Table("circles_by_keys", share_rows(able, "keys", "circle"))
-    cosets = coset_table(here)
-    yield Table("cosets", coset_rows(cosets))
-    yield from circle_findings(ways, able)
+    standing_out = cosets.coset_table(here)
+    yield Table("cosets", cosets.coset_rows(standing_out))
+    yield from circles.circle_findings(ways, able)
     yield from spectrum_findings(here)
-    yield from coset_findings(here, cosets)
+    yield from cosets.coset_findings(here, standing_out)
     yield from symmetry_findings(results)
 
 
@@ -107,112 +104,6 @@ def score_rows(here: pd.DataFrame) -> list[dict]:
             | {"values": group["value"].astype(float).tolist()}
         )
     return rows
-
-
-# --- Circles ---
-
-
-def circle_table(ways: pd.DataFrame) -> pd.DataFrame:
-    """The networks that were trained to count circles, a row a network.
-
-    Columns: run, seed, label, circle (does t-SNE show one), keys (key frequencies), generalised
-    (where it was scored), null (share of permuted tokens that show a circle).
-    """
-    output = ways[ways["matrix"] == "output"]
-    circle, keys = (
-        output[output["score"] == name].set_index("run")
-        for name in ("tsne_circle", "key_frequencies")
-    )
-    return pd.DataFrame(
-        {
-            "seed": circle["seed"],
-            "label": circle["label"],
-            "circle": circle["value"] > 0,
-            "keys": keys["value"].reindex(circle.index).astype(int),
-            "generalised": circle["generalised"],
-            "null": circle["null_mean"],
-        }
-    ).reset_index()
-
-
-def share_rows(table: pd.DataFrame, by: str, what: str) -> list[dict]:
-    """How many networks show something, a row a value of `by`, with Wilson's interval."""
-    return [
-        {by: value} | counted(here[what]) | {"generalised": int(here["generalised"].sum())}
-        for value, here in table.groupby(by, sort=False)
-    ]
-
-
-def counted(happened: pd.Series) -> dict:
-    """How often something happened, with Wilson's interval of the share."""
-    share = survival.wilson_interval(int(happened.sum()), len(happened))
-    return {
-        "happened": int(happened.sum()),
-        "networks": len(happened),
-        "share": share.value,
-        "low": share.low,
-        "high": share.high,
-    }
-
-
-def circle_findings(ways: pd.DataFrame, able: pd.DataFrame) -> Iterator[Finding]:
-    """Circles in t-SNE and in the planes of the key frequencies, and how many of these there are.
-
-    ways: all scores of the networks that were trained to count. able: those that generalised.
-    """
-    yield network_share(
-        "circle",
-        "a circle in the t-SNE of x+y, of those that generalised",
-        "for some networks",
-        able["circle"],
-        finding.for_some_network(int(able["circle"].sum()), len(able)),
-    )
-    in_plane = ways[(ways["score"] == "plane_angle_error") & (ways["matrix"] == "output")]
-    round_plane = in_plane[in_plane["generalised"]]["p"] < SIGNIFICANT
-    yield network_share(
-        "planes",
-        "a circle in the plane of the strongest frequencies",
-        "Nanda et al.: circles",
-        round_plane,
-        finding.by_count(int(round_plane.sum()), len(round_plane)),
-    )
-    yield key_counts(able)
-
-
-def key_counts(able: pd.DataFrame) -> Finding:
-    """How many key frequencies the networks have that generalised."""
-    keys = able["keys"].value_counts().sort_index()
-    verdict = finding.NOT_TESTED
-    if len(able):
-        verdict = finding.IN_PART if NANDAS_KEYS in keys.index else finding.NOT_REPRODUCED
-        verdict = finding.REPRODUCED if able["keys"].median() == NANDAS_KEYS else verdict
-    counts = ", ".join(str(n) for n in keys)
-    return Finding(
-        "keys",
-        "key frequencies of x+y",
-        "Nanda et al.: 5 (mod 113)",
-        f"{', '.join(map(str, keys.index))} in {counts} of {len(able)}" if len(able) else "–",
-        verdict,
-        *Estimate(float(able["keys"].median()) if len(able) else np.nan, np.nan, np.nan),
-        unit="key frequencies, median",
-        **runs.size(able),
-    )
-
-
-def network_share(id, claim, paper, shown: pd.Series, verdict: str) -> Finding:
-    """A finding that counts networks."""
-    ours = survival.wilson_interval(int(shown.sum()), len(shown))
-    return Finding(
-        id,
-        claim,
-        paper,
-        words.share(ours, int(shown.sum()), len(shown)),
-        verdict,
-        *ours,
-        unit="share of networks",
-        runs=len(shown),
-        seeds=len(shown),
-    )
 
 
 # --- Spectra ---
@@ -283,79 +174,6 @@ def clocks(here: pd.DataFrame) -> Finding:
         unit="distance irrelevance q",
         runs=len(q),
         seeds=len(q),
-    )
-
-
-# --- Cosets ---
-
-
-def coset_table(here: pd.DataFrame) -> pd.DataFrame:
-    """Networks of groups, a row a run and score of COSET_SCORES.
-
-    Columns beside those of `scored`: appear, whether it is beyond its null (p < 0.05).
-    """
-    found = here[(here["matrix"] == "output") & here["score"].isin(COSET_SCORES)]
-    found = found.assign(appear=found["p"] < SIGNIFICANT)
-    return found.sort_values(["operation", "structure", "decays", "run"], kind="stable")
-
-
-def coset_rows(cosets: pd.DataFrame) -> list[dict]:
-    """How often cosets stand out, a row a task, decay and score, with Wilson's interval."""
-    keys = ["operation", "structure", "decays", "score"]
-    return [
-        dict(zip(keys, key, strict=True))
-        | counted(here["appear"])
-        | {"generalised": int(here["generalised"].sum())}
-        for key, here in cosets.groupby(keys, sort=False)
-    ]
-
-
-def coset_findings(here: pd.DataFrame, cosets: pd.DataFrame) -> Iterator[Finding]:
-    """Clusters of cosets in the networks of S5 with decay, their subgroups, and the irreps."""
-    symmetric = cosets[(cosets["structure"] == "S5") & cosets["decays"]]
-    for id, score, claim, paper in (
-        ("clusters", "tsne_silhouette", "in t-SNE", "for some networks"),
-        ("clusters_pca", "plane1_silhouette", "in PCA", "Chughtai et al.: in PCA, not in t-SNE"),
-    ):
-        shown = symmetric[symmetric["score"] == score]["appear"]
-        yield network_share(
-            id,
-            f"cosets of a subgroup of S5 cluster {claim}",
-            paper,
-            shown,
-            finding.for_some_network(int(shown.sum()), len(shown)),
-        )
-    chosen = here[(here["structure"] == "S5") & here["decays"] & (here["matrix"] == "output")]
-    papers = chosen[chosen["score"] == "best_is_paper"]["value"] > 0
-    yield network_share(
-        "papers_subgroup",
-        "the subgroup is ⟨(0,3)(1,4), (1,2)(3,4)⟩ or a conjugate",
-        "order 10, for some networks",
-        papers,
-        finding.for_some_network(int(papers.sum()), len(papers)),
-    )
-    yield irreps(chosen[chosen["score"] == "irrep_top"])
-
-
-def irreps(tops: pd.DataFrame) -> Finding:
-    """Which irreducible representation is the strongest in the output layers of S5."""
-    counts = tops["detail"].value_counts()
-    standard = int(sum(counts.get(name, 0) for name in STANDARD))
-    six = int(counts.get(SIX, 0))
-    verdict = finding.NOT_TESTED
-    if len(tops):
-        most = standard > len(tops) / 2
-        verdict = finding.IN_PART if most else finding.NOT_REPRODUCED
-        verdict = finding.REPRODUCED if most and not six else verdict
-    return Finding(
-        "irreps",
-        "the standard irreps of S5 lead, the 6-dimensional never",
-        "Chughtai et al.: so",
-        f"standard {standard}, 6-dimensional {six} of {len(tops)}" if len(tops) else "–",
-        verdict,
-        *survival.wilson_interval(standard, len(tops)),
-        unit="share of networks led by a standard irrep",
-        **runs.size(tops),
     )
 
 

@@ -115,14 +115,15 @@ def section(root: Path, theme: str, *pictures: str) -> str:
     The pictures are those of the largest complete scale that has them, or else of the largest.
     """
     found = [(folder, registry.refresh(folder)) for folder in scoreboard.folders_of(root, theme)]
-    drawn = [each for each in found if any(picture(each[0], name) for name in pictures)]
+    drawings = {folder: "".join(picture(folder, name) for name in pictures) for folder, _ in found}
+    drawn = [(folder, made) for folder, made in found if drawings[folder]]
     complete = [folder for folder, made in drawn if made.head["complete"]]
     shown = (complete or [folder for folder, _ in drawn])[:1]
     parts = []
     for folder, made in found:
         parts.append(f"*{facts(made)}*\n\n")
         if folder in shown:
-            parts += [picture(folder, name) for name in pictures]
+            parts.append(drawings[folder])
         cells = [Claim(folder, made, each).cells for each in made.findings.values()]
         lines = [[*line[:3], line[4]] for line in cells]
         parts.append(scoreboard.markdown(lines, ("Claim", "Paper", "Here", "Verdict")) + "\n")

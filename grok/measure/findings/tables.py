@@ -191,7 +191,8 @@ def standings(root: Path, theme: str) -> str:
         [
             row["task"],
             row["method"],
-            *(median_cell(row, which) for which in ("first", "lasting")),
+            median_cell(row, "first"),
+            median_cell(row, "lasting"),
             ratio_cell(row, "first"),
             ratio_cell(row, "lasting"),
             number(row["p_lasting"], ".2g"),
