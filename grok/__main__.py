@@ -11,6 +11,11 @@ from grok.experiment import GrokError, Note
 
 STOPPED = "grok: stopped; what was saved is intact, the same command goes on from there"
 
+NO_MEMORY = (
+    "memory does not hold this ({why}): choose a smaller structure, network or batch, "
+    "or fewer runs at once"
+)
+
 
 def command_line() -> int:
     """`main` for a process of its own, whose terminal may be slow, narrow, full or gone."""
@@ -105,8 +110,11 @@ def run_command(arguments: list[str] | None) -> int:
         return 0
     try:
         return options.command(options) or 0
-    except (AssertionError, RuntimeError):  # as of JAX, where it finds no device
-        require_devices()
+    except (AssertionError, RuntimeError, MemoryError) as error:
+        require_devices()  # JAX's words do not say so where it finds none
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+            why = str(error).removeprefix("RESOURCE_EXHAUSTED: ").splitlines() or ["no memory"]
+            raise GrokError(NO_MEMORY.format(why=why[0].rstrip("."))) from error
         raise
 
 

@@ -386,6 +386,24 @@ def test_ctrl_c_before_training_gives_one_line(config, capsys, monkeypatch):
     )
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 63794462512 bytes."),
+        MemoryError("Unable to allocate 59.4 GiB for an array with shape (4000, 4000, 999)"),
+        MemoryError(),
+    ],
+)
+def test_what_memory_does_not_hold_gives_one_line(config, monkeypatch, capsys, error):
+    def too_much(*_):
+        raise error
+
+    monkeypatch.setattr(sweep, "train_experiment", too_much)
+    assert main(["train", str(config)]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("grok: memory does not hold this (") and "smaller structure" in line
+
+
 def test_a_mistake_of_our_own_is_not_hidden(config, monkeypatch):
     monkeypatch.setattr(sweep, "train_experiment", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):

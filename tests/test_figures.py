@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -1167,6 +1168,18 @@ def test_a_name_draws_anew_and_alone(tmp_path, capsys, saved, monkeypatch):
     lines_of(capsys, tmp_path, "figure1_left")  # the name of a folder stands for all its figures
     assert saved[2:] == ["figure1_left", "figure4"]
     assert set(lines_of(capsys, tmp_path)) > {"figure4", "init_scale"} and len(saved) == 4
+
+
+def test_a_folder_is_named_or_given_by_its_path(tmp_path, monkeypatch):
+    (tmp_path / "results" / "mine").mkdir(parents=True)
+    (tmp_path / "results" / "mine" / "experiment.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    named = gallery.named_tasks(Path("results"), ["mine"])
+    assert named and {folder for _, folder in named} == {Path("results/mine")}
+    for given in ("results/mine", "results/mine/", str(tmp_path / "results" / "mine")):
+        assert gallery.named_tasks(Path("results"), [given]) == named
+    with pytest.raises(GrokError, match="no results folder 'elsewhere/mine'"):
+        gallery.named_tasks(Path("results"), ["elsewhere/mine"])
 
 
 def test_an_unknown_name_is_an_error_with_what_comes_close(tmp_path, saved):

@@ -783,6 +783,16 @@ def test_a_folder_that_holds_nothing_gives_one_line(tmp_path):
             results.load(folder)
 
 
+@pytest.mark.parametrize("given", ["two", "results/two/runs.parquet", "results"])
+def test_a_folder_that_is_nearly_right_is_told_the_right_one(
+    tmp_path, experiment, monkeypatch, given
+):
+    monkeypatch.chdir(tmp_path)
+    save(Path("results") / "two", experiment)
+    with pytest.raises(GrokError, match=f"^{given} holds no results: did you mean results/two"):
+        results.load(given)
+
+
 def test_parts_of_several_processes_are_merged(tmp_path, tiny):
     experiment = Experiment(name="five", runs=tuple(tiny.replace(seed=seed) for seed in range(5)))
     whole, curves = save(tmp_path / "alone", experiment)

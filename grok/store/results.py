@@ -153,7 +153,10 @@ def nothing_to_load(folder: Path, description: dict | None) -> str:
             f"{folder} has lost its {gone[0]}.parquet: restore the file, "
             "or train again with python -m grok train --anew"
         )
-    return f"{folder} holds no results: train them with python -m grok train"
+    near = [Path("results") / folder.name, folder.parent, *sorted(folder.glob("*"))]
+    meant = [path for path in near if (path / "experiment.json").exists() and path != folder]
+    advice = f"did you mean {meant[0]}?" if meant else "train them with python -m grok train"
+    return f"{folder} holds no results: {advice}"
 
 
 def with_fields(runs: pd.DataFrame, description: dict) -> pd.DataFrame:

@@ -225,9 +225,19 @@ def all_tasks(root: Path) -> list[tuple[Entry, Path]]:
     ]
 
 
+def name_in(root: Path, name: str) -> str:
+    """The name of a results folder that is given by its path; any other name as it is."""
+    path = Path(name)
+    return path.name if path.resolve().parent == root.resolve() else name
+
+
 def named_tasks(root: Path, names: list[str]) -> list[tuple[Entry, Path]]:
-    """The tasks that names of figures or folders ask for. GrokError for an unknown name."""
+    """The tasks that names of figures or folders ask for. GrokError for an unknown name.
+
+    A folder may also be given by its path, as to every other command.
+    """
     tasks = all_tasks(root)
+    names = [name_in(root, name) for name in names]
     known = {entry.name for entry, _ in tasks} | {folder.name for _, folder in tasks}
     for name in names:
         if name not in known:
