@@ -1,5 +1,6 @@
 """Findings and pages: the rules of verdicts, what is kept and when, and that no page is stale."""
 
+import json
 import re
 from pathlib import Path
 
@@ -267,6 +268,25 @@ def test_a_number_that_is_changed_by_hand_is_noticed(as_committed):
     assert len(empty) < len(text) / 2 and pages.renewed(empty, ROOT) == text
     with pytest.raises(GrokError, match="no block 'scorebord'"):
         pages.renewed("<!-- findings: scorebord -->\n<!-- end -->", ROOT)
+
+
+def test_the_table_beside_pytorch_gives_medians_ratios_and_whether_goals_are_met(tmp_path):
+    (tmp_path / "bench" / "beside").mkdir(parents=True)
+    times = {
+        "PyTorch, float32": [40.0, 50.0, 60.0],
+        "one run, float32": [15.0, 15.0, 90.0],
+        "a sweep, float32": [14.0, 13.0, 15.0],
+        "a sweep of narrow networks, float32": [0.5, 0.4, 0.6],
+    }
+    (tmp_path / "bench" / "beside" / "cpu.json").write_text(json.dumps({"ms": times}))
+    lines = pages.tables.beside(tmp_path).splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")][1:] for line in lines]
+    assert cells == [
+        ["50 (40-60)", "1.00", ""],
+        ["15 (15-90)", "0.30", "0.31, **met**"],
+        ["14 (13-15)", "0.28", "0.27, **missed**"],
+        ["0.5 (0.4-0.6)", "", ""],
+    ]
 
 
 @pytest.mark.parametrize("name", ["README.md", "embeddings/README.md", "encodings/README.md"])

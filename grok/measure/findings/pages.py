@@ -170,4 +170,5 @@ BLOCKS: dict[str, Callable[..., str]] = {
     "skipgrams": tables.skipgrams,
     "bench": tables.bench,
     "profile": tables.profile,
+    "beside": tables.beside,
 }

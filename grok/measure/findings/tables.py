@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -19,6 +20,12 @@ BENCH = {  # key -> what it is, format
     "sweep_over_floor": ("sweep over floor", "{:.2f}"),
     "matmul_gflops": ("GFLOP/s of products", "{:,.0f}"),
     "peak_memory_mb": ("peak memory, MB", "{:,.0f}"),
+}
+REFERENCE = "PyTorch, float32"
+GOALS = {  # a timing of tests/beside_pytorch.py -> the most that it may take of the reference's
+    "one run, float32": 0.31,
+    "a sweep, float32": 0.27,
+    "a sweep, bf16": 0.21,
 }
 STANDINGS = (
     "task",
@@ -262,3 +269,25 @@ def profile(root: Path) -> str:
     lines.append(["all", *(f"{each['ms']:.2f}" for each in found)])
     links = [f"[{path.stem}](bench/profile/{path.name})" for path in paths]
     return scoreboard.markdown(lines, ("ms of a core (loops, bytes)", *links))
+
+
+def beside(root: Path) -> str:
+    """What tests/beside_pytorch.py measured: medians, ranges, and ratios to PyTorch, with goals."""
+    lines = []
+    for path in sorted((root / "bench" / "beside").glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        reference = median(found["ms"][REFERENCE])
+        for name, ms in found["ms"].items():
+            ratio = median(ms) / reference
+            goal = GOALS.get(name)
+            verdict = "missed" if goal and ratio > goal else "met"
+            lines.append(
+                [
+                    f"[{name}](bench/beside/{path.name})",
+                    f"{median(ms):.3g} ({min(ms):.3g}-{max(ms):.3g})",
+                    f"{ratio:.2f}" if ratio > 0.05 else "",
+                    f"{goal:.2f}, **{verdict}**" if goal else "",
+                ]
+            )
+    head = ("ms an update", "median (range)", "over PyTorch in float32", "goal")
+    return scoreboard.markdown(lines, head) if lines else "*Nothing has been measured yet.*\n"
