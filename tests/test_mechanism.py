@@ -103,6 +103,19 @@ def test_the_tables_keep_other_runs_and_the_page_is_drawn(by_hand, measured, cap
     )
 
 
+def test_moments_whose_weights_are_gone_keep_their_rows(by_hand, measured):
+    path = by_hand / "mechanism.parquet"
+    whole = pd.read_parquet(path)
+    last = whole[whole["run"] == 1]
+    gone = last.assign(step=(last["step"] - 1).astype(np.int32), value=np.float32(0.5))
+    pd.concat([gone, whole], ignore_index=True).to_parquet(path)
+    again = mechanism.measure(by_hand, [1]).mechanism
+    mine = again[again["run"] == 1].reset_index(drop=True)
+    pd.testing.assert_frame_equal(mine, pd.concat([gone, last], ignore_index=True))
+    assert len(again) == len(whole) + len(gone)
+    whole.to_parquet(path)
+
+
 def test_a_full_disk_is_no_matter_of_one_run(by_hand, monkeypatch):
     """It ends the measuring with its own line, and at once."""
     some = mechanism.MeasuredRun([{"run": 0}], {"run": 0}, {"attention": np.zeros(1)}, [])

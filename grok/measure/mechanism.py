@@ -81,15 +81,17 @@ class MeasuredRun(NamedTuple):
 def measure(folder: Path | str, runs: Iterable[int] | None = None) -> Measured:
     """Measure runs of a results folder (None: all whose weights are kept) and write the tables.
 
+    Moments that were measured earlier and whose weights are gone keep their rows.
     Raises GrokError for a run that the folder does not have, and where none keeps its weights.
     """
     loaded = results.load(folder)
     check_writable(loaded.folder)
     asked = None if runs is None else list(dict.fromkeys(runs))
     rows, times, notes, paths = [], [], [], []
+    old = earlier(loaded, "mechanism", COLUMNS + NULL_COLUMNS)
     for run in chosen_runs(loaded, asked):
         try:
-            found, phase, shown, missing = measure_run(loaded, run)
+            found, phase, shown, missing = measure_run(loaded, run, old[old["run"] == run])
         except GrokError as error:
             notes.append(f"run {run}: {error}")
             continue
@@ -145,7 +147,8 @@ def read_pictures(loaded: Results, run: int) -> dict[str, np.ndarray]:
         raise GrokError(f"{path} cannot be read ({words}): {advice}") from error
 
 
-def measure_run(loaded: Results, run: int) -> MeasuredRun:
+def measure_run(loaded: Results, run: int, old: pd.DataFrame) -> MeasuredRun:
+    """Measure all moments whose weights are kept; `old` are the run's rows of an earlier time."""
     best_step = networks.best_step(loaded, run)
     best = networks.at(loaded, run, best_step)
     keys = key_parts(best)
@@ -161,6 +164,8 @@ def measure_run(loaded: Results, run: int) -> MeasuredRun:
         found = [(e.measure, e.value, e.null, row["p"]) for e, row in zip(entries, here)]
         missing += [f"after {update:,} updates, {words}" for words in nulls.gaps(found)]
         rows += here
+    gone = old[~old["step"].isin([row["step"] for row in rows])]
+    rows = sorted([*gone.to_dict("records"), *rows], key=lambda row: row["step"])
     names = best.axis.harmonics.names
     times = phases_of(loaded, run, rows, len(best.axis.order))
     described = {
