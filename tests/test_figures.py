@@ -22,7 +22,7 @@ from grok.analysis.projection import coordinates, perplexity
 from grok.experiment import Experiment, GrokError, Run, grid
 from grok.figures import figure3, phase_map, tsne_sheet
 from grok.figures.parts import curves, data, gallery, style, times, tsne
-from grok.measure import findings
+from grok.measure import findings, handbuilt
 from grok.measure.findings import figure1_center, fingerprint, registry, words
 from grok.measure.findings import phase_map as phases_of_runs
 from grok.measure.findings import runs as run_facts
@@ -124,7 +124,9 @@ TO_XYZ = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Few dots an inch, a t-SNE sheet of one row, and nobody asks git who made these results."""
+    """Few dots an inch, few networks by hand, a t-SNE sheet of one row, and nobody asks git."""
+    monkeypatch.setattr(handbuilt, "MOST", 1)
+    monkeypatch.setattr(handbuilt, "DRAWS", 1)
     monkeypatch.setitem(style.LOOK, "savefig.dpi", 60)
     monkeypatch.setattr(tsne_sheet, "PERPLEXITIES", (5,))
     monkeypatch.setattr(tsne_sheet, "STARTS", (None,))
