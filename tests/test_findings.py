@@ -193,6 +193,25 @@ def test_findings_are_made_anew_when_results_change(tmp_path):
     assert findings.refresh(folder)["training"].verdict == NOT_REPRODUCED
 
 
+def test_findings_that_are_computed_are_said_before_and_current_ones_are_not(tmp_path, capsys):
+    """On a page, in a figure and in the command: all of them may take minutes."""
+    results_dir = tmp_path / "results"
+    folder = write(results_dir, "weight_decay", lambda run: (100, 1000), grid(BASE, seed=range(2)))
+    page = results_dir / "README.md"
+    page.write_text("<!-- findings: section weight_decay -->\n<!-- end -->\n")
+    said = f"computing the findings of {folder}\n"
+    for command in (
+        lambda: pages.renew_all(results_dir),
+        lambda: report.make(folder, results_dir),
+        lambda: figures.draw_all(results_dir, [folder.name]),
+    ):
+        (folder / "findings.json").unlink(missing_ok=True)
+        command()
+        assert capsys.readouterr().err == said
+        command()
+        assert capsys.readouterr().err == ""
+
+
 def test_an_experiment_without_a_theme_has_medians(tmp_path):
     folder = write(tmp_path, "unheard_of")
     said = report.make(folder, tmp_path)

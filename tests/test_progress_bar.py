@@ -60,6 +60,7 @@ def test_elsewhere_than_on_a_terminal_there_is_a_line_now_and_then_and_no_bar(be
     """Every 15 s at first, and every minute once it has taken ten."""
     shown, screen = begin(terminal=False)
     said = []
+    shown.advance(0, [1.0], [0.5])
     for second in range(1, 781):
         clock.seconds += 1
         shown.advance(second, [1.0], [0.5])
@@ -75,11 +76,23 @@ def test_elsewhere_than_on_a_terminal_there_is_a_line_now_and_then_and_no_bar(be
 
 def test_the_rate_and_the_time_left_do_not_count_the_updates_of_earlier_sessions(begin, clock):
     shown, screen = begin(terminal=False, done=400)
+    shown.advance(400, [1.0], [0.5])
     clock.seconds += 100
     shown.advance(500, [1.0], [0.5])
     assert screen.take().startswith(
         "500 of at most 1,000 steps, 1 steps/s, at most 8 min left, "
     )  # 500 updates at one a second
+
+
+def test_the_rate_does_not_count_the_time_of_the_first_updates_which_are_compiled(begin, clock):
+    """A minute for one update, then 18 in 20 s: nothing is said of hours."""
+    shown, screen = begin(terminal=False)
+    clock.seconds += 60
+    shown.advance(1, [1.0], [0.5])
+    assert screen.take() == "1 of at most 1,000 steps, runs 1/4, train 100.0%, val 50.0%\n"
+    clock.seconds += 20
+    shown.advance(19, [1.0], [0.5])
+    assert screen.take().startswith("19 of at most 1,000 steps, 1 steps/s, at most 18 min left, ")
 
 
 def test_a_run_that_ends_early_gives_the_rest_of_its_budget_back(begin, clock):

@@ -49,6 +49,21 @@ def test_a_wide_number_has_a_logarithmic_axis_with_a_place_for_zero(tmp_path):
     assert sorted(medians(axes, "validation").values(), reverse=True) == [2000, 1000, 500]
 
 
+def test_names_of_many_values_do_not_run_into_each_other(tmp_path):
+    """Nine decays crowd at the right of a logarithmic axis; as columns they have room."""
+    decays = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+    rates = [0.00012, 0.00023, 0.00034, 0.00045, 0.00056, 0.00067, 0.00078, 0.00089, 0.0012]
+    for name, varied in (("line", {}), ("map", {"learning_rate": rates})):
+        varied = varied or {"weight_decay": decays}
+        varied |= {"init_scale": [0.5, 1.0]} if name == "map" else {}
+        folder = write(tmp_path, name, lambda run: (100, 1000), grid(BASE, **varied))
+        [axes] = laid_out(picture_of("times", folder)).axes
+        shown = [tick for tick in axes.get_xticklabels() if tick.get_text()]
+        boxes = [tick.get_window_extent() for tick in shown]
+        assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:]))
+        assert len(shown) >= 2
+
+
 def test_two_numbers_give_a_heat_map(tmp_path):
     runs = grid(BASE, learning_rate=[1e-3, 1e-2], weight_decay=[0.1, 1.0], seed=range(3))
     times = {(1e-3, 0.1): NEVER, (1e-3, 1.0): 2000, (1e-2, 0.1): 500, (1e-2, 1.0): 1000}

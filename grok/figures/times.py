@@ -101,7 +101,7 @@ def number_axis(axes, values: list):
         return float
     axes.set_xscale("log")
     place = times.zero_to_the_left(values)
-    style.name_ticks(axes.xaxis, map(place, values), [f"{value:g}" for value in values])
+    times.name_logarithmic(axes.xaxis, values, place)
     return place
 
 
@@ -113,7 +113,8 @@ def heat_map(runs: pd.DataFrame, down: str, across: str):
     ys, xs = (sorted(set(runs[name])) for name in (down, across))
     picture, [[axes]] = style.panels(height=max(1.6, 0.9 + 0.3 * len(ys)))
     axes.set(xlabel=in_words(across), ylabel=in_words(down))
-    style.name_ticks(axes.xaxis, range(len(xs)), [f"{value:g}" for value in xs])
+    columns = range(len(xs))
+    style.name_ticks(axes.xaxis, columns, times.apart(columns, [f"{value:g}" for value in xs]))
     style.name_ticks(axes.yaxis, range(len(ys)), [f"{value:g}" for value in ys])
     median_YX = np.full((len(ys), len(xs)), np.nan)
     for (y, x), here in runs.groupby([down, across]):

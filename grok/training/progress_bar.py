@@ -38,7 +38,8 @@ class Progress:
             disable=not self.has_bar,
             smoothing=0.1,
         )
-        self.start, self.start_done, self.done, self.total = time.monotonic(), done, done, total
+        self.begun, self.done, self.total = time.monotonic(), done, total
+        self.measured_from: tuple[float, int] | None = None  # the rate: a time, and updates by then
 
     def advance(self, done: int, train_accuracies, val_accuracies) -> None:
         """Show the updates done so far, and how right the runs in training are.
@@ -51,18 +52,24 @@ class Progress:
         text = f"runs {self.done_runs}/{self.n_runs}, {both}"
         self.bar.set_postfix_str(text, refresh=False)
         now = time.monotonic()
-        pause = QUIET_SECONDS if now - self.start < A_WHILE else LONG_SECONDS
-        if self.has_bar or now - self.last_line < pause:
-            return
-        self.last_line = now
-        rate = (self.done - self.start_done) / (now - self.start)
+        pause = QUIET_SECONDS if now - self.begun < A_WHILE else LONG_SECONDS
+        if not self.has_bar and now - self.last_line >= pause:
+            self.last_line = now
+            print(
+                f"{self.done:,} of at most {self.total:,} steps, {self.speed(now)}{text}",
+                file=sys.stderr,
+                flush=True,
+            )
+        self.measured_from = self.measured_from or (now, done)
+
+    def speed(self, now: float) -> str:
+        """Updates a second and the time left; nothing yet of the first, which were compiled too."""
+        if self.measured_from is None:
+            return ""
+        since, done = self.measured_from
+        rate = (self.done - done) / (now - since)
         left = (self.total - self.done) / max(rate, 1e-9)
-        print(
-            f"{self.done:,} of at most {self.total:,} steps, {rate:.0f} steps/s, "
-            f"at most {left / 60:.0f} min left, {text}",
-            file=sys.stderr,
-            flush=True,
-        )
+        return f"{rate:.0f} steps/s, at most {left / 60:.0f} min left, "
 
     def retire(self, line: str, unused: int) -> None:
         """A run has ended with `unused` updates of its budget left."""

@@ -18,7 +18,7 @@ from PIL import Image
 from grok.experiment import GrokError
 from grok.figures.parts import data, style
 from grok.measure import findings
-from grok.measure.findings import fingerprint, registry
+from grok.measure.findings import fingerprint, registry, scoreboard
 from grok.store import results
 
 
@@ -189,7 +189,7 @@ def attempt(entry: Entry, folder: Path, anew: bool) -> str:
             command = "try OPERATION" if source == "try" else f"train configs/{source}.py"
             raise GrokError(f"there is no {folder}; to make it: python -m grok {command}")
         if entry.reads_results:
-            findings.refresh(folder)
+            scoreboard.current(folder)
         if not anew and is_current(entry, folder):
             return f"unchanged, {style.paths(folder, entry.name)[0]}"
         return f"drawn, {entry.draw(folder)[0]}"

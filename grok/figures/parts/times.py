@@ -9,6 +9,7 @@ from grok.measure.findings.runs import TIMES, crossings, runs_with
 from grok.measure.findings.words import interval
 
 SPLITS = {"train": ("training", style.TRAIN, "s"), "val": ("validation", style.VALIDATION, "o")}
+LETTER = 0.025  # a letter of a tick's name, as a share of the axis
 ZERO_GAP = 4  # a zero on a logarithmic axis stands this factor left of the smallest value
 
 
@@ -45,6 +46,25 @@ def draw_times(axes, runs: pd.DataFrame, medians: pd.DataFrame, field: str, spli
     axes.plot(
         at, rows["median"], color=colour, marker=marker, linewidth=0.8, label=f"{words}, median"
     )
+
+
+def apart(places, names: list[str]) -> list[str]:
+    """The names of ticks at rising places of an axis, empty where one would run into another."""
+    letter = LETTER * (places[-1] - places[0])
+    kept, end = [], -np.inf
+    for place, name in zip(places, names):
+        half = letter * (len(name) + 1) / 2
+        fits = place - half >= end
+        kept.append(name if fits else "")
+        end = place + half if fits else end
+    return kept
+
+
+def name_logarithmic(axis, values: list, place) -> None:
+    """Ticks at values of a logarithmic axis, by their names as far as these have room."""
+    places = [place(value) for value in values]
+    names = apart(np.log(places), [f"{value:g}" for value in values])
+    style.name_ticks(axis, places, names)
 
 
 def draw_law(axes, law: dict, ends, of) -> None:
@@ -88,7 +108,7 @@ def law_figure(results, field: str, label: str, symbol: str):
     axes.text(0.98, 0.03, words, transform=axes.transAxes, ha="right", va="bottom", fontsize=6.5)
     if values[0] == 0:
         axes.axvline(place(0) * ZERO_GAP**0.5, color=style.GREY, linestyle="dotted", linewidth=0.8)
-    style.name_ticks(axes.xaxis, map(place, values), [f"{value:g}" for value in values])
+    name_logarithmic(axes.xaxis, values, place)
     axes.set_xlim(place(values[0]) / 1.5, place(values[-1]) * 1.5)
     style.legend_above(axes)
     return picture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from grok.experiment import GrokError
 from grok.files import disk_errors, replacing
-from grok.measure.findings import registry, scoreboard, tables
+from grok.measure.findings import scoreboard, tables
 from grok.measure.findings.registry import Findings
 from grok.measure.findings.scoreboard import MARKS, Claim
 from grok.measure.findings.words import count
@@ -114,7 +114,7 @@ def section(root: Path, theme: str, *pictures: str) -> str:
 
     The pictures are those of the largest complete scale that has them, or else of the largest.
     """
-    found = [(folder, registry.refresh(folder)) for folder in scoreboard.folders_of(root, theme)]
+    found = [(folder, scoreboard.current(folder)) for folder in scoreboard.folders_of(root, theme)]
     drawings = {folder: "".join(picture(folder, name) for name in pictures) for folder, _ in found}
     drawn = [(folder, made) for folder, made in found if drawings[folder]]
     complete = [folder for folder, made in drawn if made.head["complete"]]

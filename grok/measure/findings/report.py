@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from grok.experiment import GrokError
-from grok.measure.findings import pages, registry
+from grok.measure.findings import pages, scoreboard
 from grok.measure.findings.registry import Findings
 from grok.measure.findings.scoreboard import has_tables
 
@@ -15,7 +15,7 @@ def make(folder: Path | None, root: Path) -> str:
     folders = [folder] if folder else described(root)
     if not folders:
         raise GrokError(f"{root} holds no results: train them with python -m grok train")
-    parts = [f"{each}\n{table(registry.refresh(each))}" for each in folders]
+    parts = [f"{each}\n{table(scoreboard.current(each))}" for each in folders]
     changed = pages.renew_all(folders[0].parent if folder else root)
     return "\n\n".join([*parts, *(f"renewed: {page}" for page in changed)])
 

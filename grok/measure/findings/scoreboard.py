@@ -1,6 +1,7 @@
 """The scoreboard: one row a claim, from the largest complete scale at which it was tested."""
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +59,14 @@ def has_tables(folder: Path) -> bool:
     return any((part / "runs.parquet").exists() for part in (folder, *folder.glob("part-*")))
 
 
+def current(folder: Path) -> Findings:
+    """The findings of a folder, made current; says so where that takes a computation."""
+    kept = registry.read(folder)
+    if kept is None or kept[1] != registry.mark_of(folder):
+        print(f"computing the findings of {folder}", file=sys.stderr, flush=True)
+    return registry.refresh(folder)
+
+
 def claims(root: Path, theme: str) -> list[Claim]:
     """The claims of an experiment, each from the folder that decides it."""
     return [deciding(found) for found in at_all_scales(root, theme)]
@@ -65,7 +74,7 @@ def claims(root: Path, theme: str) -> list[Claim]:
 
 def at_all_scales(root: Path, theme: str) -> list[list[Claim]]:
     """Each claim of an experiment at every scale at which it was asked, the largest first."""
-    made = [(folder, registry.refresh(folder)) for folder in folders_of(root, theme)]
+    made = [(folder, current(folder)) for folder in folders_of(root, theme)]
     by_id: dict[str, list[Claim]] = {}
     for folder, found in made:
         for id in found.findings:

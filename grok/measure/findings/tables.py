@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 
 from grok.analysis.survival import Estimate
-from grok.measure.findings import registry, scoreboard
+from grok.measure.findings import scoreboard
 from grok.measure.findings.encodings import POSITIONS
 from grok.measure.findings.words import count, interval, number, pretty, share
 from grok.store import results
@@ -65,7 +65,7 @@ SCORES = {  # score -> what it is, format
 
 def with_rows(root: Path, theme: str, table: str) -> list[dict]:
     """A table of an experiment from the largest complete scale at which it has rows."""
-    made = [registry.refresh(folder) for folder in scoreboard.folders_of(root, theme)]
+    made = [scoreboard.current(folder) for folder in scoreboard.folders_of(root, theme)]
     for found in sorted(made, key=lambda found: not found.head["complete"]):
         if found.tables[table]:
             return found.tables[table]
