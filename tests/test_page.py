@@ -411,6 +411,12 @@ def test_joints_colour_and_order_are_chosen_and_kept_in_the_link(browser):
     browser.open(state)
     assert {name: browser.value(name) for name in chosen} == chosen
     assert browser.traces("net-plane") == plane and browser.classes() == [*"01234"]
+    browser.set("colour", "place")
+    dots = browser.traces("net-pca")[1]
+    places = [re.search(r"mod (\d+): .*: (\w+)$", text).groups() for text in dots["text"]]
+    quarters = ["none" if at == "none" else 4 * int(at) // int(n) for n, at in places]
+    assert len(set(quarters)) == len(set(dots["symbol"])) == len(set(zip(quarters, dots["symbol"])))
+    assert {0, 1, 2, 3} <= set(quarters)
     browser.set("colour", "log")
     labels = [text.split("<br>") for text in browser.traces("net-pca")[1]["text"]]
     logs = {label: words.split(": ")[1] for label, words in labels}

@@ -134,7 +134,7 @@ function byResidue(elements, isLog) {
   return classes(residues, names, isLog ? `${network.log} mod ${k}` : `n mod ${k}`);
 }
 
-/** Colours by the place on the circle of the chosen frequency, which has no ends. */
+/** Colours by the place on the circle of the chosen frequency, and marks by its quarter. */
 function onTheCircle(elements) {
   const { order } = network.arrays;
   const key = network.keys[keyPlace()];
@@ -144,9 +144,11 @@ function onTheCircle(elements) {
   );
   return {
     value,
-    words: `${key} × ${network.axis} mod ${order.length}, which is the place on the circle`,
+    words: `${key} × ${network.axis} mod ${order.length}: place on the circle, by quarters`,
     fill: value.map((place) => (place === null ? "#888" : hue(place / order.length))),
-    symbol: value.map((place) => (place === null ? "x-thin-open" : "circle")),
+    symbol: value.map((place) =>
+      place === null ? "x-thin-open" : SYMBOLS[Math.floor((4 * place) / order.length)],
+    ),
   };
 }
 
