@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -947,3 +948,21 @@ def test_the_kept_runs_of_every_committed_folder_can_be_read(folder):
     assert kept and set(kept) <= set(range(len(loaded.description["experiment"]["runs"])))
     for run in list(kept)[:2]:
         assert {"embedding", "unembedding", "labels"} <= set(loaded.arrays(run))
+
+
+COUNT_THREADS = """
+import os, sys
+from grok.store import results
+count = lambda: len(os.listdir("/proc/self/task"))
+before = count()
+assert len(results.load(sys.argv[1]).curves)
+print(count() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted on Linux")
+def test_reading_results_leaves_no_thread_behind():
+    """A thread of pyarrow that is left may abort Python as it ends: 1 of 15 commands did."""
+    command = [sys.executable, "-c", COUNT_THREADS, "results/figure3"]
+    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert said.stdout == "0\n"

@@ -106,7 +106,8 @@ def test_a_run_that_was_not_evaluated_yet_is_waited_for(running, monkeypatch):
         (folder / f"{name}.parquet").unlink()
     monkeypatch.setattr(watch.time, "sleep", lambda seconds: running(100, complete=True))
     watch.watch(folder, 3.0, screen)
-    assert "2 of 3 runs ended" in screen.getvalue()
+    first, rest = screen.getvalue().split("\n", 1)
+    assert first == f"{folder}: no curves yet, waiting" and "2 of 3 runs ended" in rest
 
 
 @pytest.mark.parametrize("terminal", ["a pipe", "a dumb one", "no plotext"])

@@ -64,6 +64,8 @@ def watch(folder: Path, every: float, screen: TextIO | None = None) -> None:
 
     Raises GrokError where nothing has been trained.
     """
+    if has_only_begun(folder):
+        print(f"{folder}: no curves yet, waiting", file=screen or sys.stdout, flush=True)
     while has_only_begun(folder):
         time.sleep(every)
     watcher = Watcher(folder, screen, png_every=every)

@@ -1,10 +1,11 @@
 """The tables of a results folder: runs.parquet, curves.parquet, and what is measured of them."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow
+from pyarrow import parquet
 
 from grok.experiment import GrokError
 from grok.files import disk_errors, replacing
@@ -75,9 +76,11 @@ def curves_table(run_M: np.ndarray, step_M: np.ndarray, metrics_MC: np.ndarray) 
 def read_table(path: Path) -> pd.DataFrame:
     """A table that may be replaced meanwhile.
 
-    It is read in one go, for pyarrow opens a path more than once.
+    It is read in one go, for pyarrow opens a path more than once, and without pyarrow's threads,
+    which at times abort Python's exit (apache/arrow#34314).
     """
-    return pd.read_parquet(io.BytesIO(path.read_bytes()))
+    file = parquet.ParquetFile(pyarrow.BufferReader(path.read_bytes()), pre_buffer=False)
+    return file.read(use_threads=False).to_pandas(use_threads=False)
 
 
 def need(
