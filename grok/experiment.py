@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -368,6 +368,11 @@ def grid(base: Run, **values: Iterable[Any]) -> list[Run]:
     for name, listed in values.items():
         if isinstance(listed, str) or not isinstance(listed, Iterable):
             raise GrokError(f"{name}={listed!r} is no list of values: write {name}=[{listed!r}]")
+        if isinstance(listed, Set):
+            raise GrokError(
+                f"the values of {name} are a set, whose order differs from process to process: "
+                "write a list"
+            )
     return [
         base.replace(**dict(zip(values, combination)))
         for combination in itertools.product(*values.values())

@@ -150,6 +150,7 @@ def test_grid_is_a_nested_loop_with_the_last_field_fastest():
     [
         ({"seed": 3}, r"seed=3 is no list of values: write seed=\[3\]"),
         ({"optimizer": "sgd"}, "optimizer='sgd' is no list of values"),
+        ({"structure": {"Z11", "Z13"}}, "the values of structure are a set, whose order differs"),
         ({"seed": [[1, 2]]}, r"seed=\[1, 2\] must be int"),
     ],
 )
