@@ -19,19 +19,33 @@ Runs with the same shapes train side by side in one compiled program.
 The command line does all this too: `grok --help`.
 """
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grok.experiment import Experiment, GrokError, Run, grid
-
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from grok.experiment import Experiment, GrokError, Run, grid
     from grok.trained import Trained
 
 __all__ = ["Experiment", "GrokError", "Run", "grid", "load", "train"]
 
 
-def train(what: Run | Iterable[Run] | Experiment, folder: str | Path | None = None) -> "Trained":
+def __getattr__(name: str):
+    """The names that grok.experiment defines, imported when they are asked for.
+
+    So the command line answers Ctrl-C before it has imported anything.
+    """
+    if name not in __all__:
+        raise AttributeError(f"module 'grok' has no attribute '{name}'")
+    from grok import experiment
+
+    return getattr(experiment, name)
+
+
+def train(
+    what: "Run | Iterable[Run] | Experiment", folder: "str | Path | None" = None
+) -> "Trained":
     """Train a run, a list of runs or an experiment, on all devices of this machine.
 
     folder: the experiment's own, such as "results/mine". Without one the results lie in a temporary
@@ -44,7 +58,7 @@ def train(what: Run | Iterable[Run] | Experiment, folder: str | Path | None = No
     return trained.train(what, folder)
 
 
-def load(folder: str | Path) -> "Trained":
+def load(folder: "str | Path") -> "Trained":
     """What a results folder holds, also one that is still being written. Raises GrokError.
 
     A relative folder that is not there is looked for beside the package, so that the results which

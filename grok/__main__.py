@@ -1,4 +1,7 @@
-"""The command line, `python -m grok` or `grok`. The commands themselves are in grok/commands."""
+"""The command line, `python -m grok` or `grok`. The commands themselves are in grok/commands.
+
+The package's own modules are imported once Ctrl-C is answered.
+"""
 
 import contextlib
 import io
@@ -6,8 +9,6 @@ import os
 import signal
 import sys
 import warnings
-
-from grok.experiment import GrokError, Note
 
 STOPPED = "grok: stopped; what was saved is intact, the same command goes on from there"
 
@@ -67,14 +68,18 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns the exit status. A mistake of the user's gives one line on standard error and status 2.
     """
+    from grok.experiment import Note
+
     with warnings.catch_warnings():
         warnings.simplefilter("always", Note)
-        warnings.showwarning = in_one_line(warnings.showwarning)
+        warnings.showwarning = in_one_line(warnings.showwarning, Note)
         return answered(arguments)
 
 
 def answered(arguments: list[str] | None) -> int:
     """The exit status of a command; whatever its user can mend has been said in one line."""
+    from grok.experiment import GrokError
+
     try:
         status = run_command(arguments)
         sys.stdout.flush()
@@ -103,6 +108,7 @@ def run_command(arguments: list[str] | None) -> int:
     Raises GrokError for a mistake of the user's, in the environment too.
     """
     from grok.commands.parser import make_parser, require_devices
+    from grok.experiment import GrokError
 
     try:
         options = make_parser().parse_args(arguments)
@@ -124,11 +130,11 @@ def silence(stream) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def in_one_line(show):
+def in_one_line(show, note: type[Warning]):
     """`warnings.showwarning` that says a Note as the command line says everything else."""
 
     def showwarning(message, category, filename, lineno, file=None, line=None):
-        if issubclass(category, Note):
+        if issubclass(category, note):
             print(f"grok: note: {message}", file=sys.stderr)
         else:
             show(message, category, filename, lineno, file, line)

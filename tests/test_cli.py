@@ -497,6 +497,13 @@ def test_ctrl_c_is_not_lost_in_a_callback(tmp_path):
     assert (done.returncode, done.stderr) == (130, said)
 
 
+def test_ctrl_c_is_answered_before_any_module_is_imported():
+    """What is imported before the handler is set ends in a traceback when it is interrupted."""
+    code = "import sys, grok.__main__; print([m for m in sys.modules if m.startswith('grok')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['grok', 'grok.__main__']"
+
+
 def test_complete_results_are_left_alone_with_a_word(tiny, config, capsys, write_results, tmp_path):
     folder = write_results([tiny], [{}])
     (folder / "checkpoints").rmdir()  # as in a fresh clone
