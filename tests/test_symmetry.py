@@ -201,7 +201,7 @@ def test_the_command_follows_the_symmetry_through_the_snapshots(trained, monkeyp
     )
     unscored = [note.words for note in measured.notes if note.run == 1]
     assert any("no shift, scaling or multiplication" in words for words in unscored)
-    assert "operand x: the equivariance error halves" in scores.summary(measured)
+    assert "operand x: no run tells whether symmetry" in scores.summary(measured)
 
 
 def test_the_function_is_scored_at_a_snapshot_and_kept_without_its_parameters(
