@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import cbook
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.text import Text
@@ -1243,18 +1244,29 @@ def test_a_mistake_in_one_figure_does_not_stop_the_others(tmp_path, capsys, save
 
 @pytest.mark.parametrize("label", [r"$\text{AdamW}, \wd=1$", "costs $5 and $6", "$"])
 def test_a_label_is_text_and_never_parsed(tmp_path, label):
-    runs = [BASE.replace(label=label, weight_decay=decay) for decay in (0.0, 1.0)]
-    for name, figure in (("unheard_of", "learning_curves"), ("quickstart", "quickstart_tsne")):
+    """In a legend, above a panel and at the ticks of an axis."""
+    decays = [BASE.replace(label=label, weight_decay=decay) for decay in (0.0, 1.0)]
+    norms = [BASE.replace(label=f"{label} {norm}", norm=norm) for norm in ("pre", "post")]
+    for name, figure, runs in (
+        ("unheard_of", "learning_curves", decays),
+        ("quickstart", "quickstart_tsne", decays),
+        ("rows", "times", norms),
+    ):
         picture = laid_out(picture_of(figure, write(tmp_path, name, runs=runs)))
-        drawn = {text.get_text() for text in picture.findobj(Text)}
-        assert any(label in text.replace(r"\$", "$") for text in drawn)
-    assert "mathdefault" in "".join(drawn_ticks(write(tmp_path, "unheard_of", runs=runs)))
+        drawn = [as_shown(text) for text in picture.findobj(Text)]
+        assert any(label in text for text in drawn), figure
+        assert not any("TeX" in text and "mathdefault" not in text for text in drawn), figure
+    again = laid_out(style.as_written(laid_out(picture_of("learning_curves", tmp_path / "rows"))))
+    for text in again.axes[0].get_xticklabels():
+        assert as_shown(text).startswith("TeX $\\mathdefault{10^{"), "ticks stay powers of ten"
 
 
-def drawn_ticks(folder) -> list[str]:
-    """The tick labels of the updates, which are powers of ten."""
-    axes = laid_out(picture_of("learning_curves", folder)).axes[0]
-    return [text.get_text() for text in axes.get_xticklabels()]
+def as_shown(text: Text) -> str:
+    """What a text reads once it is drawn, after the word TeX where it is parsed."""
+    written = text.get_text()
+    if not text.get_parse_math():
+        return written
+    return f"TeX {written}" if cbook.is_math_text(written) else written.replace(r"\$", "$")
 
 
 def test_draw_leaves_out_what_the_results_do_not_allow(tmp_path, capsys, saved):
