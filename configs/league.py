@@ -7,9 +7,9 @@ seed, batches and the budget in updates. A run goes on for 15 evaluations at 99%
 seen to fall back. The config reads results/league_tuning (or _night, _paper), which must be
 complete; without it the runs stand at the first cell of each grid.
 
-Cost: small x+y and x/y mod 31, x+y without decay too, 12 methods, 20 seeds (about 20 minutes on
-two cores); night 4 methods with the paper's network, 5 seeds, at most 4 core-hours; paper 15
-methods on 6 tasks mod 97 and of S5, 20 seeds, on a GPU.
+Cost: small x+y and x/y mod 31, x+y with poor data and without decay too, 15 methods, 20 seeds
+(about 40 minutes on two cores); night 4 methods with the paper's network, 5 seeds, at most 4
+core-hours; paper 15 methods on 6 tasks mod 97 and of S5, 20 seeds, on a GPU.
 """
 
 from pathlib import Path

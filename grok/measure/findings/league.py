@@ -163,9 +163,6 @@ def best_of_all(table: pd.DataFrame, known: pd.DataFrame) -> Finding:
 
 def sooner(id: str, claim: str, source: str, table: pd.DataFrame, known: pd.DataFrame) -> Finding:
     """Whether a method lastingly gets to 99% before tuned AdamW: on every task, some or none."""
-    ratios = [
-        f"{row.task.removesuffix(' ' + WITHOUT)}: {ratio_words(row)}" for row in table.itertuples()
-    ]
     value = survival.Estimate(np.nan, np.nan, np.nan)
     if len(table) == 1:
         value = survival.Estimate(
@@ -175,7 +172,7 @@ def sooner(id: str, claim: str, source: str, table: pd.DataFrame, known: pd.Data
         id,
         claim,
         source,
-        "; ".join(ratios) or "–",
+        how_far(table),
         finding.by_count(int(is_sooner(table, "lasting").sum()) if len(table) else 0, len(table)),
         *value,
         unit="median updates over those of tuned AdamW",
@@ -184,14 +181,24 @@ def sooner(id: str, claim: str, source: str, table: pd.DataFrame, known: pd.Data
     )
 
 
-def ratio_words(row) -> str:
-    """The ratio to AdamW's median, or how many got there where there is none."""
-    if np.isfinite(row.ratio_lasting_value) and row.ratio_lasting_value > 0:
+def how_far(table: pd.DataFrame) -> str:
+    """The ratio to AdamW's median on a single task that has one, else how many lastingly got there.
+
+    The table of standings has the ratios on every task.
+    """
+    if table.empty:
+        return "–"
+    row, *others = table.itertuples()
+    if not others and np.isfinite(row.ratio_lasting_value) and row.ratio_lasting_value > 0:
         ratio = survival.Estimate(
             row.ratio_lasting_value, row.ratio_lasting_low, row.ratio_lasting_high
         )
         return f"×{interval(ratio, '.2f')}"
-    return f"{row.lasting_reached} of {row.runs} get there"
+    counts = [
+        f"{row.task.removesuffix(' ' + WITHOUT)} {row.lasting_reached}/{row.runs}"
+        for row in table.itertuples()
+    ]
+    return f"lasting: {'; '.join(counts)}"
 
 
 def no_plateau(
@@ -199,12 +206,12 @@ def no_plateau(
 ) -> Finding:
     """Whether validation follows training at once: on every task, some or none."""
     gone = int((table["plateau"] <= PLATEAU).sum()) if len(table) else 0
-    words = [f"{row.task}: ×{row.plateau:.1f}" for row in table.itertuples()]
+    words = [f"{row.task} ×{row.plateau:.1f}" for row in table.itertuples()]
     return Finding(
         id,
         claim,
         source,
-        ("validation after training " + "; ".join(words)).replace("inf", "∞") if words else "–",
+        ("validation after training: " + "; ".join(words)).replace("inf", "∞") if words else "–",
         finding.by_count(gone, len(table)),
         unit="updates to 99% validation over those to 99% training",
         **runs.size(known),
