@@ -211,7 +211,7 @@ def no_plateau(
         id,
         claim,
         source,
-        ("validation after training: " + "; ".join(words)).replace("inf", "∞") if words else "–",
+        ("after training: " + "; ".join(words)).replace("inf", "∞") if words else "–",
         finding.by_count(gone, len(table)),
         unit="updates to 99% validation over those to 99% training",
         **runs.size(known),
