@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,8 @@ def pytest_configure(config):
     if "JAX_PLATFORMS" not in os.environ and config.getoption("markexpr") != "gpu":
         os.environ["JAX_PLATFORMS"] = "cpu"  # for what tests start
         jax.config.update("jax_platforms", "cpu")
+    # What a shell starts in the background ignores Ctrl-C, and so would what the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -505,8 +505,16 @@ def test_the_layout_is_recorded_and_another_one_noted_when_resuming(tmp_path):
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
+@pytest.fixture
+def heeded():
+    """SIGHUP is not ignored, as it is in a suite that nohup started."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", STOPPING[1:], ids=lambda number: number.name)
-def test_a_signal_before_the_first_chunk_stops_cleanly(tmp_path, monkeypatch, number):
+def test_a_signal_before_the_first_chunk_stops_cleanly(tmp_path, monkeypatch, heeded, number):
     """The terminal may be gone with it, so that nothing can be said."""
     before = [signal.getsignal(each) for each in STOPPING]
 
