@@ -548,7 +548,7 @@ def test_every_committed_experiment_opens_with_the_curves_of_its_files(opened, c
         browser.set("experiment", entry["name"])
         assert not browser.run("return document.getElementById('opening').offsetHeight")
         curves = pd.read_parquet(RESULTS / entry["name"] / "curves.parquet")
-        assert browser.text("runs-count").startswith(f"{entry['runs']} of {entry['runs']} runs")
+        assert browser.text("runs-count").startswith(f"{entry['runs']:,} of {entry['runs']:,} runs")
         for line in browser.traces("curves"):
             _, run, split = line["name"].split()
             name = "train" if split == "training" else "val"
