@@ -30,9 +30,13 @@ def find(results) -> Iterator[Table]:
 
 def strength_of(run) -> float:
     """The number of a run's method that is its own: the one that is not the default, or NaN."""
-    own = ("filter_strength", "sam_radius", "init_scale", "logit_scale", "attention_mix")
     grokfast = run.gradient_filter.startswith("grokfast")
-    used = {"filter_strength": grokfast, "sam_radius": run.optimizer == "sam"}
-    used |= {"init_scale": run.constant_norm, "logit_scale": run.norm == "sphere"}
-    used |= {"attention_mix": run.attention_mix != 1}
-    return next((getattr(run, name) for name in own if used[name]), float("nan"))
+    used = {
+        "filter_strength": grokfast,
+        "sam_radius": run.optimizer == "sam",
+        "init_scale": run.constant_norm,
+        "logit_scale": run.norm == "sphere",
+        "attention_mix": run.attention_mix != 1,
+        "train_table": run.values == "file",
+    }
+    return next((float(getattr(run, name)) for name in used if used[name]), float("nan"))
