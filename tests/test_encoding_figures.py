@@ -12,6 +12,7 @@ from grok.experiment import Experiment, Run
 from grok.figures import encodings
 from grok.figures.parts import gallery, style
 from grok.measure import findings
+from grok.measure.findings import donors
 from grok.measure.findings import encodings as encoding_times
 from grok.store import outcomes, provenance, results, sessions, tables
 from grok.task.operations import structure
@@ -121,7 +122,7 @@ def test_tables_are_named_by_the_runs_that_left_them(tmp_path):
         json.dumps({"experiment": {"name": "made", "scale": "small", "runs": runs}, **whole})
     )
     paths = [f"{tmp_path}/made/arrays/run_{n:04d}.npz" for n in range(7)]
-    named = encoding_times.table_names([*paths, paths[1] + ":unembedding"])
+    named = donors.table_names([*paths, paths[1] + ":unembedding"])
     assert list(named.values()) == [
         "table of x/y",
         "table of x+y",
@@ -137,9 +138,7 @@ def test_tables_are_named_by_the_runs_that_left_them(tmp_path):
 def test_a_table_of_a_network_that_did_not_generalise_says_so(tmp_path):
     """Of the runs of `write` number 3 decays and has generalised; 2 does not decay, ends at 0%."""
     folder = write(tmp_path, [BASE], time_of)
-    named = encoding_times.table_names(
-        [f"{folder}/arrays/run_0002.npz", f"{folder}/arrays/run_0003.npz"]
-    )
+    named = donors.table_names([f"{folder}/arrays/run_0002.npz", f"{folder}/arrays/run_0003.npz"])
     assert list(named.values()) == ["table of x+y at 0%", "table of x+y"]
 
 
@@ -148,9 +147,7 @@ def test_tables_of_folders_that_are_not_at_hand_keep_their_short_path(tmp_path, 
     if text:
         (tmp_path / "experiment.json").write_text(text)
     assert list(
-        encoding_times.table_names(
-            [f"{tmp_path}/arrays/run_0000.npz", "a.npz:unembedding"]
-        ).values()
+        donors.table_names([f"{tmp_path}/arrays/run_0000.npz", "a.npz:unembedding"]).values()
     ) == [f"table {tmp_path.name} run_0000", "table a.npz:unembedding"]
 
 

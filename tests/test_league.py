@@ -7,10 +7,10 @@ from test_figures import curve_of
 
 from grok import config
 from grok.analysis import survival
-from grok.experiment import Experiment, Run, grid
+from grok.experiment import Experiment, GrokError, Run, grid
 from grok.measure import cost, findings
 from grok.measure.findings.finding import IN_PART, NOT_REPRODUCED, REPRODUCED
-from grok.store import outcomes, provenance, results, sessions, tables, tuning
+from grok.store import array_files, outcomes, provenance, results, sessions, tables, tuning
 
 BASE = Run(operation="x+y", structure="Z31", num_steps=10_000, stop_after=20)
 NEVER = np.inf
@@ -132,6 +132,32 @@ def test_verdicts_of_the_league(contest):
     assert 0.2 < rows.loc[("Muon", "x+y"), "ratio_lasting_value"] < 0.3
     assert rows.loc[("Muon", "x+y"), "plateau"] > 1.5
     assert all(len(each.here) <= 60 for each in found.findings.values())
+
+
+def test_the_updates_of_a_donor_count_as_those_of_the_method(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    lender = tmp_path / "results" / "lender"
+    lent = written(lender, [BASE.replace(seed=7), BASE.replace(seed=8)], [2000, 4000])
+    tables.write_tables(lender, lent.runs.assign(stopped_at=[3_000, 5_000]), lent.curves)
+    labels = [str(element) for element in range(31)]
+    array_files.write_arrays(
+        lender,
+        array_files.arrays_name(1),
+        array_files.matrices(np.zeros((31, 128)), np.zeros((31, 128)), labels),
+    )
+    borrowed = BASE.replace(values="file", table="results/lender/arrays/run_0001.npz")
+    runs = [BASE.replace(label="AdamW; x+y", seed=seed) for seed in range(4)]
+    runs += [borrowed.replace(label="grokked table; x+y", seed=seed) for seed in range(4)]
+    loaded = written(tmp_path / "results" / "league", runs, [5000] * 4 + [1000] * 3 + [NEVER])
+    row = findings.of(loaded).table("standings").set_index("method").loc["grokked table"]
+    assert row["donor"] == 5_000
+    assert row["first_value"] == 1_000 + 5_000
+    assert row["ratio_first_value"] == pytest.approx(6_000 / 5_000)
+
+    (lender / "experiment.json").unlink()
+    with pytest.raises(GrokError, match="results/lender/arrays/run_0001.npz are not at hand"):
+        findings.of(results.load("results/league"))
 
 
 def test_a_run_that_falls_back_is_counted(tmp_path):

@@ -1,8 +1,6 @@
 """Ways to write elements and positions: which of them generalise, when, and what predicts it."""
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +9,9 @@ import pandas as pd
 from grok.analysis import logarithm, survival
 from grok.analysis.similarity import circulant_score, cosine_similarity
 from grok.experiment import GrokError, Run
-from grok.measure.findings import finding, runs, words
+from grok.measure.findings import donors, finding, runs, words
 from grok.measure.findings.finding import Finding, Table
 from grok.measure.findings.words import pretty
-from grok.store.descriptions import read_description
-from grok.store.outcomes import THRESHOLD
-from grok.store.results import load
 from grok.task.encodings import element_features
 from grok.task.operations import is_prime, structure, table
 
@@ -65,61 +60,6 @@ def encoding_name(run: dict, tables: dict[str, str]) -> str:
     return VALUES[run["values"]].format(**facts) + ", tied" * bool(run["tied"])
 
 
-def table_names(paths) -> dict[str, str]:
-    """What tables from files are, by their paths: 'table of x+y'.
-
-    The short path stands where that does not tell them apart, or cannot be found out.
-    """
-    named = {path: described(path) for path in paths}
-    return {
-        path: words if words and list(named.values()).count(words) == 1 else f"table {short(path)}"
-        for path, words in named.items()
-    }
-
-
-def described(path_and_matrix: str) -> str | None:
-    """What the vectors in a file of a results folder belong to; None where that is not at hand.
-
-    The words say so where the network had not generalised.
-    """
-    found = re.fullmatch(r"(.*)/arrays/run_(\d+)\.npz(?::(un)?embedding)?", path_and_matrix)
-    runs = runs_of(found[1]) if found else []
-    if not found or int(found[2]) >= len(runs):
-        return None
-    run = runs[int(found[2])]
-    operation = pretty(run.get("operation", Run().operation))
-    if run.get("label", "").startswith("skip-gram"):
-        return f"skip-gram of {operation}"
-    accuracy = final_accuracy(found[1], int(found[2]))
-    return f"{'output table' if found[3] else 'table'} of {operation}" + (
-        f" at {100 * accuracy:.0f}%" if accuracy < THRESHOLD else ""
-    )
-
-
-def runs_of(folder: str) -> list[dict]:
-    """The runs of a results folder, as its experiment.json has them; none if it is unreadable."""
-    try:
-        description = read_description(Path(folder))
-    except GrokError:
-        return []
-    return description["experiment"]["runs"] if description else []
-
-
-def final_accuracy(folder: str, run: int) -> float:
-    """The validation accuracy at the end of a run of a folder; NaN where that is not at hand."""
-    try:
-        return (
-            load(folder).runs.set_index("run")["final_val_accuracy"].astype(float).get(run, np.nan)
-        )
-    except GrokError:
-        return np.nan
-
-
-def short(table: str) -> str:
-    """A table's path without what all tables of results folders share: 'figure3 run_0000'."""
-    return re.sub(r"^.*?([^/]+)/arrays/([^/]+)\.npz", r"\1 \2", table)
-
-
 # --- Times ---
 
 
@@ -139,7 +79,7 @@ def find(results) -> Iterator[Finding | Table]:
 def named_runs(results) -> pd.DataFrame:
     """The runs that have begun, with encoding (in words), decays, crossed and last (updates)."""
     begun, crossed, last = runs.crossings(runs.runs_with(results, *COLUMNS), "val")
-    tables = table_names(begun["table"][begun["table"] != ""].unique())
+    tables = donors.table_names(begun["table"][begun["table"] != ""].unique())
     names = [encoding_name(run, tables) for run in begun.to_dict("records")]
     return begun.assign(
         encoding=pd.Series(names, index=begun.index, dtype=object),

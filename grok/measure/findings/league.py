@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from grok.analysis import survival
-from grok.measure.findings import finding, runs
+from grok.measure.findings import donors, finding, runs
 from grok.measure.findings.finding import Finding, Table
 from grok.measure.findings.league_tuning import method_and_task
 from grok.measure.findings.words import interval
@@ -23,6 +23,12 @@ SOONER = {  # finding -> method, claim, the source's figure, whether it is of ta
     "muon": ("Muon", "Muon groks sooner", "epoch 153 → 103", False),
     "sphere": ("sphere", "the sphere groks sooner over Z/p", "more than 20 times", False),
     "even": ("even attention", "even attention groks sooner", "sooner (arXiv 2603.05228)", False),
+    "table": (
+        "grokked table",
+        "a grokked table saves more than its donor costs",
+        "sooner, from a weaker donor (2504.13292)",
+        False,
+    ),
     "low_rank": ("low-rank decay", "low-rank decay groks sooner", "sooner (2606.04405)", False),
     "orthogonal": ("⊥Grad", "⊥Grad groks without decay", "it does (Prieto et al.)", True),
     "stablemax": ("StableMax", "StableMax groks without decay", "it does (Prieto et al.)", True),
@@ -35,7 +41,7 @@ PLATEAUS = {
 
 
 def find(results) -> Iterator[Finding | Table]:
-    results.need_runs("label", "status", "optimizer", *runs.TIMES, *TIMES.values())
+    results.need_runs("label", "status", "optimizer", "table", *runs.TIMES, *TIMES.values())
     costs = runs.beside(results, "costs.parquet", "run", "ms_per_update")
     known = named(results).merge(costs[["run", "ms_per_update"]], on="run", how="left")
     rows = standings(known)
@@ -58,7 +64,8 @@ def of(table: pd.DataFrame, method: str, without: bool) -> pd.DataFrame:
 def named(results) -> pd.DataFrame:
     """The runs of methods whose runs on a task have all ended, with what they are.
 
-    That is their method, their task and whether they fell back.
+    That is their method, their task, whether they fell back, and the updates of the network from
+    which they have their table.
     """
     known = runs.ended(results.runs)
     unfinished = set(results.runs["label"][~results.runs["run"].isin(known["run"])])
@@ -69,6 +76,7 @@ def named(results) -> pd.DataFrame:
         method=[method for method, _ in said],
         task=[task for _, task in said],
         fell=[run in fell for run in known["run"]],
+        donor=donors.updates(known),
     )
 
 
@@ -99,11 +107,14 @@ def standings(known: pd.DataFrame) -> list[dict]:
 
 
 def standing(task: str, method: str, mine: pd.DataFrame, reference: pd.DataFrame) -> dict:
-    """One method on one task; ratios are to AdamW over the seeds that both have."""
+    """One method on one task; ratios are to AdamW over the seeds that both have.
+
+    The updates of a donor count as those of the method.
+    """
     row = {"task": task, "method": method, "runs": len(mine), "fell": int(mine["fell"].sum())}
     row |= {"budget": int(mine["num_steps"].max()), "ms": float(mine["ms_per_update"].median())}
     row |= {"gradients": GRADIENTS.get(mine["optimizer"].iloc[0], 1)}
-    row |= {"plateau": plateau(mine)}
+    row |= {"plateau": plateau(mine), "donor": int(mine["donor"].iloc[0])}
     common = mine.index.intersection(reference.index)
     for which, column in TIMES.items():
         times, last = times_of(mine, column)
@@ -121,8 +132,13 @@ def standing(task: str, method: str, mine: pd.DataFrame, reference: pd.DataFrame
 
 
 def times_of(mine: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
-    """Times to a crossing, NaN for never, and the update up to which a run was followed."""
-    return mine[column].astype(float).to_numpy(), mine["num_steps"].astype(float).to_numpy()
+    """Times to a crossing, NaN for never, and the update up to which a run was followed.
+
+    Both count from the donor's first update, where a run has its table from another network.
+    """
+    donor = mine["donor"].to_numpy(float)
+    times = mine[column].to_numpy(float) + donor
+    return times, mine["num_steps"].to_numpy(float) + donor
 
 
 def plateau(mine: pd.DataFrame) -> float:

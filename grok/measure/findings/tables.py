@@ -39,6 +39,7 @@ STANDINGS = (
     "fall back",
     "gradients an update",
     "time an update",
+    "donor",
 )
 SCORES = {  # score -> what it is, format
     "gini": ("Gini on residues", ".2f"),
@@ -191,7 +192,10 @@ def precedence(root: Path, theme: str) -> str:
 
 
 def standings(root: Path, theme: str) -> str:
-    """A row a task and method: both ratios to AdamW, who gets there and falls back, the cost."""
+    """A row a task and method: both ratios to AdamW, who gets there and falls back, the cost.
+
+    donor: updates of the network that lent its table, which all times include.
+    """
     rows = with_rows(root, theme, "standings")
     ms = {row["task"]: row["ms"] for row in rows if row["method"] == "AdamW"}
     lines = [
@@ -207,6 +211,7 @@ def standings(root: Path, theme: str) -> str:
             str(row["fell"]),
             str(row["gradients"]),
             number(row["ms"] / ms.get(row["task"], np.nan), ".2f"),
+            number(row["donor"] or np.nan, ",.0f"),
         ]
         for row in rows
     ]
