@@ -19,6 +19,22 @@ after = {"{folder}/scores.parquet": "scores {folder}"}
 
 
 def experiment(scale):
+    ring, group = bases(scale)
+    runs = with_and_without_decay(ring, group)
+    if scale == "night":
+        runs = [run.replace(snapshots=run.snapshots * (run.seed == 0)) for run in runs]
+    else:
+        runs += grid(group, seed=range(3, 8))
+        for way in ways(ring.replace(operation="x+y")):
+            runs += grid(way, seed=SEEDS)
+    return Experiment(name="embeddings", scale=scale, runs=runs)
+
+
+def bases(scale):
+    """The run over residues, without its operation, and that of the group; at night there is none.
+
+    Both keep all their parameters.
+    """
     if scale == "small":
         ring = Run(
             structure="Z43",
@@ -42,27 +58,30 @@ def experiment(scale):
         )
     elif scale == "night":
         ring = Run(structure="Z97", num_steps=10_000)
-        group = None
+        return ring.replace(keep_params=True), None
     else:
         ring = Run(structure="Z97", num_steps=100_000)
         group = Run(operation="xy", structure="S5", train_fraction=0.6, num_steps=100_000)
-    ring = ring.replace(keep_params=True)
-    group = group and group.replace(keep_params=True)
-    decay = ring.weight_decay
-    width = ring.d_model
+    return ring.replace(keep_params=True), group.replace(keep_params=True)
+
+
+def with_and_without_decay(ring, group):
+    """Three seeds of each task; those with decay keep snapshots."""
     tasks = [ring.replace(operation=operation) for operation in ("x+y", "x-y", "x/y", "x*y")]
-    tasks += [group] if group else []
-    runs = [
-        run.replace(snapshots="log" if run.weight_decay else "")
-        for task in tasks
-        for run in grid(task, weight_decay=[0.0, task.weight_decay], seed=range(3))
-    ]
-    if scale == "night":
-        runs = [run.replace(snapshots=run.snapshots * (run.seed == 0)) for run in runs]
-        return Experiment(name="embeddings", scale=scale, runs=runs)
-    runs += grid(group, seed=range(3, 8))
-    addition = ring.replace(operation="x+y")
-    ways = [
+    if group:
+        tasks.append(group)
+    runs = []
+    for task in tasks:
+        for run in grid(task, weight_decay=[0.0, task.weight_decay], seed=range(3)):
+            runs.append(run.replace(snapshots="log" if run.weight_decay else ""))
+    return runs
+
+
+def ways(addition):
+    """Ways to train a network of x+y, one change each."""
+    decay = addition.weight_decay
+    width = addition.d_model
+    return [
         addition.replace(label="base"),
         addition.replace(label="three times the decay", weight_decay=3 * decay),
         addition.replace(label="a third of the decay", weight_decay=decay / 3),
@@ -72,5 +91,3 @@ def experiment(scale):
         addition.replace(label="half the width", d_model=width // 2),
         addition.replace(label="twice the width", d_model=2 * width),
     ]
-    runs += [run for way in ways for run in grid(way, seed=SEEDS)]
-    return Experiment(name="embeddings", scale=scale, runs=runs)

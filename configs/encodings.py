@@ -48,9 +48,32 @@ def before(scale):
 
 
 def experiment(scale):
-    seeds = range(10, 13)  # no seed of a table
-    decays = (False, True)
-    positions = POSITIONS
+    ring, group = bases(scale)
+    if scale == "night":
+        positions, decays, seeds = ("sinusoidal",), (True,), [10]
+    else:
+        positions, decays, seeds = POSITIONS, (False, True), range(10, 13)  # no seed of a table
+    skipgram = f"results/{SKIPGRAM[scale]}/arrays/run_0000.npz"
+    ring_tables = [donor(scale, ring, operation) for operation in ("x+y", "x-y", "x/y")]
+    element_tables = [donor(scale, group, operation) for operation in ("xy", "xyx^-1")]
+    numbers = crossed(ELEMENTS + RESIDUES + TIED, positions)
+    numbers += fixed_and_trained([*ring_tables, skipgram])
+    elements = crossed(ELEMENTS + TIED, positions) + fixed_and_trained(element_tables)
+    plan = [
+        (ring.replace(operation="x+y"), numbers),
+        (ring.replace(operation="x/y"), numbers),
+        (group, elements),
+    ]
+    runs = []
+    for task, encodings in plan:
+        strengths = [task.weight_decay * decay for decay in decays]
+        for encoding in encodings:
+            runs += grid(task.replace(**encoding), weight_decay=strengths, seed=seeds)
+    return Experiment(name="encodings", scale=scale, runs=runs)
+
+
+def bases(scale):
+    """The run over residues, without its operation, and that of the group."""
     if scale == "small":
         ring = Run(
             structure="Z31",
@@ -80,29 +103,10 @@ def experiment(scale):
     elif scale == "night":
         ring = Run(structure="Z97", num_steps=15_000)
         group = Run(operation="xy", structure="S5", train_fraction=0.7, num_steps=15_000)
-        seeds = [10]
-        decays = (True,)
-        positions = ("sinusoidal",)
     else:
         ring = Run(structure="Z97", num_steps=100_000)
         group = Run(operation="xy", structure="S5", train_fraction=0.6, num_steps=100_000)
-    skipgram = f"results/{SKIPGRAM[scale]}/arrays/run_0000.npz"
-    ring_tables = [donor(scale, ring, operation) for operation in ("x+y", "x-y", "x/y")]
-    element_tables = [donor(scale, group, operation) for operation in ("xy", "xyx^-1")]
-    numbers = crossed(ELEMENTS + RESIDUES + TIED, positions)
-    numbers += fixed_and_trained([*ring_tables, skipgram])
-    elements = crossed(ELEMENTS + TIED, positions) + fixed_and_trained(element_tables)
-    plan = [
-        (ring.replace(operation="x+y"), numbers),
-        (ring.replace(operation="x/y"), numbers),
-        (group, elements),
-    ]
-    runs = []
-    for task, encodings in plan:
-        strengths = [task.weight_decay * decay for decay in decays]
-        for encoding in encodings:
-            runs += grid(task.replace(**encoding), weight_decay=strengths, seed=seeds)
-    return Experiment(name="encodings", scale=scale, runs=runs)
+    return ring, group
 
 
 def crossed(values, positions):

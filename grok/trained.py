@@ -35,10 +35,10 @@ class Trained(results.Results):
 
         See grok.measure.network. Raises GrokError where the run keeps no weights.
         """
-        from grok.measure import network
+        from grok.measure import kept_networks
 
         start_devices()
-        return network.network(self, run, step)
+        return kept_networks.network(self, run, step)
 
 
 def train(what: Run | Iterable[Run] | Experiment, folder: str | Path | None) -> Trained:

@@ -194,7 +194,9 @@ def test_coset_clusters_are_counted_by_decay_in_every_picture(folder):
         "xy S4, no weight decay (4/4)",
         "xy S4, weight decay (4/4)",
     ]
-    shares = {ax.get_title(): [float(line.get_xdata()[0]) for line in ax.lines] for ax in axes}
+    shares = {}
+    for ax in axes:
+        shares[ax.get_title()] = [float(line.get_xdata()[0]) for line in ax.lines]
     assert shares == {
         "z of the best cosets": [0, 100],
         "clusters in t-SNE": [0, 75],

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
@@ -158,7 +159,7 @@ def test_times_hold_counts_and_survival_estimates(tmp_path):
     found = findings.of(results.load(write(tmp_path, CROSS, time_of))).tables["times"]
     assert len(found) == 2 * len(CROSS) and {row["runs"] for row in found} == {3}
     keys = ("operation", "encoding", "positions", "weight_decay")
-    row = {tuple(each[key] for key in keys): each for each in found}
+    row = {itemgetter(*keys)(each): each for each in found}
     paper = row["x+y", "learned table (paper)", "sinusoidal", 1]
     assert [paper[name] for name in ("never", "median", "low", "high")] == [1, 1000, 500, np.inf]
     lost = row["x+y", "learned table (paper)", "none", 1]
@@ -185,7 +186,9 @@ def test_rows_are_the_value_encodings_that_were_run(panels):
         "xy A5\nwith decay",
         "xy A5\nwithout decay",
     ]
-    names = [[label.get_text() for label in ax.get_yticklabels()] for ax in panels.flat]
+    names = []
+    for ax in panels.flat:
+        names.append([label.get_text() for label in ax.get_yticklabels()])
     assert names[0] == ["learned table (paper)", "digits, base 2", "learned table, tied"]
     assert names[2] == ["learned table (paper)"] and not any(names[1] + names[3])
 

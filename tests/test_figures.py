@@ -732,15 +732,13 @@ def test_interventions_have_a_panel_each_with_means_over_seeds(tmp_path):
 
 
 def test_operations_are_ordered_by_the_data_they_need(tmp_path):
+    too_little = {"x+y": 0.3, "x-y": 0.1}
     picture = picture_of(
         "figure2_right",
         write(
             tmp_path,
             "figure2_right",
-            lambda run: (
-                100,
-                2000 if run.train_fraction > (0.3 if run.operation == "x+y" else 0.1) else np.inf,
-            ),
+            lambda run: (100, 2000 if run.train_fraction > too_little[run.operation] else np.inf),
         ),
     )
     first, second = [axes for axes in picture.axes if axes.get_visible()]

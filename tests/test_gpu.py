@@ -51,7 +51,10 @@ def placed(here: Slots, precision: str) -> Slots:
 def curves(here: Slots) -> dict[str, np.ndarray]:
     """Metrics [points, slots] after 1, 10 and 50 updates."""
     points = [jax.device_get(here.step(count)) for count in UPDATES]
-    return {name: np.stack([point[name] for point in points]) for name in points[0]}
+    found = {}
+    for name in points[0]:
+        found[name] = np.stack([point[name] for point in points])
+    return found
 
 
 def arrays(here: Slots) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ import pytest
 
 import grok
 from grok.experiment import Experiment, GrokError, Run
-from grok.measure import network, symmetry
+from grok.measure import ablations, forward, kept_networks, network, symmetry
 from grok.model.transformer import Transformer
 from grok.store import results
 from grok.task.dataset import make_dataset
@@ -122,7 +122,7 @@ def trained(tmp_path_factory, quick_sweeps):
 
 @pytest.mark.parametrize(("run", "step"), [(0, None), (0, 10), (0, 20), (2, None)])
 def test_loss_and_accuracy_are_those_of_the_curves(trained, run, step):
-    found = network.network(trained, run, step)
+    found = kept_networks.network(trained, run, step)
     curve = trained.curve(run).set_index("step")
     at = step or max(
         trained.snapshot_steps(run, params=True) + [20],
@@ -136,7 +136,7 @@ def test_loss_and_accuracy_are_those_of_the_curves(trained, run, step):
 def test_the_same_from_the_package(trained):
     loaded = grok.load(trained.folder)
     np.testing.assert_array_equal(
-        loaded.network(run=2).logits(), network.network(trained, 2).logits()
+        loaded.network(run=2).logits(), kept_networks.network(trained, 2).logits()
     )
 
 
@@ -162,7 +162,7 @@ def test_patching_with_what_is_there_changes_nothing(shape):
     found = network.of_params(run, params_of(run))
     cache, logits = found.activations(), found.logits()
     loss, accuracy = found.loss("train"), found.accuracy("val")
-    for name in network.PATCHED:
+    for name in forward.PATCHED:
         own = np.nan_to_num(getattr(cache, name)[:, :, run.n_layers - 1])
         for value in (own, lambda activation: activation):
             same = found.patch(name, value, layer=run.n_layers - 1)
@@ -235,14 +235,14 @@ def test_losses_of_networks_taken_together_are_their_own(shape, monkeypatch):
     run = SHAPES[shape].replace(seed=6)
     found = network.of_params(run, params_of(run))
     rng = np.random.default_rng(0)
-    monkeypatch.setattr(network, "BLOCK_ROWS", 50)  # several blocks, of which the last one is short
+    monkeypatch.setattr(forward, "BLOCK_ROWS", 50)  # several blocks, of which the last one is short
     together = [
         [found.ablate(heads=[head], layer=run.n_layers - 1) for head in range(2)],
         [found.ablate(neurons=neurons) for neurons in ([0, 3], [1, 7], [2, 5])],
         [found.with_moved_attention(rng) for _ in range(3)],
     ]
     for networks in together:
-        losses = network.losses_of(networks)
+        losses = ablations.losses_of(networks)
         for split, loss_R in losses.items():
             own = [one.loss(split) for one in networks]
             np.testing.assert_allclose(loss_R, own, rtol=1e-5)
@@ -275,14 +275,14 @@ def test_what_is_not_there_gives_one_line(ask, said):
 
 def test_runs_without_weights_give_one_line_that_names_the_field(trained):
     with pytest.raises(GrokError, match="no weights of run 1 .*keep_params=True.*--keep-params"):
-        network.network(trained, 1)
+        kept_networks.network(trained, 1)
     with pytest.raises(GrokError, match="no weights of run 2 after 10 updates.*snapshots=") as said:
-        network.network(trained, 2, 10)
+        kept_networks.network(trained, 2, 10)
     assert "\n" not in str(said.value)
     with pytest.raises(GrokError, match="no weights of run 0 after 15 updates.*choose 10, 20"):
-        network.network(trained, 0, 15)
+        kept_networks.network(trained, 0, 15)
     with pytest.raises(GrokError, match="has no run 9"):
-        network.network(trained, 9)
+        kept_networks.network(trained, 9)
 
 
 def test_a_large_table_has_losses_but_no_whole_logits():

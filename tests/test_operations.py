@@ -40,6 +40,12 @@ def inverted(a):
     return tuple(a.index(i) for i in range(len(a)))
 
 
+def first_odd(x, y):
+    if y % 2:
+        return x
+    return y if x % 2 else x * y % P
+
+
 def quotient(x, y):
     return x * pow(y, -1, P) % P if y else None
 
@@ -296,7 +302,7 @@ def test_structures_that_do_not_fit(name):
         ("x/y if y even else x", lambda x, y: x if y % 2 else quotient(x, y)),
         (
             "x if y odd else y if x odd else xy",
-            lambda x, y: x if y % 2 else y if x % 2 else x * y % P,
+            first_odd,
         ),
         ("2(x if y odd else 1)+y", lambda x, y: (2 * (x if y % 2 else 1) + y) % P),
     ],
@@ -419,7 +425,8 @@ def combine(children):
 
     def conditional(a, b, operand, odd):
         def value(x, y):
-            return (a[1] if (x if operand == "x" else y) % 2 == odd else b[1])(x, y)
+            deciding = x if operand == "x" else y
+            return (a[1] if deciding % 2 == odd else b[1])(x, y)
 
         return f"({a[0]}) if {operand} {'odd' if odd else 'even'} else ({b[0]})", value
 

@@ -143,10 +143,10 @@ def scalars(folder, run):
     """{metric: [(step, value)]} as TensorBoard itself reads them."""
     read = EventAccumulator(str(folder / "tensorboard" / f"run_{run:04d}"))
     read.Reload()
-    return {
-        name: [(event.step, event.value) for event in read.Scalars(name)]
-        for name in read.Tags()["scalars"]
-    }
+    found = {}
+    for name in read.Tags()["scalars"]:
+        found[name] = [(event.step, event.value) for event in read.Scalars(name)]
+    return found
 
 
 def check_all(folder, runs):

@@ -199,14 +199,11 @@ def spectrum(axes: Axes, grown: Growth) -> Show:
     def show(i: int) -> None:
         for bar, share in zip(bars, found.share[i]):
             bar.set_height(100 * share)
-        edges = [place - 0.5, place + 0.5]
-        null.set_segments(
-            [
-                np.stack([ends, [height] * 2], 1)
-                for ends, pair in zip(np.stack(edges, 1), 100 * band_MK2[i])
-                for height in pair
-            ]
-        )
+        lines = []
+        for x, heights in zip(place, 100 * band_MK2[i]):
+            for height in heights:  # the least and the greatest by chance
+                lines.append([(x - 0.5, height), (x + 0.5, height)])
+        null.set_segments(lines)
 
     return show
 

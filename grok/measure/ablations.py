@@ -1,15 +1,25 @@
 """What a network loses with a part taken away, beside as many others; see `mechanism`."""
 
+import functools
 from collections.abc import Iterator
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
+from grok.measure import forward
 from grok.measure.mechanism_scores import DRAWS, NO_NULL, Entry
-from grok.measure.network import Network, losses_of
+from grok.measure.network import Network
+from grok.training.program import Data, Program
 
 Losses = dict[str, np.ndarray]  # of each split, of some networks
 
 SPLITS = ("train", "val")
+MEASURES = [
+    f"{loss}_{split}"
+    for loss in ("loss", "ablated_loss", "head_at_mean", "even_attention")
+    for split in SPLITS
+]
 NOTHING: Losses = dict.fromkeys(SPLITS, NO_NULL)
 MOST_IRREPS = 12  # of a group, each of which is taken away; of one with more only the key ones
 
@@ -81,10 +91,6 @@ def losses_without(network: Network, taken: list[np.ndarray]) -> Losses:
     return one_by_one([network.without_functions(rows_FM) for rows_FM in taken])
 
 
-def one_by_one(networks: list[Network]) -> Losses:
-    return {split: np.array([other.loss(split) for other in networks]) for split in SPLITS}
-
-
 def entries(measure, part, found: Losses, null: Losses, layer=None, smaller=False):
     """An entry for the loss of each split, of which `found` has one."""
     for split in SPLITS:
@@ -98,3 +104,58 @@ def orthogonal(rows_FM: np.ndarray) -> np.ndarray:
     kept_FM = np.concatenate([np.full((1, m), m**-0.5), rows_FM])
     _, vectors = np.linalg.eigh(np.eye(m) - kept_FM.T @ kept_FM)
     return vectors[:, len(kept_FM) :].T
+
+
+# --- Losses of many networks ---
+
+
+def one_by_one(networks: list[Network]) -> Losses:
+    """The loss (nats) of each split, [R], of any networks."""
+    losses = {}
+    for split in SPLITS:
+        losses[split] = np.array([network.loss(split) for network in networks])
+    return losses
+
+
+def losses_of(networks: list[Network]) -> Losses:
+    """The loss (nats) of each split, [R], of networks that differ in their patches' arrays alone.
+
+    All go through a block of rows together, so that what stands before the first patch is computed
+    once for all.
+    """
+    first = networks[0]
+    places = tuple(place for place, _ in first.patches)
+    patches_R = stacked_patches(networks)
+    n_rows = first.n**2
+    n_blocks = -(-n_rows * len(networks) // forward.BLOCK_ROWS)
+    size = -(-n_rows // n_blocks)
+    blocks = []
+    for start in range(0, n_rows, size):
+        rows_B = jnp.minimum(start + jnp.arange(size, dtype=jnp.int32), n_rows - 1)
+        blocks.append(
+            losses_of_block(first.program, places, patches_R, first.params, first.data, rows_B)
+        )
+    loss_RN = np.concatenate(blocks, axis=1)[:, :n_rows]  # the last block reaches past the table
+    losses = {}
+    for split in SPLITS:
+        rows_N = first.rows(split).reshape(-1)
+        losses[split] = loss_RN[:, rows_N].mean(axis=1, dtype=np.float64)
+    return losses
+
+
+def stacked_patches(networks: list[Network]) -> tuple:
+    """What replaces activations in each network, with an axis of the networks, R, in front."""
+    patches = []
+    for network in networks:
+        patches.append(tuple(replacement for _, replacement in network.patches))
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *patches)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def losses_of_block(program: Program, places, patches_R, params, data: Data, rows_B):
+    """The losses [R, B] of some rows under each of some patches."""
+
+    def loss(patches):
+        return forward.answered(program, places, patches, params, data, rows_B).loss
+
+    return jax.vmap(loss)(patches_R)

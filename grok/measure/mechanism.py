@@ -44,9 +44,8 @@ from grok.analysis import nulls, progress
 from grok.analysis.phases import Curve, Phases, Progress, phases
 from grok.experiment import GrokError
 from grok.files import NOT_ARRAYS, check_writable
-from grok.measure import network as networks
-from grok.measure import symmetry
-from grok.measure.ablations import ablations
+from grok.measure import kept_networks, symmetry
+from grok.measure.ablations import MEASURES, ablations
 from grok.measure.mechanism_scores import Entry, all_measures, key_parts
 from grok.measure.network import Network
 from grok.measure.scores import earlier, in_order
@@ -81,7 +80,8 @@ class MeasuredRun(NamedTuple):
 def measure(folder: Path | str, runs: Iterable[int] | None = None) -> Measured:
     """Measure runs of a results folder (None: all whose weights are kept) and write the tables.
 
-    Moments that were measured earlier and whose weights are gone keep their rows.
+    Moments that were measured earlier and whose weights are gone keep their rows, but for
+    ablations, which are of the best moment alone.
     Raises GrokError for a run that the folder does not have, and where none keeps its weights.
     """
     loaded = results.load(folder)
@@ -117,12 +117,12 @@ def chosen_runs(loaded: Results, asked: list[int] | None) -> list[int]:
     """The runs to measure: those asked for, or all that keep weights; GrokError where none does."""
     if asked is not None:
         for run in asked:
-            networks.check_kept(loaded, run)
+            kept_networks.check_kept(loaded, run)
         return asked
     every = [int(run) for run in loaded.runs["run"]]
-    kept = [run for run in every if networks.kept_steps(loaded, run)]
+    kept = [run for run in every if kept_networks.kept_steps(loaded, run)]
     if not kept:
-        networks.check_kept(loaded, every[0])
+        kept_networks.check_kept(loaded, every[0])
     return kept
 
 
@@ -149,15 +149,15 @@ def read_pictures(loaded: Results, run: int) -> dict[str, np.ndarray]:
 
 def measure_run(loaded: Results, run: int, old: pd.DataFrame) -> MeasuredRun:
     """Measure all moments whose weights are kept; `old` are the run's rows of an earlier time."""
-    best_step = networks.best_step(loaded, run)
-    best = networks.at(loaded, run, best_step)
+    best_step = kept_networks.best_step(loaded, run)
+    best = kept_networks.at(loaded, run, best_step)
     keys = key_parts(best)
     untrained = symmetricity_null(best)
     rows, missing = [], []
-    steps = networks.kept_steps(loaded, run)
+    steps = kept_networks.kept_steps(loaded, run)
     for step in tqdm(steps, desc=f"run {run}", unit="moment", disable=None):
-        network = best if step == best_step else networks.at(loaded, run, step)
-        update = networks.last_update(loaded, run) if step is None else step
+        network = best if step == best_step else kept_networks.at(loaded, run, step)
+        update = kept_networks.last_update(loaded, run) if step is None else step
         entries = [*all_measures(network, keys), symmetricity(network, untrained)]
         entries += ablations(network, keys) if step == best_step else []
         here = [as_row(run, update, entry) for entry in entries]
@@ -165,6 +165,7 @@ def measure_run(loaded: Results, run: int, old: pd.DataFrame) -> MeasuredRun:
         missing += [f"after {update:,} updates, {words}" for words in nulls.gaps(found)]
         rows += here
     gone = old[~old["step"].isin([row["step"] for row in rows])]
+    gone = gone[~gone["measure"].isin(MEASURES)]  # ablations are of one moment, and were made anew
     rows = sorted([*gone.to_dict("records"), *rows], key=lambda row: row["step"])
     names = best.axis.harmonics.names
     times = phases_of(loaded, run, rows, len(best.axis.order))

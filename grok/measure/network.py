@@ -21,20 +21,14 @@ from jax.tree_util import Partial
 
 from grok.analysis.harmonics import Axis, axis_of
 from grok.experiment import GrokError, Run
+from grok.measure import forward
+from grok.measure.forward import PATCHED, Patch
 from grok.measure.symmetry import LARGEST, logits_of_table, tables_program, with_tables
-from grok.model.transformer import Transformer
-from grok.store.array_files import arrays_name
-from grok.store.results import Results
-from grok.store.snapshots import best, moments
-from grok.task.dataset import TRAIN, UNDEFINED, VAL, VAL_MIRRORED
+from grok.task.dataset import TRAIN, VAL, VAL_MIRRORED
 from grok.training.devices import require_devices
-from grok.training.losses import LOSSES
 from grok.training.program import Data, Program
-from grok.training.update import table_sums
 
 KINDS = {"train": (TRAIN,), "val": (VAL, VAL_MIRRORED), "all": (TRAIN, VAL, VAL_MIRRORED)}
-BLOCK_ROWS = 16_384  # of which a network of the paper's size holds 400 MB of activations
-PATCHED = ("residual", "attention", "heads", "hidden")
 
 
 class Activations(NamedTuple):
@@ -50,28 +44,6 @@ class Activations(NamedTuple):
     attention: np.ndarray
     heads: np.ndarray
     hidden: np.ndarray
-
-
-class Seen(NamedTuple):
-    """A block's activations by name, and sums over its defined equations.
-
-    activations: a list of [B, ...] by layer, at the answer's position. sums: of 'heads' and
-    'hidden' at every position, a list of [T, ...] by layer.
-    """
-
-    activations: dict[str, list]
-    sums: dict[str, list]
-
-
-class Answered(NamedTuple):
-    """A block's logits over the elements [B, n], losses (nats) [B] and which are right [B]."""
-
-    logits: Any
-    loss: Any
-    right: Any
-
-
-Patch = Callable[[Any, Any], Any]  # (activation [B, T, ...] or [B, H, T, T], rows [B])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -141,7 +113,7 @@ class Network:
         if not self.patches:
             logits_NV = logits_of_table(self.program, self.params, self.data)
         else:
-            logits_NV = np.concatenate([block.logits for _, block in self.blocks(answered)])
+            logits_NV = np.concatenate([block.logits for _, block in self.blocks(forward.answered)])
         logits = np.array(logits_NV).reshape(self.n, self.n, self.n)
         logits[~self.rows()] = np.nan
         return logits
@@ -161,10 +133,10 @@ class Network:
         """Rows of each kind of the dataset, sum of their losses, how many are right: [4, 3]."""
         kinds = tuple(range(4))
         if not self.patches:
-            totals, _ = sums_of_table(self.program, self.params, self.data, kinds)
+            totals, _ = forward.sums_of_table(self.program, self.params, self.data, kinds)
             return np.asarray(totals, np.float64)[:, :3]
         totals, kind_N = np.zeros((len(kinds), 3)), np.asarray(self.data.kind_N)
-        for rows_B, block in self.blocks(answered):
+        for rows_B, block in self.blocks(forward.answered):
             columns_BC = np.stack([np.ones(len(rows_B)), block.loss, block.right], 1)
             np.add.at(totals, kind_N[rows_B], columns_BC)
         return totals
@@ -173,7 +145,7 @@ class Network:
         """Everything that it holds on the way to the answer; see `Activations`."""
         self.check_size()
         found: dict[str, list] = {name: [] for name in PATCHED}
-        for _, seen in self.blocks(see):
+        for _, seen in self.blocks(forward.see):
             for name, layers in seen.activations.items():
                 found[name].append(np.stack([np.asarray(layer) for layer in layers], 1))
         undefined = ~self.rows().reshape(-1)
@@ -187,23 +159,24 @@ class Network:
     @functools.cached_property
     def means(self) -> dict[str, list]:
         """Means over the table of 'heads' and 'hidden' at each position, [T, ...] by layer."""
-        sums = [seen.sums for _, seen in self.blocks(see)]
         defined = int(self.rows().sum())
-        return {
-            name: [
-                np.sum([block[name][layer] for block in sums], axis=0, dtype=np.float64) / defined
-                for layer in range(self.run.n_layers)
-            ]
-            for name in sums[0]
-        }
+        sums = [seen.sums for _, seen in self.blocks(forward.see)]
+        means: dict[str, list] = {}
+        for name in sums[0]:
+            means[name] = []
+            for layer in range(self.run.n_layers):
+                of_blocks = [block[name][layer] for block in sums]
+                total = np.sum(of_blocks, axis=0, dtype=np.float64)
+                means[name].append(total / defined)
+        return means
 
     def blocks(self, compute: Callable) -> Iterator[tuple[np.ndarray, Any]]:
         """The table in blocks of rows: (rows [B], what `see` or `answered` gives), one by one."""
         places = tuple(place for place, _ in self.patches)
         replacements = tuple(replacement for _, replacement in self.patches)
         if all(isinstance(replacement, Partial) for replacement in replacements):
-            compute = compiled(compute)  # a user's own function is not
-        for rows_B in np.array_split(np.arange(self.n**2), -(-(self.n**2) // BLOCK_ROWS)):
+            compute = forward.compiled(compute)  # a user's own function is not
+        for rows_B in np.array_split(np.arange(self.n**2), -(-(self.n**2) // forward.BLOCK_ROWS)):
             inputs = self.params, self.data, jnp.asarray(rows_B, jnp.int32)
             yield rows_B, compute(self.program, places, replacements, *inputs)
 
@@ -275,7 +248,7 @@ class Network:
             raise GrokError(f"attention={attention!r} is not known: choose 'uniform'")
         network = self
         for layer in range(self.run.n_layers):
-            network = network.replaced(layer, "attention", Partial(uniform))
+            network = network.replaced(layer, "attention", Partial(forward.uniform))
         return network
 
     def with_moved_attention(self, rng: np.random.Generator) -> "Network":
@@ -289,7 +262,9 @@ class Network:
             place_HTT = np.tile(np.arange(n_positions), (self.run.n_heads, n_positions, 1))
             for head, t in np.ndindex(self.run.n_heads, n_positions):
                 place_HTT[head, t, : t + 1] = rng.permutation(t + 1)
-            network = network.replaced(layer, "attention", Partial(moved, jnp.asarray(place_HTT)))
+            network = network.replaced(
+                layer, "attention", Partial(forward.moved, jnp.asarray(place_HTT))
+            )
         return network
 
     def averaged(self, name: str, layer: int, numbers: list[int]) -> "Network":
@@ -313,7 +288,7 @@ class Network:
         """
         mean_T = self.means[name][layer]
         mean_TW = jnp.asarray(mean_T.reshape(len(mean_T), -1), jnp.float32)
-        replace = Partial(at_mean, jnp.asarray(directions_RW, jnp.float32), mean_TW)
+        replace = Partial(forward.at_mean, jnp.asarray(directions_RW, jnp.float32), mean_TW)
         return self.replaced(layer, name, replace)
 
     def patch(self, name: str, value: Any, layer: int = 0) -> "Network":
@@ -360,146 +335,6 @@ class Network:
         return dataclasses.replace(self, patches=(*self.patches, ((layer, name), replace)))
 
 
-def listed(parts) -> list:
-    """Some parts, or a single one, as a list."""
-    return [parts] if isinstance(parts, (int, np.integer, str)) else list(parts)
-
-
-# --- What takes an activation's place ---
-
-
-def uniform(attention_BHTT, _rows_B):
-    """Every position gives equal weight to all positions up to itself."""
-    n_positions = attention_BHTT.shape[-1]
-    even_TT = np.tril(np.ones((n_positions, n_positions))) / np.arange(1, n_positions + 1)[:, None]
-    return jnp.broadcast_to(jnp.asarray(even_TT, jnp.float32), attention_BHTT.shape)
-
-
-def moved(place_HTT, attention_BHTT, _rows_B):
-    """The weights of each head and position in another order."""
-    return jnp.take_along_axis(attention_BHTT, place_HTT[None], axis=-1)
-
-
-def at_mean(directions_RW, mean_TW, activation, _rows_B):
-    """An activation [B, T, ...], W numbers a position, with some directions of it at the mean.
-
-    It may have the last positions alone.
-    """
-    here_TW = mean_TW[-activation.shape[1] :]
-    difference_BTW = activation.reshape(*activation.shape[:2], -1) - here_TW
-    with jax.default_matmul_precision("highest"):
-        taken_BTW = difference_BTW @ directions_RW.T @ directions_RW
-    return activation - taken_BTW.reshape(activation.shape)
-
-
-# --- The passes through a network ---
-
-
-def kinds_of(split: str) -> tuple[int, ...]:
-    if split not in KINDS:
-        raise GrokError(f"there is no split {split!r}: choose {', '.join(KINDS)}")
-    return KINDS[split]
-
-
-sums_of_table = jax.jit(table_sums, static_argnums=(0, 3))
-
-
-def patch_of(places, replacements, rows_B) -> Callable | None:
-    """Patches as the Transformer takes them, for a block of rows; None where there are none."""
-
-    def patch(layer, name, activation):
-        for place, replace in zip(places, replacements):
-            activation = replace(activation, rows_B) if place == (layer, name) else activation
-        return activation
-
-    return patch if places else None
-
-
-def losses_of(networks: list[Network]) -> dict[str, np.ndarray]:
-    """The loss (nats) of each split, [R], of networks that differ in their patches' arrays alone.
-
-    All go through a block of rows together, so that what stands before the first patch is computed
-    once for all.
-    """
-    first = networks[0]
-    places = tuple(place for place, _ in first.patches)
-    patches = [tuple(replacement for _, replacement in network.patches) for network in networks]
-    patches_R = jax.tree.map(lambda *leaves: jnp.stack(leaves), *patches)
-    n_rows = first.n**2
-    n_blocks = -(-n_rows * len(networks) // BLOCK_ROWS)
-    size = -(-n_rows // n_blocks)
-    blocks = []
-    for start in range(0, n_rows, size):
-        rows_B = jnp.minimum(start + jnp.arange(size, dtype=jnp.int32), n_rows - 1)
-        blocks.append(
-            losses_of_block(first.program, places, patches_R, first.params, first.data, rows_B)
-        )
-    loss_RN = np.concatenate(blocks, axis=1)[:, :n_rows]  # the last block reaches past the table
-    return {
-        split: loss_RN[:, first.rows(split).reshape(-1)].mean(axis=1, dtype=np.float64)
-        for split in KINDS
-    }
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def losses_of_block(program: Program, places, patches_R, params, data: Data, rows_B):
-    """The losses [R, B] of some rows under each of some patches."""
-
-    def loss(patches):
-        return answered(program, places, patches, params, data, rows_B).loss
-
-    return jax.vmap(loss)(patches_R)
-
-
-@functools.cache
-def compiled(compute: Callable) -> Callable:
-    """`see` or `answered`, compiled once for each program and kind of patches."""
-    return jax.jit(compute, static_argnums=(0, 1))
-
-
-def answered(program: Program, places, replacements, params, data: Data, rows_B) -> Answered:
-    """What the network answers on some rows under patches, by its definition."""
-    patch = patch_of(places, replacements, rows_B)
-    model = Transformer(program.arch, patch=patch, scalars=data.scalars, brief=True)
-    logits_BAV = model.apply({"params": params}, sequences_of(program, data, rows_B))
-    target_BA = program.tokens.targets(jnp.maximum(data.answer_N[rows_B], 0))
-    loss_B = LOSSES[program.loss](logits_BAV, target_BA).mean(-1)
-    right_B = (logits_BAV.argmax(-1) == target_BA).all(-1)
-    return Answered(logits_BAV[:, 0, : program.tokens.n_elements], loss_B, right_B)
-
-
-def see(program: Program, places, replacements, params, data: Data, rows_B) -> Seen:
-    """The network on some rows by its definition, with everything that it holds on the way."""
-    patch = patch_of(places, replacements, rows_B)
-    model = Transformer(program.arch, patch=patch, scalars=data.scalars)
-    sequences_BT = sequences_of(program, data, rows_B)
-    _, kept = model.apply({"params": params}, sequences_BT, mutable="intermediates")
-    kept = kept["intermediates"]
-    layers = [kept[f"block{layer}"] for layer in range(program.arch.n_layers)]
-    whole = {name: [layer[name][0] for layer in layers] for name in PATCHED}
-    whole["residual"].append(kept["residual"][0])
-    at = -program.arch.n_answers
-    activations = {
-        name: [x if name == "attention" else x[:, at] for x in found]
-        for name, found in whole.items()
-    }
-    defined_B = data.kind_N[rows_B] != UNDEFINED
-    sums = {
-        name: [jnp.einsum("b,b...->...", defined_B, x) for x in whole[name]]
-        for name in ("heads", "hidden")
-    }
-    return Seen(activations, sums)
-
-
-def sequences_of(program: Program, data: Data, rows_B):
-    """The tokens [B, T] of some rows."""
-    n, answer_B = program.tokens.n_elements, jnp.maximum(data.answer_N[rows_B], 0)
-    return program.tokens.sequences(rows_B // n, rows_B % n, answer_B)
-
-
-# --- Where networks come from ---
-
-
 def of_params(run: Run, params) -> Network:
     """The network of a run with parameters as a training leaves them.
 
@@ -510,56 +345,12 @@ def of_params(run: Run, params) -> Network:
     return Network(run, tables)
 
 
-def at(results: Results, run: int, step: int | None) -> Network:
-    """The network of a run at a snapshot, or at its end for None. Raises GrokError."""
-    return of_params(results.rebuilt_run(run), results.params(run, step))
+def listed(parts) -> list:
+    """Some parts, or a single one, as a list."""
+    return [parts] if isinstance(parts, (int, np.integer, str)) else list(parts)
 
 
-def network(results: Results, run: int = 0, step: int | None = None) -> Network:
-    """The network of a run after `step` updates, or at its best moment whose weights are kept.
-
-    Raises GrokError where none are.
-    """
-    check_kept(results, run)
-    if step is None:
-        return at(results, run, best_step(results, run))
-    end = last_update(results, run)
-    kept = [end if kept is None else kept for kept in kept_steps(results, run)]
-    if step not in kept:
-        raise GrokError(
-            f"no weights of run {run} after {step} updates are kept in {results.folder}: "
-            f"choose {', '.join(map(str, kept))}, or set snapshots='log' or a spacing "
-            "in the run, or give --snapshots, and train it anew"
-        )
-    return at(results, run, None if step == end else step)
-
-
-def check_kept(results: Results, run: int) -> None:
-    """GrokError, in one line, for a run of which no weights are at hand."""
-    spec = results.rebuilt_run(run)
-    if kept_steps(results, run):
-        return
-    advice = (
-        "they stay where they were trained: train it again, or copy them from there"
-        if spec.keep_params
-        else "set keep_params=True in the run, or give --keep-params, and train it anew"
-    )
-    raise GrokError(f"no weights of run {run} are kept in {results.folder}: {advice}")
-
-
-def kept_steps(results: Results, run: int) -> list[int | None]:
-    """The snapshots at which all of a run's weights are kept, ascending; None is its end."""
-    end = last_update(results, run)
-    steps = [step for step in results.snapshot_steps(run, params=True) if step != end]
-    return steps + [None] * bool(results.kept(arrays_name(run, params=True)))
-
-
-def last_update(results: Results, run: int) -> int:
-    steps = results.curve(run)["step"]
-    return int(steps.max()) if len(steps) else 0
-
-
-def best_step(results: Results, run: int) -> int | None:
-    """The best moment (`grok.store.snapshots.best`) among those whose weights are kept."""
-    kept = kept_steps(results, run)
-    return best([moment for moment in moments(results, run) if moment.step in kept]).step
+def kinds_of(split: str) -> tuple[int, ...]:
+    if split not in KINDS:
+        raise GrokError(f"there is no split {split!r}: choose {', '.join(KINDS)}")
+    return KINDS[split]

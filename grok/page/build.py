@@ -143,7 +143,10 @@ def in_order(wished: list[list[Wish]]) -> list[Wish]:
             return 0 if wish.first else 1
         return 2 if place < FIRST_FEW else 3
 
-    ranked = [(rank(i, wish), wish) for of_one in wished for i, wish in enumerate(of_one)]
+    ranked = []
+    for of_one in wished:
+        for place, wish in enumerate(of_one):
+            ranked.append((rank(place, wish), wish))
     return [wish for _, wish in sorted(ranked, key=lambda pair: pair[0])]
 
 

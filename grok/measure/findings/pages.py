@@ -5,7 +5,7 @@ of BLOCKS; the words are its arguments. Pages hold no other numbers of results.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from grok.experiment import GrokError
@@ -115,7 +115,7 @@ def section(root: Path, theme: str, *pictures: str) -> str:
     The pictures are those of the largest complete scale that has them, or else of the largest.
     """
     found = [(folder, scoreboard.current(folder)) for folder in scoreboard.folders_of(root, theme)]
-    drawings = {folder: "".join(picture(folder, name) for name in pictures) for folder, _ in found}
+    drawings = {folder: drawing(folder, pictures) for folder, _ in found}
     drawn = [(folder, made) for folder, made in found if drawings[folder]]
     complete = [folder for folder, made in drawn if made.head["complete"]]
     shown = (complete or [folder for folder, _ in drawn])[:1]
@@ -128,6 +128,11 @@ def section(root: Path, theme: str, *pictures: str) -> str:
         lines = [[*line[:3], line[4]] for line in cells]
         parts.append(scoreboard.markdown(lines, ("Claim", "Paper", "Here", "Verdict")) + "\n")
     return "".join(parts)
+
+
+def drawing(folder: Path, names: Iterable[str]) -> str:
+    """Those of some pictures that a folder has, as Markdown."""
+    return "".join(picture(folder, name) for name in names)
 
 
 def facts(made: Findings) -> str:
