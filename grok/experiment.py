@@ -112,7 +112,7 @@ class Run:
     train_table: bool = field(
         False, "train on from the table of values=file, instead of keeping it as it is"
     )
-    tied: bool = field(False, "use the transpose of the input table as the output layer")
+    tied: bool = field(False, "use the transpose of the embedding matrix as the output layer")
     seed: int = amount(0, "seed of the initial weights, the batches and all noise", traced=True)
     init: Literal["uniform", "normal"] = field(
         "uniform",

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from grok.analysis import classical
 from grok.analysis.classical import bilinear, compare, fit_and_score, moment_matched, with_products
 from grok.experiment import GrokError
-from grok.task.operations import table
+from grok.task.operations import operation_table
 
 P = 23
 
@@ -20,7 +20,7 @@ def circles(p, frequencies=(1, 2, 5)):
 @pytest.fixture(scope="module")
 def rows():
     """x, y, z of x+y over Z23 and a mask of 60% training rows."""
-    found = table("x+y", f"Z{P}")
+    found = operation_table("x+y", f"Z{P}")
     train_N = np.zeros(found.rows, bool)
     train_N[np.random.default_rng(0).permutation(found.rows)[: round(0.6 * found.rows)]] = True
     return found.x_N, found.y_N, found.z_N, train_N
@@ -43,7 +43,7 @@ def test_circles_generalise_through_products_and_nothing_else_does(rows):
 
 
 def test_every_model_learns_its_training_rows():
-    found = table("x^2+y^2", "Z13")
+    found = operation_table("x^2+y^2", "Z13")
     train_N = np.arange(169) % 5 > 0
     frame = compare({"circles": circles(13)}, found.x_N, found.y_N, found.z_N, train_N)
     assert frame["model"].tolist() == list(classical.MODELS)

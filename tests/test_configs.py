@@ -8,7 +8,7 @@ import pytest
 from grok import config
 from grok.experiment import SCALES, GrokError, Run, results_name
 from grok.task.dataset import make_dataset
-from grok.task.operations import table
+from grok.task.operations import operation_table
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
@@ -50,7 +50,7 @@ def test_a_config_loads_and_its_data_can_be_made(name, scale):
         if run.values == "file" and not Path(run.table.removesuffix(":unembedding")).exists():
             check_missing_table(run, scale)
             continue
-        dataset, rows = make_dataset(run), table(run.operation, run.structure).rows
+        dataset, rows = make_dataset(run), operation_table(run.operation, run.structure).rows
         assert 0 < dataset.n_train == len(set(dataset.train_rows.tolist())) < rows, run
         assert dataset.n_train == pytest.approx(run.train_fraction * rows, abs=1), run
 

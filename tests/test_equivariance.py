@@ -6,14 +6,14 @@ import pytest
 from grok.analysis import equivariance
 from grok.experiment import GrokError
 from grok.task.groups import structure
-from grok.task.operations import table
+from grok.task.operations import operation_table
 
 P = 13
 
 
 def group_logits(operation, name):
     """One-hot logits, NaN where undefined, plus a common shift that the softmax does not see."""
-    answers = table(operation, name).answers
+    answers = operation_table(operation, name).answers
     shift = np.random.default_rng(0).normal(size=answers.shape)
     logits = np.eye(len(answers))[answers] + shift[..., None]
     return np.where((answers < 0)[..., None], np.nan, logits)

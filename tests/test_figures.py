@@ -29,7 +29,7 @@ from grok.measure.findings import phase_map as phases_of_runs
 from grok.measure.findings import runs as run_facts
 from grok.measure.findings import times as time_facts
 from grok.store import array_files, outcomes, provenance, results, sessions, tables
-from grok.task.operations import structure, table
+from grok.task.operations import operation_table, structure
 
 STEPS = np.array([0, 1, 10, 100, 200, 500, 1000, 2000, 5000, 10_000])
 DEVICE = {
@@ -442,11 +442,11 @@ def test_a_short_curve_beside_a_long_one_is_drawn_by_windows_too(tmp_path):
 def test_runs_are_named_by_their_labels_or_by_what_differs(tmp_path):
     runs = results.load(write(tmp_path, "unheard_of")).runs
     assert (
-        list(run_facts.group_names(runs))
+        list(run_facts.legend_names(runs))
         == ["learning rate 0.001"] * 2 + ["learning rate 0.01"] * 2
     )
     runs = results.load(write(tmp_path, "quickstart")).runs
-    assert list(run_facts.group_names(runs)) == ["decay", "none"]
+    assert list(run_facts.legend_names(runs)) == ["decay", "none"]
 
 
 @pytest.mark.parametrize(
@@ -936,7 +936,7 @@ def test_the_table_with_blanks_is_the_operations_table():
     picture = gallery.ENTRIES["figure1_right"].function()
     cells = {text.get_position(): text.get_text() for text in picture.axes[0].texts}
     inner = {place: letter for place, letter in cells.items() if min(place) >= 0}
-    answers = table("xy", "S3").answers
+    answers = operation_table("xy", "S3").answers
     known = {place: letter for place, letter in inner.items() if letter != "?"}
     assert len(inner) == 36 and len(known) == round(0.6 * 36)
     assert all(letter == "abcdef"[answers[y, x]] for (x, y), letter in known.items())

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from test_figures import BASE, write
 
-from grok import figures
+from grok import config, figures
 from grok.analysis import survival
+from grok.commands import overrides
 from grok.experiment import GrokError, grid
 from grok.measure import findings
 from grok.measure.findings import (
@@ -353,3 +354,16 @@ def test_a_training_of_a_few_runs_is_told_in_words(tmp_path):
     assert lines[2] == f"Pictures: {folder / 'quickstart.png'}" and "make train" in lines[3]
     many = write(tmp_path, "figure7")
     assert story.told(results.load(many), []) == ""
+
+
+def test_runs_that_an_override_made_alike_are_told_apart_by_what_still_differs(tmp_path):
+    quickstart = config.load("configs/quickstart.py").experiment
+    overridden = overrides.override(quickstart, operation="x+y", weight_decay=0.5)
+    runs = [*overridden.runs, overridden.runs[0].replace(seed=1)]
+    folder = write(tmp_path, "quickstart", lambda run: (200, 2000), runs)
+    names = [line.partition(":")[0] for line in story.told(results.load(folder), []).splitlines()]
+    assert names[:3] == [
+        "x+y, seed 0, num steps 10000, stop after 3",
+        "x+y, seed 0, num steps 5000, stop after 0",
+        "x+y, seed 1, num steps 10000, stop after 3",
+    ]

@@ -8,7 +8,7 @@ from grok.analysis.harmonics import axis_of, frequencies, real_irreps
 from grok.analysis.irreps import irreps
 from grok.experiment import GrokError
 from grok.task.groups import structure
-from grok.task.operations import table
+from grok.task.operations import operation_table
 
 RNG = np.random.default_rng(0)
 # Degrees of the complex irreducible characters; a pair in brackets is one real representation.
@@ -118,7 +118,7 @@ def test_other_rows_are_other_frequencies_or_a_random_space_without_constant():
 def test_the_axis_that_fits_an_operation(operation, name, axis, balanced):
     found = axis_of(operation, name)
     assert (found.name, found.balanced) == (axis, balanced)
-    answers = table(operation, name).answers
+    answers = operation_table(operation, name).answers
     for _ in range(20):
         i, j = RNG.integers(len(found.order), size=2)
         place = found.answers_MM[i, j]

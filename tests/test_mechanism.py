@@ -45,7 +45,7 @@ def by_hand(tmp_path_factory, write_folder):
     arrays = [
         None
         if tree is None
-        else array_files.matrices(tree["embedding"], tree["unembedding"].T, ["0"])
+        else array_files.matrix_arrays(tree["embedding"], tree["unembedding"].T, ["0"])
         for tree in kept
     ]
     folder = write_folder(tmp_path_factory.mktemp("by_hand") / "written", runs, arrays)
@@ -136,7 +136,7 @@ def test_logits_that_do_not_vary_have_no_shares_and_that_is_said(tmp_path, write
     """LayerNorm over one column leaves nothing of the equation: all logits are equal."""
     run = RING.replace(structure="Z5", d_model=1, n_heads=1, d_ff=2, keep_params=True)
     tree = symmetry.initial_params(run)
-    arrays = array_files.matrices(tree["embedding"], tree["unembedding"].T, ["0"])
+    arrays = array_files.matrix_arrays(tree["embedding"], tree["unembedding"].T, ["0"])
     folder = write_folder(tmp_path / "flat", [run], [arrays])
     array_files.write_arrays(folder, array_files.arrays_name(0, params=True), dict(flat(tree)))
     found = mechanism.measure(folder)
@@ -324,7 +324,7 @@ def planted(loaded, shares):
 def scored(tmp_path, write_folder):
     """The claims on what the network of Nanda et al. computes, by theme and id, as they are now."""
     runs = [RING.replace(label=networks.LABEL), RING.replace(label="another", seed=1)]
-    arrays = array_files.matrices(np.eye(23, 16), np.eye(23, 16), ["0"])
+    arrays = array_files.matrix_arrays(np.eye(23, 16), np.eye(23, 16), ["0"])
     for name in ("nanda", "networks"):
         write_folder(tmp_path / name, runs, [arrays, arrays])
 

@@ -21,7 +21,7 @@ from grok.model.transformer import (
     sinusoidal_positions,
 )
 from grok.task.dataset import Tokens
-from grok.task.operations import table
+from grok.task.operations import operation_table
 from grok.training.optimizer import make_optimizer, optimizer_form
 
 FIXTURES = [Path(__file__).parent / "parity" / "reference_small.npz"]
@@ -284,7 +284,7 @@ def small(norm, activation, n_layers, n_heads, token_format):
 
 
 def table_rows(operation, structure, n_rows=64):
-    defined = table(operation, structure)
+    defined = operation_table(operation, structure)
     chosen = np.random.default_rng(0).integers(0, defined.rows, n_rows)
     return tuple(jnp.asarray(column[chosen]) for column in (defined.x_N, defined.y_N, defined.z_N))
 

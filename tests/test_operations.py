@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grok.experiment import GrokError
-from grok.task.operations import NAMED, structure, table
+from grok.task.operations import NAMED, operation_table, structure
 
 P = 97
 PERMUTATIONS = list(itertools.permutations(range(5)))
@@ -82,7 +82,7 @@ def rows_by_hand(function, order):
 
 
 def rows_of(operation, structure_name):
-    result = table(operation, structure_name)
+    result = operation_table(operation, structure_name)
     return list(zip(result.x_N.tolist(), result.y_N.tolist(), result.z_N.tolist()))
 
 
@@ -108,25 +108,27 @@ def test_every_named_table_row_by_row(operation, name):
 @pytest.mark.parametrize("operation, name, _", NAMED)
 def test_named_sizes(operation, name, _):
     expected = {("x/y", "Z97"): 97 * 96}.get((operation, name), {"Z97": 97**2, "S5": 120**2}[name])
-    assert table(operation, name).rows == expected
+    assert operation_table(operation, name).rows == expected
 
 
 def test_quotient_times_divisor_is_the_dividend():
-    quotients = table("x/y", "Z97")
-    products = table("x*y", "Z97").answers
+    quotients = operation_table("x/y", "Z97")
+    products = operation_table("x*y", "Z97").answers
     np.testing.assert_array_equal(products[quotients.z_N, quotients.y_N], quotients.x_N)
     assert (quotients.answers[:, 0] == -1).all() and (quotients.answers[:, 1:] >= 0).all()
 
 
 def test_the_domain_in_words():
-    assert table("x+y", "Z97").domain == "x, y in Z97"
-    assert table("x/y", "Z97").domain == "x, y in Z97, y != 0"
-    assert table("1/(xy)", "Z5").domain == "x, y in Z5, without 9 pairs that divide by zero"
+    assert operation_table("x+y", "Z97").domain == "x, y in Z97"
+    assert operation_table("x/y", "Z97").domain == "x, y in Z97, y != 0"
+    assert (
+        operation_table("1/(xy)", "Z5").domain == "x, y in Z5, without 9 pairs that divide by zero"
+    )
 
 
 def test_tables_are_shared_and_cannot_be_written_to():
-    result = table("x+y", "Z5")
-    assert result is table("x+y", "Z5") and result.structure is structure("Z5")
+    result = operation_table("x+y", "Z5")
+    assert result is operation_table("x+y", "Z5") and result.structure is structure("Z5")
     for array in (result.answers, result.x_N, result.structure.product, result.structure.inverse):
         with pytest.raises(ValueError, match="read-only"):
             array.flat[0] = 1
@@ -209,8 +211,14 @@ def test_dihedral_group_against_rotation_and_reflection_matrices(n):
 def test_dihedral_relations():
     group = structure("D7")
     r, s = group.labels.index("r1"), group.labels.index("s0")
-    assert table("yxy", "D7").answers[r, s] == group.inverse[r] == group.labels.index("r6")
-    assert table("x^7", "D7").answers[r, 0] == group.identity == table("x^2", "D7").answers[s, 0]
+    assert (
+        operation_table("yxy", "D7").answers[r, s] == group.inverse[r] == group.labels.index("r6")
+    )
+    assert (
+        operation_table("x^7", "D7").answers[r, 0]
+        == group.identity
+        == operation_table("x^2", "D7").answers[s, 0]
+    )
 
 
 def test_a_direct_product_multiplies_factor_by_factor():
@@ -348,11 +356,13 @@ def test_words_in_s4(operation, word):
 
 
 def test_products_are_the_rings_over_z_and_the_groups_elsewhere():
-    assert table("xy", "Z3").answers[2, 2] == 1  # 2 · 2 mod 3
+    assert operation_table("xy", "Z3").answers[2, 2] == 1  # 2 · 2 mod 3
     pair = structure("Z3xZ2")
     assert (
         pair.labels[
-            table("xy", "Z3xZ2").answers[pair.labels.index("2|1"), pair.labels.index("2|1")]
+            operation_table("xy", "Z3xZ2").answers[
+                pair.labels.index("2|1"), pair.labels.index("2|1")
+            ]
         ]
         == "1|0"
     )
@@ -462,7 +472,7 @@ def test_random_trees_over_z7(tree):
         assert rows_of(text, "Z7") == expected
     else:
         with pytest.raises(GrokError, match="divides by zero for every x and y"):
-            table(text, "Z7")
+            operation_table(text, "Z7")
 
 
 ALPHABET = [
@@ -497,7 +507,7 @@ JUNK = st.one_of(
 @given(text=JUNK, name=st.sampled_from(["Z5", "Z6", "S3", "Z2xZ2"]))
 def test_junk_is_a_table_or_one_clear_line(text, name):
     try:
-        result = table(text, name)
+        result = operation_table(text, name)
     except GrokError as error:
         assert len(str(error).splitlines()) == 1
         assert "position" in str(error) or "divides by zero" in str(error)
@@ -544,16 +554,16 @@ def test_junk_structures(name):
 )
 def test_bad_expressions_name_the_position(operation, name, position, what):
     with pytest.raises(GrokError) as error:
-        table(operation, name)
+        operation_table(operation, name)
     assert f"position {position}:" in str(error.value) and what in str(error.value)
 
 
 def test_absurd_expressions():
-    assert table("-" * 499 + "x", "Z7").answers[1, 0] == 6
-    assert table("x" * 500, "Z7").answers[3, 0] == pow(3, 500, 7)
-    assert table("x+" * 249 + "x", "Z7").answers[2, 0] == 250 * 2 % 7
-    assert table("(" * 49 + "x" + ")" * 49, "Z7").rows == 49
+    assert operation_table("-" * 499 + "x", "Z7").answers[1, 0] == 6
+    assert operation_table("x" * 500, "Z7").answers[3, 0] == pow(3, 500, 7)
+    assert operation_table("x+" * 249 + "x", "Z7").answers[2, 0] == 250 * 2 % 7
+    assert operation_table("(" * 49 + "x" + ")" * 49, "Z7").rows == 49
     with pytest.raises(GrokError, match="501 characters is too long"):
-        table("x" * 501, "Z7")
+        operation_table("x" * 501, "Z7")
     with pytest.raises(GrokError, match="divides by zero for every x and y in Z7"):
-        table("x/7", "Z7")
+        operation_table("x/7", "Z7")

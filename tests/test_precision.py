@@ -227,7 +227,7 @@ def test_the_chunk_lowers_for_cuda_without_what_is_slow_or_differs_from_run_to_r
 def test_outside_of_training_a_gpu_computes_in_full_float32(tiny):
     run = tiny.replace(
         values="fourier", frequencies=2
-    )  # a network whose input table is a matrix product too
+    )  # a network whose embedding matrix is a matrix product too
     static, data, params = program_of(run), symmetry.device_data(run), symmetry.initial_params(run)
     parts = {
         "symmetry": symmetry.logits_of_table.trace(static, params, data),

@@ -10,7 +10,7 @@ from grok.analysis.harmonics import frequencies, real_irreps
 from grok.analysis.irreps import irreps
 from grok.experiment import GrokError
 from grok.task.groups import structure
-from grok.task.operations import table
+from grok.task.operations import operation_table
 
 P = 13
 
@@ -121,7 +121,7 @@ def test_an_irrep_planted_in_the_logits_of_a_group_carries_them():
 
 def test_restricted_loss_refuses_other_tables():
     with pytest.raises(GrokError, match="fits x\\+y"):
-        restricted(np.zeros((P, P, P)), table("x^2+y^2", "Z13").answers, [3])
+        restricted(np.zeros((P, P, P)), operation_table("x^2+y^2", "Z13").answers, [3])
 
 
 def test_neuron_shares_are_those_of_a_regression_on_the_products():

@@ -124,8 +124,8 @@ def test_on_a_terminal_there_is_one_bar_with_the_same_totals_and_lines_stand_abo
 
 
 def test_of_many_runs_the_range_of_accuracies_is_shown():
-    assert progress_bar.accuracies([0.5, 1.0, 0.25, 0.09]) == "50.0/100.0/25.0/9.0%"
-    assert progress_bar.accuracies([0.5, 1.0, 0.25, 0.09, 0.3]) == "9.0-100.0%"
+    assert progress_bar.percentages([0.5, 1.0, 0.25, 0.09]) == "50.0/100.0/25.0/9.0%"
+    assert progress_bar.percentages([0.5, 1.0, 0.25, 0.09, 0.3]) == "9.0-100.0%"
 
 
 def test_a_resumed_sweep_shows_what_earlier_sessions_did(

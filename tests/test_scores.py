@@ -428,7 +428,7 @@ def test_the_smallest_groups_are_scored_or_refused_in_one_line(write_results, ca
     kept = []
     for run in runs:
         W = gaussian(structure(run.structure).order + 2, 1)
-        kept.append(array_files.matrices(W, W, ["0"]))
+        kept.append(array_files.matrix_arrays(W, W, ["0"]))
     folder = write_results(runs, kept)
     assert main(["scores", str(folder)]) == 0
     out = capsys.readouterr().out
@@ -439,7 +439,7 @@ def test_the_smallest_groups_are_scored_or_refused_in_one_line(write_results, ca
 
 def test_two_elements_are_refused_in_one_line(write_results, capsys):
     W = gaussian(4, 3)
-    folder = write_results([TINY.replace(structure="Z2")], [array_files.matrices(W, W, ["0"])])
+    folder = write_results([TINY.replace(structure="Z2")], [array_files.matrix_arrays(W, W, ["0"])])
     assert main(["scores", str(folder)]) == 2
     [line] = [text for text in capsys.readouterr().err.splitlines() if "grok:" in text]
     assert "at least 3 rows" in line

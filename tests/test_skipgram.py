@@ -24,7 +24,7 @@ from grok.measure.skipgram import (
 )
 from grok.store import results
 from grok.task.dataset import make_dataset, token_labels
-from grok.task.operations import table
+from grok.task.operations import operation_table
 
 pytestmark = pytest.mark.usefixtures("quick_sweeps")
 QUICK = Run(
@@ -42,7 +42,7 @@ QUICK = Run(
 
 def full(operation, structure):
     """The table and the numbers of all its defined rows."""
-    operation = table(operation, structure)
+    operation = operation_table(operation, structure)
     return operation, operation.x_N * operation.structure.order + operation.y_N
 
 
@@ -62,9 +62,12 @@ def log_sigmoid(x):
 
 
 def test_a_sentence_is_the_equation():
-    assert sentences(table("x+y", "Z5"), [7, 24]).tolist() == [[1, 5, 2, 6, 3], [4, 5, 4, 6, 3]]
+    assert sentences(operation_table("x+y", "Z5"), [7, 24]).tolist() == [
+        [1, 5, 2, 6, 3],
+        [4, 5, 4, 6, 3],
+    ]
     with pytest.raises(GrokError, match="undefined at 1 of the rows"):
-        sentences(table("x/y", "Z5"), [5, 6])
+        sentences(operation_table("x/y", "Z5"), [5, 6])
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ def test_a_full_latin_square_has_constant_pmi(operation, structure):
 
 def test_counts_and_pmi_of_a_part_of_a_table_are_those_of_a_plain_count():
     rows = [0, 3, 8, 9, 20, 21, 30, 31]
-    found = table("x+y", "Z6")
+    found = operation_table("x+y", "Z6")
     counts_VV, pmi_VV = counts_and_pmi(found, rows)
     pairs = Counter()
     for row in rows:
@@ -191,7 +194,7 @@ def test_tokens_that_occur_together_end_closer_and_the_loss_nears_its_known_opti
 
 
 def test_learning_is_a_function_of_the_seed():
-    corpus = sentences(table("x+y", "Z7"), make_dataset(QUICK).train_rows)
+    corpus = sentences(operation_table("x+y", "Z7"), make_dataset(QUICK).train_rows)
     run = QUICK.replace(num_steps=20, eval_every=10)
     first, again, other = (
         list(train_vectors(corpus, 9, r)) for r in (run, run, run.replace(seed=1))
@@ -253,7 +256,7 @@ def test_the_command_writes_results_that_load_like_a_networks(tmp_path, capsys):
         8,
     ) and "n_layers" not in loaded.runs
     [(_, vectors)] = train_vectors(
-        sentences(table("x+y", "Z7"), make_dataset(run).train_rows), 9, run
+        sentences(operation_table("x+y", "Z7"), make_dataset(run).train_rows), 9, run
     )
     np.testing.assert_array_equal(arrays["embedding"], vectors.input)
     np.testing.assert_array_equal(arrays["unembedding"], vectors.context)

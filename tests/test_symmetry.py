@@ -9,7 +9,7 @@ from grok.analysis import equivariance, geometry, precedence, progress, projecti
 from grok.experiment import Experiment, GrokError
 from grok.measure import chance, scores, symmetry
 from grok.store import results, snapshots
-from grok.task.operations import table
+from grok.task.operations import operation_table
 from grok.training import sweep
 
 pytestmark = pytest.mark.usefixtures("quick_sweeps")
@@ -121,9 +121,9 @@ def test_the_matrices_are_those_that_the_network_uses_however_elements_are_writt
 @pytest.mark.parametrize("operation, structure", [("x+y", "Z7"), ("x/y", "Z7"), ("xy", "S3")])
 def test_the_null_of_equivariance_is_the_error_of_renamed_logits(operation, structure):
     """To conjugate the moves, as the score does, is to rename the elements, as done here."""
-    n = len(table(operation, structure).answers)
+    n = len(operation_table(operation, structure).answers)
     logits_NNC = np.random.default_rng(1).normal(size=(n, n, n))
-    logits_NNC[table(operation, structure).answers < 0] = np.nan
+    logits_NNC[operation_table(operation, structure).answers < 0] = np.nan
     found, rng = (
         equivariance.renamed_errors(logits_NNC, operation, structure, moves=3, draws=4),
         np.random.default_rng(0),

@@ -56,8 +56,14 @@ def leaves_with_names(tree):
     return [(name(path), np.asarray(leaf)) for path, leaf in paths_and_leaves]
 
 
+def types(tree):
+    return [leaf.dtype for leaf in jax.tree.leaves(tree)]
+
+
 def assert_bit_identical(a, b):
+    """Not the same values alone: a float32 that became a float64 is another number."""
     jax.tree.map(np.testing.assert_array_equal, a, b)
+    assert types(a) == types(b)
 
 
 # --- The environment ---

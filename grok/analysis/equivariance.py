@@ -12,7 +12,7 @@ import numpy as np
 
 from grok.experiment import GrokError
 from grok.task.groups import Structure, structure
-from grok.task.operations import table
+from grok.task.operations import operation_table
 
 
 class Move(NamedTuple):
@@ -177,7 +177,7 @@ def symmetries(operation: str, structure_name: str) -> list[Symmetry]:
 
     Raises GrokError where there is none.
     """
-    answers_NN = table(operation, structure_name).answers
+    answers_NN = operation_table(operation, structure_name).answers
     found = []
     for action, element, sigma in candidate_moves(structure(structure_name)):
         for operand, answers in (("x", answers_NN), ("y", answers_NN.T)):

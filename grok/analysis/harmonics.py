@@ -20,7 +20,7 @@ from grok.analysis.irreps import MAX_IRREP_DEGREE, irreps
 from grok.analysis.logarithm import discrete_log_order
 from grok.experiment import GrokError
 from grok.task.groups import Structure, structure
-from grok.task.operations import is_prime, table
+from grok.task.operations import is_prime, operation_table
 
 LARGEST = 720  # elements of a group: its representations come from the eigenvectors of a matrix
 ATTEMPTS = 8
@@ -259,7 +259,7 @@ def axis_of(operation: str, name: str) -> Axis:
     Over Z/n residues where the answer is a x + b y + c, discrete logarithms where it is so in them
     (x*y and x/y mod a prime), and residues again where neither holds. Elements of other groups.
     """
-    group, answers = structure(name), table(operation, name).answers
+    group, answers = structure(name), operation_table(operation, name).answers
     if not group.is_ring:
         return Axis("elements", np.arange(group.order), real_irreps(group), answers)
     n = group.order

@@ -54,15 +54,15 @@ def adjacent_transpositions(shape: Partition) -> np.ndarray:
     """
     tableaux = standard_tableaux(shape)
     index = {tableau: t for t, tableau in enumerate(tableaux)}
-    matrices = np.zeros((sum(shape) - 1, len(tableaux), len(tableaux)))
+    generators_GDD = np.zeros((sum(shape) - 1, len(tableaux), len(tableaux)))
     for (t, tableau), i in itertools.product(enumerate(tableaux), range(sum(shape) - 1)):
         content = contents(tableau)
         r = content[i + 1] - content[i]
-        matrices[i, t, t] = 1 / r
+        generators_GDD[i, t, t] = 1 / r
         swapped = (*tableau[:i], tableau[i + 1], tableau[i], *tableau[i + 2 :])
         if abs(r) > 1:
-            matrices[i, index[swapped], t] = math.sqrt(1 - 1 / r**2)
-    return matrices
+            generators_GDD[i, index[swapped], t] = math.sqrt(1 - 1 / r**2)
+    return generators_GDD
 
 
 @functools.lru_cache(maxsize=MAX_IRREP_DEGREE)
@@ -83,25 +83,25 @@ def irreps(n: int) -> dict[Partition, np.ndarray]:
     }
 
 
-def representation(group: Structure, generator_matrices_GDD: np.ndarray) -> np.ndarray:
+def representation(group: Structure, generators_GDD: np.ndarray) -> np.ndarray:
     """Matrices [n!, d, d] of all elements of S_n from those of (0,1), (1,2), ...
 
     Each element is some x times a generator.
     """
     degree = group.degree
-    matrices = np.zeros((group.order, *generator_matrices_GDD.shape[1:]))
-    matrices[group.identity] = np.eye(matrices.shape[1])
+    images_NDD = np.zeros((group.order, *generators_GDD.shape[1:]))
+    images_NDD[group.identity] = np.eye(images_NDD.shape[1])
     generators = [transposition_index(group, i) for i in range(degree - 1)]
     reached, pending = {group.identity}, [group.identity]
     for x in pending:
-        for generator, matrix_DD in zip(generators, generator_matrices_GDD):
+        for generator, matrix_DD in zip(generators, generators_GDD):
             xy = int(group.product[x, generator])
             if xy not in reached:
-                matrices[xy] = matrices[x] @ matrix_DD
+                images_NDD[xy] = images_NDD[x] @ matrix_DD
                 reached.add(xy)
                 pending.append(xy)
-    matrices.setflags(write=False)
-    return matrices
+    images_NDD.setflags(write=False)
+    return images_NDD
 
 
 def transposition_index(group: Structure, i: int) -> int:

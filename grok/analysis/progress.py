@@ -146,8 +146,8 @@ def distance_irrelevance(logits, order=None) -> float:
     name = i if order is None else np.asarray(order)
     j_DP = (i + i[:, None]) % len(i)
     correct_DP = logits_PPC[name[i], name[j_DP], name[(i + j_DP) % len(i)]].astype(np.float64)
-    spread = correct_DP.std()
-    return float(correct_DP.std(axis=1).mean() / spread) if spread > 0 else np.nan
+    deviation = correct_DP.std()
+    return float(correct_DP.std(axis=1).mean() / deviation) if deviation > 0 else np.nan
 
 
 def gradient_symmetricity(logits: Callable, embedding, key, draws: int = 1000) -> float:

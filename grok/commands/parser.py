@@ -20,7 +20,7 @@ class Argument(NamedTuple):
         parser.add_argument(*self.flags, **self.settings)
 
 
-class Group(NamedTuple):
+class ArgumentGroup(NamedTuple):
     """Arguments that --help shows together under a title."""
 
     title: str
@@ -48,7 +48,7 @@ class Command(NamedTuple):
 
     name: str
     help: str
-    arguments: tuple[Argument | Group | OneOf, ...]
+    arguments: tuple[Argument | ArgumentGroup | OneOf, ...]
     run: Callable[[argparse.Namespace], int | None]
 
 
@@ -69,15 +69,15 @@ def argument(*flags: str, **settings: Any) -> Argument:
     return Argument(flags, settings)
 
 
-def group(title: str, *arguments: Argument) -> Group:
-    return Group(title, arguments)
+def argument_group(title: str, *arguments: Argument) -> ArgumentGroup:
+    return ArgumentGroup(title, arguments)
 
 
 def one_of(*arguments: Argument) -> OneOf:
     return OneOf(arguments)
 
 
-def command(name: str, help: str, *arguments: Argument | Group | OneOf):
+def command(name: str, help: str, *arguments: Argument | ArgumentGroup | OneOf):
     """Enter the function below into the command line.
 
     It takes the parsed options and returns an exit status, or None for success.

@@ -12,11 +12,11 @@ from grok.commands.parser import STRUCTURE, argument, command
 def operations(_options) -> None:
     import pandas as pd
 
-    from grok.task.operations import NAMED, table
+    from grok.task.operations import NAMED, operation_table
 
     rows = []
     for name, structure, origin in NAMED:
-        found = table(name, structure)
+        found = operation_table(name, structure)
         rows.append({"operation": name, "domain": found.domain, "rows": found.rows, "from": origin})
     print(pd.DataFrame(rows).to_string(index=False))
 
@@ -36,7 +36,7 @@ def table(options) -> None:
 
     from grok.task import operations
 
-    found = operations.table(options.expression, options.structure)
+    found = operations.operation_table(options.expression, options.structure)
     np.savetxt(
         sys.stdout,
         np.stack([found.x_N, found.y_N, found.z_N], 1),

@@ -15,8 +15,8 @@ from grok.commands.parser import (
     RESULTS,
     Argument,
     argument,
+    argument_group,
     command,
-    group,
     not_negative_float,
     positive_float,
     positive_int,
@@ -30,7 +30,7 @@ SCALE = argument(
     default="small",
     help="; ".join(f"{name}: {what}" for name, what in SCALES.items()),
 )
-HOW_TO_TRAIN = group(
+HOW_TO_TRAIN = argument_group(
     "how to train",
     RESULTS,
     argument(
@@ -75,7 +75,7 @@ HOW_TO_TRAIN = group(
         help="write the curves as TensorBoard event files too, into the results folder",
     ),
 )
-SEVERAL_PROCESSES = group(
+SEVERAL_PROCESSES = argument_group(
     "several processes or machines",
     argument(
         "--distributed",
@@ -114,7 +114,7 @@ def field_type(spec: dataclasses.Field) -> dict[str, Any]:
     return {"type": kind, "metavar": {int: "N", float: "X", str: "TEXT"}[kind]}
 
 
-FIELDS = group(
+FIELDS = argument_group(
     "fields of every run (the defaults are those of a run that says nothing else)",
     argument("--modulus", metavar="N", type=int, help="short for --structure Z<N>"),
     *map(field_flag, dataclasses.fields(Run)),

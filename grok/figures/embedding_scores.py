@@ -162,25 +162,25 @@ def draw_share(axes, at: float, row: dict, across: bool) -> None:
 )
 def cosets(results):
     table = findings.of(results).table("cosets", "operation", "structure", "decays", "score")
-    groups = list(table.groupby(["operation", "structure", "decays"], sort=False))
-    height = 0.8 + 0.3 * len(groups)
+    tasks = list(table.groupby(["operation", "structure", "decays"], sort=False))
+    height = 0.8 + 0.3 * len(tasks)
     picture, [axes] = style.panels(
         1, len(COSET_SCORES), width=style.DOUBLE, height=height, sharey=True
     )
-    if not groups:
+    if not tasks:
         style.say(axes[0], "no network of a group scored yet")
     for ax, (name, words) in zip(axes, COSET_SCORES.items()):
-        for y, (_, here) in enumerate(groups):
+        for y, (_, here) in enumerate(tasks):
             for row in here[here["score"] == name].to_dict("records"):
                 draw_share(ax, y, row, across=True)
         ax.set_title(words, fontsize=7, pad=3)
-        ax.set(ylim=(max(len(groups), 1) - 0.5, -0.5), xlim=(-3, 103), xlabel="Networks (%)")
-    names = [group_words(key, here.iloc[0]) for key, here in groups]
-    style.name_ticks(axes[0].yaxis, range(len(groups)), names)
+        ax.set(ylim=(max(len(tasks), 1) - 0.5, -0.5), xlim=(-3, 103), xlabel="Networks (%)")
+    names = [task_words(key, here.iloc[0]) for key, here in tasks]
+    style.name_ticks(axes[0].yaxis, range(len(tasks)), names)
     return picture
 
 
-def group_words(key: tuple, row: pd.Series) -> str:
+def task_words(key: tuple, row: pd.Series) -> str:
     """A task with or without decay, and how many of its networks had generalised."""
     operation, name, decays = key
     counts = f"({row['generalised']}/{row['networks']})"

@@ -6,7 +6,7 @@ from grok.experiment import Run
 from grok.figures.parts import style
 from grok.figures.parts.gallery import figure
 from grok.task import dataset
-from grok.task.operations import table
+from grok.task.operations import operation_table
 
 TASK = Run(operation="xy", structure="S3", train_fraction=0.6)
 
@@ -20,7 +20,7 @@ TASK = Run(operation="xy", structure="S3", train_fraction=0.6)
 )
 def figure1_right():
     """Letters stand for elements: the network too sees only whether two of them are equal."""
-    answers = table(TASK.operation, TASK.structure).answers
+    answers = operation_table(TASK.operation, TASK.structure).answers
     n = len(answers)
     kind = dataset.make_dataset(TASK).kind_N.reshape(n, n)
     picture, [[axes]] = style.panels(width=style.SINGLE, height=2.8)

@@ -6,7 +6,7 @@ from grok.figures.parts import fractions, style
 from grok.figures.parts.gallery import figure
 from grok.measure import findings
 from grok.measure.findings.fractions import finished
-from grok.measure.findings.runs import group_names
+from grok.measure.findings.runs import legend_names
 
 COLUMNS = 5
 
@@ -19,7 +19,7 @@ COLUMNS = 5
 )
 def figure2_left(results):
     runs, means = finished(results), findings.of(results).table("best", "label", "split")
-    names = group_names(results.runs)
+    names = legend_names(results.runs)
     labels = list(dict.fromkeys(names)) or [""]
     rows = -(-len(labels) // COLUMNS)
     picture, axes = style.panels(

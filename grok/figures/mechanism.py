@@ -25,7 +25,7 @@ SPANS = (  # of the phases: its ends in phases.parquet, its name, its shade
     ("formed", "cleaned", "clean-up", "0.79"),
 )
 MATRICES = {  # measure -> what it is, colour
-    "embedding_power": ("input table", style.ORANGE),
+    "embedding_power": ("embedding", style.ORANGE),
     "hidden_power": ("hidden layer", style.GREEN),
     "output_power": ("output layer", style.BLUE),
     "logits_power": ("logits", style.BLACK),
@@ -34,8 +34,8 @@ CAPTION = (
     "What one network computes (Nanda et al. 2023). Losses: restricted to the key parts on "
     "validation rows, and without them on training rows, in the phases. Power: share of the "
     "variance of the logits in each key part, with the 95% range of renamed answers. Spectrum at "
-    "the best moment, by input table, hidden and output layer and logits. Ablations: validation "
-    "loss without a part of the input table; bars are the means, whiskers the ranges of as many "
+    "the best moment, by embedding, hidden and output layer and logits. Ablations: validation "
+    "loss without a part of the embedding; bars are the means, whiskers the ranges of as many "
     "others at random. Neurons over the whole table; every neuron by its best part; what = "
     "attends to."
 )
@@ -174,8 +174,8 @@ def draw_ablations(axes, best) -> None:
     names = [ablation_name(row) for row in rows.itertuples()]
     x = np.arange(len(rows))
     axes.bar(x, rows["value"], 0.6, color=style.VERMILION)
-    spread = np.abs(rows["null_mean"] - rows[["null_low", "null_high"]].T).to_numpy()
-    axes.errorbar(x, rows["null_mean"], spread, fmt="s", color=style.GREY, markersize=2, lw=0.8)
+    whiskers = np.abs(rows["null_mean"] - rows[["null_low", "null_high"]].T).to_numpy()
+    axes.errorbar(x, rows["null_mean"], whiskers, fmt="s", color=style.GREY, markersize=2, lw=0.8)
     axes.axhline(plain, color=style.BLACK, linewidth=0.6, linestyle=":")
     axes.set_yscale("log")
     style.name_ticks(axes.xaxis, x, names)

@@ -25,8 +25,11 @@ MOST_IRREPS = 12  # of a group, each of which is taken away; of one with more on
 
 
 def ablations(network: Network, keys: list[int]) -> Iterator[Entry]:
-    """Loss of both splits after each ablation. Taken from the input table: each key part, all of
-    them, and all but them; then each head at its mean, and even attention."""
+    """Loss of both splits after each ablation.
+
+    Taken from the embedding matrix: each key part, all of them, and all but them. Then each head
+    at its mean, and even attention.
+    """
     rng, harmonics = np.random.default_rng(0), network.axis.harmonics
     yield from entries("loss", "nothing taken", one_by_one([network]), NOTHING)
     nulls: dict[int, Losses] = {}  # the same for all that takes as many functions
@@ -87,7 +90,7 @@ def ablated_parts(network: Network, keys: list[int]) -> list[int]:
 
 
 def losses_without(network: Network, taken: list[np.ndarray]) -> Losses:
-    """Losses without some functions [F, M] or others in the input table."""
+    """Losses without some functions [F, M] or others in the embedding matrix."""
     return one_by_one([network.without_functions(rows_FM) for rows_FM in taken])
 
 

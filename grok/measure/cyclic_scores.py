@@ -191,12 +191,12 @@ def axis_scores(W, found: Iterable[Score], draws: int) -> Iterator[Score]:
     That on discrete logarithms less that on residues: above its null, of permuted rows, the
     logarithms order them; below it, the residues do.
     """
-    axes = {"gini": "additive", "log_gini": "multiplicative"}
+    axis_of_score = {"gini": "additive", "log_gini": "multiplicative"}
     ginis = {}
     for score in found:
-        if score.name in axes:
+        if score.name in axis_of_score:
             p = p_value(score.value, score.null) if len(score.null) else 1.0
-            ginis[axes[score.name]] = logarithm.AxisGini(score.value, p)
+            ginis[axis_of_score[score.name]] = logarithm.AxisGini(score.value, p)
     if len(ginis) < 2:
         return
     order = logarithm.discrete_log_order(len(W))

@@ -115,7 +115,7 @@ def axis(growth: Growth) -> Axis:
 
 
 class Planes(NamedTuple):
-    """The planes of frequencies `keys` at the best moment, whose axes stay: points [M, P, T, 2].
+    """The planes of frequencies `keys` at the best moment, which stay: points [M, P, T, 2].
 
     is_key: whether the frequencies stand out from permuted rows; otherwise it is the strongest one.
     share_MP: each plane's share of the rows' variance.
@@ -130,15 +130,15 @@ class Planes(NamedTuple):
 def planes(growth: Growth, order: np.ndarray) -> Planes:
     """The rows in the planes of the key frequencies, by an axis' order.
 
-    The axes are those of the best moment, so that what is seen to grow does not turn with them.
+    The planes are those of the best moment, so that what is seen to grow does not turn with them.
     """
     rows_MTD = [centred(W[order]) for W in growth.W_MnD]
     at_best = rows_MTD[growth.best]
     highest = (len(order) - 1) // 2
     found = [int(k) for k in fourier.key_frequencies(at_best) if k <= highest][:MOST_KEYS]
     keys = found or [1 + int(fourier.frequency_power_share(at_best)[:highest].argmax())]
-    axes_PD2 = [fourier.frequency_basis(at_best, k).T for k in keys]
-    points = np.array(rows_MTD)[:, None] @ np.array(axes_PD2)
+    bases_PD2 = [fourier.frequency_basis(at_best, k).T for k in keys]
+    points = np.array(rows_MTD)[:, None] @ np.array(bases_PD2)
     power_M = np.array([(rows**2).sum() for rows in rows_MTD])
     return Planes(keys, bool(found), points, (points**2).sum((2, 3)) / power_M[:, None])
 
@@ -158,7 +158,7 @@ def principal(W) -> np.ndarray:
 
 
 def tsne(growth: Growth) -> np.ndarray:
-    """t-SNE of the rows at each moment, [M, n, 2], of unit spread: its scale has no meaning.
+    """t-SNE of the rows at each moment, [M, n, 2], of standard deviation 1: it has no scale.
 
     The best moment has the setting of every figure. From there to either end each starts from the
     picture beside it, so that a point can be followed.

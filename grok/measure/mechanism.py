@@ -23,9 +23,9 @@ embedding_gini, output_gini, neurons_of_one_part (over 85%)   elements renamed
 distance_irrelevance   of x+y and what is a sum under other names; elements renamed
 gradient_symmetricity  untrained networks
 squared_weight_norm    has none
-ablated_loss_{train,val}   at the best moment alone: without a key part of the input table, all of
-                    them, all but them; null as for the restricted loss. p is the chance that as
-                    many others cost as much, and of all but the keys that they cost as little
+ablated_loss_{train,val}   at the best moment alone: without a key part of the embedding matrix,
+                    all of them, all but them; null as for the restricted loss. p is the chance that
+                    as many others cost as much, and of all but the keys that they cost as little
 head_at_mean_{train,val}   at the best moment; as many random directions of all heads' output
 even_attention_{train,val} at the best moment; each head's own weights on positions at random.
                     p is the chance that these lose as little

@@ -23,7 +23,12 @@ from grok.analysis.harmonics import Axis, axis_of
 from grok.experiment import GrokError, Run
 from grok.measure import forward
 from grok.measure.forward import PATCHED, Patch
-from grok.measure.symmetry import LARGEST, logits_of_table, tables_program, with_tables
+from grok.measure.symmetry import (
+    LARGEST,
+    embedding_program,
+    logits_of_table,
+    with_learned_embedding,
+)
 from grok.task.dataset import TRAIN, VAL, VAL_MIRRORED
 from grok.training.devices import require_devices
 from grok.training.program import Data, Program
@@ -51,8 +56,8 @@ class Network:
     """A network of `run`'s shape with weights of its own; nothing changes it, `ablate` and `patch`
     give another one.
 
-    params: of the Transformer, with the input table [V, D] and the output matrix [D, V] that it
-    uses under `embedding` and `unembedding`. patches: (layer, name) -> what replaces an activation;
+    params: of the Transformer, with the embedding matrix [V, D] and the output matrix [D, V] under
+    `embedding` and `unembedding`. patches: (layer, name) -> what replaces an activation;
     where all are of the kind `Partial`, whose arrays are traced, they are compiled.
     """
 
@@ -70,11 +75,11 @@ class Network:
     @property
     def program(self) -> Program:
         """The static signature, with elements as rows of a table however they were written."""
-        return tables_program(self.run)[0]
+        return embedding_program(self.run)[0]
 
     @property
     def data(self) -> Data:
-        return tables_program(self.run)[1]
+        return embedding_program(self.run)[1]
 
     @property
     def axis(self) -> Axis:
@@ -88,7 +93,7 @@ class Network:
 
     @property
     def embedding(self) -> np.ndarray:
-        """The elements' rows of the input table, [n, D]."""
+        """The elements' rows of the embedding matrix, [n, D]."""
         return np.asarray(self.params["embedding"])[: self.n]
 
     @property
@@ -202,8 +207,8 @@ class Network:
     ) -> "Network":
         """The network without some of its parts; without arguments the same network.
 
-        frequencies, irreps: taken out of the elements' rows of the input table, as functions on the
-            axis. keep: these alone, and the mean row, stay there.
+        frequencies, irreps: taken out of the elements' rows of the embedding matrix, as functions
+            on the axis. keep: these alone, and the mean row, stay there.
         heads, neurons: of `layer`, each replaced by its mean over the table at each position.
         attention: 'uniform' gives every position up to a position the same weight, in all layers.
         A single part may stand for a list of it. Raises GrokError for a part that is not there.
@@ -236,10 +241,10 @@ class Network:
         return self.without_functions(harmonics.rows(taken)) if taken else self
 
     def without_functions(self, rows_FM: np.ndarray) -> "Network":
-        """The network whose input table has nothing of some orthonormal functions on the axis."""
-        table_VD = np.array(self.params["embedding"], np.float64)
-        table_VD[self.axis.order] -= rows_FM.T @ (rows_FM @ table_VD[self.axis.order])
-        embedding = jnp.asarray(table_VD, jnp.float32)
+        """The network whose embedding matrix has nothing of orthonormal functions on the axis."""
+        embedding_VD = np.array(self.params["embedding"], np.float64)
+        embedding_VD[self.axis.order] -= rows_FM.T @ (rows_FM @ embedding_VD[self.axis.order])
+        embedding = jnp.asarray(embedding_VD, jnp.float32)
         return dataclasses.replace(self, params=self.params | {"embedding": embedding})
 
     def with_uniform_attention(self, attention: str) -> "Network":
@@ -341,8 +346,8 @@ def of_params(run: Run, params) -> Network:
     Raises GrokError where JAX finds no device to compute it on.
     """
     require_devices()
-    _, tables, _ = with_tables(run, jax.tree.map(jnp.asarray, params))
-    return Network(run, tables)
+    _, weights, _ = with_learned_embedding(run, jax.tree.map(jnp.asarray, params))
+    return Network(run, weights)
 
 
 def listed(parts) -> list:

@@ -15,7 +15,7 @@ from grok import files
 from grok.analysis import survival
 from grok.experiment import GrokError, Run
 from grok.store import results
-from grok.task.operations import Table, table
+from grok.task.operations import OperationTable, operation_table
 
 PUBLISHED = Path(__file__).with_name("recipes.csv")
 PAGE = Path(__file__).parents[2] / "configs" / "README.md"
@@ -125,11 +125,10 @@ def milliseconds(run: Run) -> float:
 
 def publish(recipes: list[Recipe]) -> list[Path]:
     """Write the table for `grok try` and into configs/README.md; returns both paths."""
-    table = pd.DataFrame(recipes)
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     page = f"{before}{BEGIN}\n{markdown(recipes)}\n{END}{after}"
-    for path, text in ((PUBLISHED, table.to_csv(index=False)), (PAGE, page)):
+    for path, text in ((PUBLISHED, pd.DataFrame(recipes).to_csv(index=False)), (PAGE, page)):
         with files.disk_errors(path.parent), files.replacing(path) as side:
             side.write_text(text, encoding="utf-8")
     return [PUBLISHED, PAGE]
@@ -174,16 +173,16 @@ def nearest(operation: str, structure: str) -> Recipe:
     recipes of one size that of the structure itself comes first.
     Recipes with which fewer than half of the seeds got there are left out.
     """
-    wanted = table(operation, structure)
+    wanted = operation_table(operation, structure)
     usable = [recipe for recipe in published() if math.isfinite(recipe.updates)]
     if not usable:
         raise GrokError("no recipe reached 99% validation accuracy")
     return min(usable, key=lambda recipe: distance(recipe, wanted))
 
 
-def distance(recipe: Recipe, wanted: Table) -> tuple:
+def distance(recipe: Recipe, wanted: OperationTable) -> tuple:
     """How far a recipe is from a table; the first part that differs decides."""
-    measured = table(recipe.operation, recipe.structure)
+    measured = operation_table(recipe.operation, recipe.structure)
     return (
         measured.structure.is_ring != wanted.structure.is_ring,
         is_symmetric(measured) != is_symmetric(wanted),
@@ -193,13 +192,16 @@ def distance(recipe: Recipe, wanted: Table) -> tuple:
     )
 
 
-def is_symmetric(found: Table) -> bool:
+def is_symmetric(found: OperationTable) -> bool:
     return bool((found.answers == found.answers.T).all())
 
 
 def run_of(recipe: Recipe, operation: str, structure: str) -> Run:
     """A run of another operation by a recipe, with time to spare, that keeps snapshots."""
-    share = table(operation, structure).rows / table(recipe.operation, recipe.structure).rows
+    share = (
+        operation_table(operation, structure).rows
+        / operation_table(recipe.operation, recipe.structure).rows
+    )
     return Run(
         operation=operation,
         structure=structure,

@@ -41,7 +41,7 @@ from grok.store import marks, outcomes, results, snapshots, tables
 from grok.store.matrices import MATRICES, element_rows
 from grok.store.snapshots import Moment
 from grok.task.groups import Structure, structure
-from grok.task.operations import table
+from grok.task.operations import operation_table
 
 RENAMED, OTHER_SEEDS = "elements renamed", "untrained networks of other seeds"
 COLUMNS = [
@@ -128,7 +128,7 @@ def function_scores(
 def is_modular_addition(run: Run) -> bool:
     """Whether the operation table of a run is that of x+y over Z<n>, however it is written."""
     group = structure(run.structure)
-    answers = table(run.operation, run.structure).answers
+    answers = operation_table(run.operation, run.structure).answers
     return group.is_ring and np.array_equal(answers, group.product)
 
 

@@ -37,7 +37,7 @@ from grok import files
 from grok.experiment import Experiment, GrokError, Run
 from grok.store import array_files, descriptions, outcomes, results, sessions, tables
 from grok.task.dataset import Tokens, batch_rows, effective_batch_size, make_dataset, token_labels
-from grok.task.operations import Table, table
+from grok.task.operations import OperationTable, operation_table
 from grok.task.randomness import new_key
 from grok.training.devices import device_facts
 
@@ -79,7 +79,7 @@ class Vectors(NamedTuple):
 # --- The corpus ---
 
 
-def sentences(operation: Table, rows) -> np.ndarray:
+def sentences(operation: OperationTable, rows) -> np.ndarray:
     """The equations of `rows` as tokens, int32 [N, 5].
 
     rows [N]: numbered x n + y, as in grok.task.dataset. Raises GrokError where a row is undefined.
@@ -243,7 +243,7 @@ def skipgram_run(
 
 def corpus_rows(run: Run, full_table: bool) -> tuple[np.ndarray, np.ndarray]:
     """The rows that skip-gram reads, and those held out: none of the full table."""
-    defined = np.flatnonzero(table(run.operation, run.structure).answers >= 0)
+    defined = np.flatnonzero(operation_table(run.operation, run.structure).answers >= 0)
     read = defined if full_table else make_dataset(run).train_rows
     return read, np.setdiff1d(defined, read)
 
@@ -292,7 +292,7 @@ def refuse_foreign_files(folder: Path) -> None:
 
 def write(folder: Path, run: Run, full_table: bool) -> None:
     """Train the vectors of `run`; write its tables and arrays."""
-    operation, labels = table(run.operation, run.structure), token_labels(run)
+    operation, labels = operation_table(run.operation, run.structure), token_labels(run)
     read, held_out = corpus_rows(run, full_table)
     corpus_N5 = sentences(operation, read)
     losses = Losses(
@@ -312,7 +312,7 @@ def write(folder: Path, run: Run, full_table: bool) -> None:
     outcome = outcomes.outcome(curves, run, diverged=False, stopped=True)
     tables.write_tables(folder, tables.runs_table([{"run": 0} | told | outcome]), curves)
     embedding_VD, unembedding_VD = map(np.asarray, vectors)
-    arrays = array_files.matrices(embedding_VD, unembedding_VD, labels)
+    arrays = array_files.matrix_arrays(embedding_VD, unembedding_VD, labels)
     array_files.write_arrays(folder, array_files.arrays_name(0), arrays)
 
 

@@ -18,7 +18,7 @@ from grok.experiment import GrokError, Run
 from grok.store.results import Results
 from grok.task.dataset import make_dataset
 from grok.task.groups import structure
-from grok.task.operations import table
+from grok.task.operations import operation_table
 from grok.task.randomness import new_key
 from grok.training.program import Data, Program, program_of, traced_data, traced_numbers
 from grok.training.update import forward, init_state, matrices
@@ -63,7 +63,7 @@ def table_logits(run: Run, params) -> np.ndarray:
         )
     program = replace(program_of(run), shared_prefix=True)
     logits_NNC = np.array(logits_of_table(program, params, device_data(run))).reshape(n, n, n)
-    logits_NNC[table(run.operation, run.structure).answers < 0] = np.nan
+    logits_NNC[operation_table(run.operation, run.structure).answers < 0] = np.nan
     return logits_NNC
 
 
@@ -129,30 +129,30 @@ def gradient_symmetricity(run: Run, params, draws: int = 512) -> float:
     Whatever the encoding, the gradient is to the rows of the embedding matrix that the network
     uses.
     """
-    return symmetricity_of(*with_tables(run, params), draws)
+    return symmetricity_of(*with_learned_embedding(run, params), draws)
 
 
 def symmetricity_of(program: Program, params, data: Data, draws: int = 512) -> float:
-    """`gradient_symmetricity` of a network as `with_tables` gives it, on the plain path."""
+    """`gradient_symmetricity` of what `with_learned_embedding` gives, on the plain path."""
     return float(mean_cosine(replace(program, shared_prefix=False), params, data, draws))
 
 
-def with_tables(run: Run, params) -> tuple[Program, dict, Data]:
+def with_learned_embedding(run: Run, params) -> tuple[Program, dict, Data]:
     """A run's network as one with a learned, untied embedding, whatever its own encoding.
 
-    The program, on the fast path; the parameters, with the input table [V, D] and the output matrix
-    [D, V] that the network uses; and the data.
+    The program, on the fast path; the parameters, with the embedding matrix [V, D] and the output
+    matrix [D, V] that the network uses; and the data.
     """
     embedding_VD, unembedding_DV = matrices(program_of(run), params, device_data(run).features)
-    tables = {name: leaf for name, leaf in params.items() if name != "value_map"}
-    tables |= {"embedding": embedding_VD, "unembedding": unembedding_DV}
-    program, data = tables_program(run)
-    return program, tables, data
+    weights = {name: leaf for name, leaf in params.items() if name != "value_map"}
+    weights |= {"embedding": embedding_VD, "unembedding": unembedding_DV}
+    program, data = embedding_program(run)
+    return program, weights, data
 
 
 @functools.lru_cache(maxsize=8)
-def tables_program(run: Run) -> tuple[Program, Data]:
-    """The program and data of `with_tables`."""
+def embedding_program(run: Run) -> tuple[Program, Data]:
+    """The program and data of `with_learned_embedding`."""
     program = program_of(run)
     arch = replace(program.arch, values="learned", train_table=False, tied=False, n_features=0)
     program = replace(program, arch=arch, shared_prefix=True)

@@ -118,8 +118,8 @@ def unembedding_init(arch: Architecture) -> Any:
     return uniform_fan_in if arch.init == "uniform" else normal
 
 
-def table_init(arch: Architecture) -> Any:
-    """How the tables of tokens and positions begin: N(0, 1), or N(0, 1/d_model)."""
+def embedding_init(arch: Architecture) -> Any:
+    """How the embeddings of tokens and positions begin: N(0, 1), or N(0, 1/d_model)."""
     scale = 1.0 if arch.init == "uniform" else 1 / math.sqrt(arch.d_model)
     return nn.initializers.normal(scale, jnp.float32)
 
@@ -160,7 +160,7 @@ class Positions(nn.Module):
     def __call__(self, n_positions):
         shape = n_positions, self.arch.d_model
         if self.arch.positions == "learned":
-            return self.param("table", table_init(self.arch), shape)
+            return self.param("table", embedding_init(self.arch), shape)
         return (
             sinusoidal_positions(*shape)
             if self.arch.positions == "sinusoidal"
@@ -314,7 +314,7 @@ class Transformer(nn.Module):
 
         Those of operator, '=' and <eos> are the same under every encoding of the elements.
         """
-        rows_VD = table_init(self.arch)(key, (self.arch.vocab_size, self.arch.d_model))
+        rows_VD = embedding_init(self.arch)(key, (self.arch.vocab_size, self.arch.d_model))
         if self.features is None:
             return rows_VD
         others = rows_VD[len(self.features) :]

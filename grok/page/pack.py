@@ -61,7 +61,7 @@ def quantised(array: np.ndarray) -> tuple[np.ndarray, float]:
     return np.rint(array / largest * 32767).astype(np.int16), largest / 32767
 
 
-def upper_triangle(matrices: np.ndarray) -> np.ndarray:
+def upper_triangle(symmetric: np.ndarray) -> np.ndarray:
     """What lies above the diagonal of symmetric matrices [..., n, n] in [-1, 1], int8 [..., m]."""
-    rows, columns = np.triu_indices(matrices.shape[-1], 1)
-    return np.rint(127 * matrices[..., rows, columns]).astype(np.int8)
+    rows, columns = np.triu_indices(symmetric.shape[-1], 1)
+    return np.rint(127 * symmetric[..., rows, columns]).astype(np.int8)

@@ -24,7 +24,7 @@ def read_name(name: str) -> tuple[int, bool] | None:
     return found and (int(found[1]), found[2] is not None)
 
 
-def matrices(
+def matrix_arrays(
     embedding_VD: np.ndarray, unembedding_VD: np.ndarray, labels: list[str]
 ) -> dict[str, np.ndarray]:
     """What the arrays of a run hold: embedding [V, D], output matrix [V, D], token labels [V]."""

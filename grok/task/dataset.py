@@ -13,7 +13,7 @@ import numpy as np
 from grok.experiment import GrokError, Run
 from grok.task.encodings import element_features
 from grok.task.groups import structure
-from grok.task.operations import table
+from grok.task.operations import operation_table
 
 UNDEFINED, TRAIN, VAL_MIRRORED, VAL = 0, 1, 2, 3
 SHUFFLE_ROUNDS = 48
@@ -110,7 +110,7 @@ def make_dataset(run: Run) -> Dataset:
     Raises GrokError if the split leaves no training row or no validation row, or if the elements
     cannot be encoded as the run asks.
     """
-    operation = table(run.operation, run.structure)
+    operation = operation_table(run.operation, run.structure)
     n = operation.structure.order
     answer_N = operation.answers.reshape(-1).copy()
     train_rows = split(np.flatnonzero(answer_N >= 0), run.train_fraction, run.split_seed)

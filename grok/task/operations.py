@@ -1,6 +1,8 @@
 """Operation tables: an expression in x and y over the integers mod n, or a word in a finite group.
 
-    table("x^2+xy+y^2", "Z97")    table("xyx^-1", "S5")    table("x/y if y odd else x-y", "Z97")
+    operation_table("x^2+xy+y^2", "Z97")
+    operation_table("xyx^-1", "S5")
+    operation_table("x/y if y odd else x-y", "Z97")
 
 Over Z<n> an expression (grammar: grok.task.expression) is a polynomial. xy is the product of the
 ring, not the addition of the cyclic group. a/b and a^-k use the inverse mod n, and n must be prime
@@ -177,7 +179,7 @@ def is_prime(n: int) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class OperationTable:
     """The table of a binary operation z = x ∘ y. An element is its index in `structure`.
 
     answers: int32 [order, order], z at row x and column y, -1 where the operation is undefined.
@@ -209,7 +211,7 @@ class Table:
 
 
 @functools.lru_cache(maxsize=32)
-def table(operation: str, structure_name: str) -> Table:
+def operation_table(operation: str, structure_name: str) -> OperationTable:
     """The table of an expression over a structure, from exact integer arithmetic.
 
     Raises GrokError, with the position, for an expression that cannot be parsed or has no meaning
@@ -231,4 +233,4 @@ def table(operation: str, structure_name: str) -> Table:
             f"operation {operation!r} divides by zero for every x and y in {group.name}"
         )
     z_N = answers[x_N, y_N]
-    return Table(operation, group, frozen(answers), frozen(x_N), frozen(y_N), frozen(z_N))
+    return OperationTable(operation, group, frozen(answers), frozen(x_N), frozen(y_N), frozen(z_N))

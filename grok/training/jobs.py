@@ -54,10 +54,10 @@ def digest(dataset: Dataset) -> str:
 
 def by_program(jobs: dict[int, Job]) -> dict[Program, list[int]]:
     """The numbers of the runs that share a static signature, in order of first appearance."""
-    groups: dict[Program, list[int]] = {}
+    found: dict[Program, list[int]] = {}
     for number, job in jobs.items():
-        groups.setdefault(job.program, []).append(number)
-    return groups
+        found.setdefault(job.program, []).append(number)
+    return found
 
 
 def last_batch_note(jobs: dict[int, Job]) -> str | None:

@@ -48,7 +48,7 @@ class Progress:
         """
         self.bar.update(done - self.done)
         self.done = done
-        both = f"train {accuracies(train_accuracies)}, val {accuracies(val_accuracies)}"
+        both = f"train {percentages(train_accuracies)}, val {percentages(val_accuracies)}"
         text = f"runs {self.done_runs}/{self.n_runs}, {both}"
         self.bar.set_postfix_str(text, refresh=False)
         now = time.monotonic()
@@ -87,7 +87,7 @@ class Progress:
         self.bar.close()
 
 
-def accuracies(values) -> str:
+def percentages(values) -> str:
     values = [f"{100 * value:.1f}" for value in values]
     return (
         f"{'/'.join(values)}%"

@@ -173,7 +173,7 @@ class Saver:
         Where the run keeps them, all of its parameters too.
         """
         run = self.jobs[lane.run].run
-        arrays = array_files.matrices(*lanes.slots.matrices(lane.slot), token_labels(run))
+        arrays = array_files.matrix_arrays(*lanes.slots.matrices(lane.slot), token_labels(run))
         arrays["correct"] = lanes.slots.correct(lane.slot)
         array_files.write_arrays(self.folder, array_files.arrays_name(lane.run, step), arrays)
         if run.keep_params:

@@ -186,8 +186,7 @@ class Slots:
         return np.asarray(self.metrics["correct"])[slot]
 
     def matrices(self, slot: int) -> tuple[np.ndarray, np.ndarray]:
-        """The input table [V, D] and the output matrix [V, D] of the run in a slot, as its network
-        uses them."""
+        """The embedding and the output matrix, each [V, D], that the network in a slot uses."""
         # Whole arrays to the host first: an index into one that lies on several devices
         # would have them communicate.
         params = {

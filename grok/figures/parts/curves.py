@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from grok.figures.parts import style
 from grok.figures.parts.gallery import figure
-from grok.measure.findings.runs import group_names, runs_with
+from grok.measure.findings.runs import legend_names, runs_with
 
 MOST_NAMES = 16
 SHORT_NAME = 22  # characters of which two stand side by side in a legend
@@ -86,9 +86,9 @@ def are_long(curves: pd.DataFrame) -> bool:
 
 
 def draw_curves(axes, results, metric: str) -> None:
-    """All runs' `metric` against updates, a colour a group: training dashed, validation solid.
+    """All runs' `metric` against updates: training dashed, validation solid.
 
-    metric: 'accuracy' or 'loss'.
+    A colour stands for a name in the legend. metric: 'accuracy' or 'loss'.
     """
     runs = runs_with(results, "weight_decay", "operation")
     curves = results.curves
@@ -99,14 +99,14 @@ def draw_curves(axes, results, metric: str) -> None:
     if curves.empty:
         style.say(axes, "no run has been evaluated yet")
         return
-    groups = group_names(runs)
-    colours = group_colours(runs, groups)
+    names = legend_names(runs)
+    colours = legend_colours(runs, names)
     width = 0.6 if len(runs) > MANY_RUNS else 1.2
     draw_lines(
         axes,
         curves,
         runs["run"],
-        [colours[group] for group in groups],
+        [colours[name] for name in names],
         metric,
         width,
         by_windows=are_long(curves),
@@ -178,10 +178,13 @@ def loss_axis(axes, results) -> None:
     axes.set_yscale("linear" if answers_nothing(results) else "log")
 
 
-def group_colours(runs: pd.DataFrame, groups: pd.Series) -> dict:
-    """A colour a group: by decay where that is the difference, else the palette, or a ramp."""
-    names = list(dict.fromkeys(groups))
-    decays = {name: set(runs["weight_decay"][groups == name] > 0) for name in names}
+def legend_colours(runs: pd.DataFrame, names_R: pd.Series) -> dict:
+    """A colour for each name: by decay where that is the difference, else the palette, or a ramp.
+
+    names_R: the name of each of the runs.
+    """
+    names = list(dict.fromkeys(names_R))
+    decays = {name: set(runs["weight_decay"][names_R == name] > 0) for name in names}
     if len(names) == 2 and sorted(map(list, decays.values())) == [[False], [True]]:
         return {
             name: style.WITH_DECAY if decays[name] == {True} else style.WITHOUT_DECAY
@@ -193,17 +196,17 @@ def group_colours(runs: pd.DataFrame, groups: pd.Series) -> dict:
 
 
 def legend_handles(colours: dict) -> list[Line2D]:
-    """A line for each group and one for each kind of line.
+    """A line for each name and one for each kind of line.
 
-    Of many groups some are evenly chosen, and the last name says how many more there are.
+    Of many names some are evenly chosen, and the last name says how many more there are.
     """
     names = list(colours)
     if len(names) > MOST_NAMES:
         names = [names[i] for i in np.linspace(0, len(names) - 1, MOST_NAMES).round().astype(int)]
-    groups = [Line2D([], [], color=colours[name], label=in_lines(name)) for name in names]
+    solid = [Line2D([], [], color=colours[name], label=in_lines(name)) for name in names]
     if len(names) < len(colours):
         more = f"and {len(colours) - len(names)} more between"
-        groups.append(Line2D([], [], linestyle="none", label=more))
+        solid.append(Line2D([], [], linestyle="none", label=more))
     kinds = [
         Line2D(
             [],
@@ -214,7 +217,7 @@ def legend_handles(colours: dict) -> list[Line2D]:
         )
         for split, dashes in DASHES.items()
     ]
-    return groups + kinds
+    return solid + kinds
 
 
 def in_lines(name: str) -> str:

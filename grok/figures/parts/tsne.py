@@ -9,7 +9,7 @@ from grok.analysis.projection import coordinates
 from grok.figures.parts import style
 from grok.figures.parts.gallery import figure
 from grok.measure import growth
-from grok.measure.findings.runs import group_names, runs_with
+from grok.measure.findings.runs import legend_names, runs_with
 from grok.store.matrices import element_rows
 from grok.store.outcomes import TRAINED
 from grok.task.operations import Structure
@@ -127,7 +127,7 @@ def quickstart_tsne(results):
         style.say(axes[0, 0], "no run has ended yet")
     if len(shown) < len(trained):
         picture.suptitle(f"the first {len(shown)} of {len(trained)} runs", fontsize=7)
-    names = group_names(runs)
+    names = legend_names(runs)
     for ax, (index, run) in zip(axes[0], shown.iterrows()):
         W, group = element_rows(results, run["run"])
         shades = colouring(W, group)

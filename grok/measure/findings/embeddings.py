@@ -93,15 +93,15 @@ def score_rows(here: pd.DataFrame) -> list[dict]:
     """A row a task, decay and score: mean with its interval or range, the null's mean range."""
     rows = []
     keys = ["operation", "structure", "decays", "matrix", "score"]
-    for key, group in here[here["score"].isin(SHOWN)].groupby(keys, sort=False):
-        mean = survival.mean_or_range(group["value"])
-        controls = group[["null_low", "null_high", "untrained", "memorised"]].astype(float).mean()
+    for key, alike in here[here["score"].isin(SHOWN)].groupby(keys, sort=False):
+        mean = survival.mean_or_range(alike["value"])
+        controls = alike[["null_low", "null_high", "untrained", "memorised"]].astype(float).mean()
         rows.append(
             dict(zip(keys, key, strict=True))
-            | {"networks": len(group), "generalised": int(group["generalised"].sum())}
+            | {"networks": len(alike), "generalised": int(alike["generalised"].sum())}
             | {"mean": mean.value, "low": mean.low, "high": mean.high}
             | controls.to_dict()
-            | {"values": group["value"].astype(float).tolist()}
+            | {"values": alike["value"].astype(float).tolist()}
         )
     return rows
 

@@ -13,7 +13,7 @@ from grok.measure.findings import donors, finding, runs, words
 from grok.measure.findings.finding import Finding, Table
 from grok.measure.findings.words import pretty
 from grok.task.encodings import element_features
-from grok.task.operations import is_prime, structure, table
+from grok.task.operations import is_prime, operation_table, structure
 
 TASK = ["operation", "structure"]
 COLUMNS = (
@@ -67,13 +67,13 @@ def find(results) -> Iterator[Finding | Table]:
     known = named_runs(results)
     rows = times(known)
     yield Table("times", rows)
-    axes = correlations(results, known)
-    yield Table("predicted", axes)
+    correlated = correlations(results, known)
+    yield Table("predicted", correlated)
     yield frozen(rows)
     yield wrong_group(known)
     yield learned_positions(rows)
     yield no_positions(known)
-    yield respects_differences(axes)
+    yield respects_differences(correlated)
 
 
 def named_runs(results) -> pd.DataFrame:
@@ -225,12 +225,12 @@ def learned_positions(rows: list[dict]) -> Finding:
     )
 
 
-def respects_differences(axes: list[dict]) -> Finding:
+def respects_differences(correlated: list[dict]) -> Finding:
     """Whether encodings that respect the task's own differences generalise sooner.
 
     It does where the whole interval of the rank correlation lies below 0.
     """
-    own = [row for row in axes if row["own"]]
+    own = [row for row in correlated if row["own"]]
     shown = sum(row["high"] < 0 for row in own)
     said = [
         f"{pretty(row['operation'])} "
@@ -262,7 +262,10 @@ def log_axis(operation: str, name: str) -> np.ndarray | None:
     ring = structure(name)
     if not ring.is_ring or ring.order < 3 or not is_prime(ring.order):
         return None
-    order, answers = logarithm.discrete_log_order(ring.order), table(operation, name).answers
+    order, answers = (
+        logarithm.discrete_log_order(ring.order),
+        operation_table(operation, name).answers,
+    )
     moved, of_answer = answers[np.roll(order, -1)][:, order], answers[order][:, order]
     return order if (moved == order[1] * of_answer % ring.order).all() else None
 
@@ -321,9 +324,10 @@ def correlations(results, known: pd.DataFrame) -> list[dict]:
         if not structure(name).is_ring:
             continue
         order = log_axis(operation, name)
-        axes: list[tuple[str, Any, bool]] = [("additive axis", slice(None), order is None)]
-        axes += [("axis of discrete logarithms", order, True)] if order is not None else []
-        for axis, on, own in axes:
+        orders: list[tuple[str, Any, bool]] = [("additive axis", slice(None), order is None)]
+        if order is not None:
+            orders.append(("axis of discrete logarithms", order, True))
+        for axis, on, own in orders:
             rho = predicted(results, here, on)
             if not np.isnan(rho.value):
                 rows.append(

@@ -8,5 +8,5 @@ from grok.measure.findings.finding import Finding, Table
 
 def find(results) -> Iterator[Finding | Table]:
     known = runs.runs_with(results, "operation", *runs.TIMES)
-    named = known.assign(group=runs.group_names(known))
+    named = known.assign(group=runs.legend_names(known))
     yield Table("times", times.medians(named, "group"))

@@ -36,7 +36,7 @@ def outcomes(results) -> pd.DataFrame:
         {
             "run": begun["run"],
             "seed": begun["seed"],
-            "label": runs.group_names(known).loc[begun.index],
+            "label": runs.legend_names(known).loc[begun.index],
             "decays": begun["weight_decay"] > 0,
             "train_99": trained,
             "val_99": runs.crossings(known, "val")[1],

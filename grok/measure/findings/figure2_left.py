@@ -15,8 +15,8 @@ HALF = 2  # times the data
 
 def find(results) -> Iterator[Finding | Table]:
     known = fractions.finished(results, "optimizer", "weight_decay", "decay_form", "schedule")
-    names = runs.group_names(results.runs).loc[known.index]
-    labels = list(dict.fromkeys(runs.group_names(results.runs)))
+    names = runs.legend_names(results.runs).loc[known.index]
+    labels = list(dict.fromkeys(runs.legend_names(results.runs)))
     of = {label: known[names == label] for label in labels}
     best = [fractions.best(here, "train_fraction", label=label) for label, here in of.items()]
     needs = [fractions.need_row(here, label=label, role=role(here)) for label, here in of.items()]

@@ -50,28 +50,42 @@ def crossings(runs: pd.DataFrame, split: str) -> tuple[pd.DataFrame, np.ndarray,
     return begun, begun[f"steps_to_{split}_99"].astype(float).to_numpy(), last.astype(float)
 
 
-def differences(runs: pd.DataFrame) -> list[str]:
+def differences(runs: pd.DataFrame, leave_out: tuple[str, ...] = NOT_A_DIFFERENCE) -> list[str]:
     """The fields of `Run` in which the runs differ, leaving out labels, seeds and lengths."""
     fields = [
         spec.name
         for spec in dataclasses.fields(Run)
-        if spec.name in runs and spec.name not in NOT_A_DIFFERENCE
+        if spec.name in runs and spec.name not in leave_out
     ]
     return [name for name in fields if runs[name].nunique(dropna=False) > 1]
 
 
-def group_names(runs: pd.DataFrame) -> pd.Series:
+def legend_names(runs: pd.DataFrame) -> pd.Series:
     """What each run is in a legend: its label, or the fields that tell it from the others."""
     varied = differences(runs)
 
     def words(row) -> str:
         if row.get("label"):
             return row["label"]
-        fields = [f"{name.replace('_', ' ')} {plain(row[name])}" for name in varied]
-        return ", ".join(fields) or pretty(row["operation"])
+        return fields_in_words(row, varied) or pretty(row["operation"])
 
     names = [words(row) for row in runs.to_dict("records")]
     return pd.Series(names, index=runs.index, dtype=object)
+
+
+def run_names(runs: pd.DataFrame) -> pd.Series:
+    """The name of each run: that in the legend, and what tells it from others of that name."""
+    names = legend_names(runs)
+    for _, alike in runs.groupby(names, sort=False):
+        varied = differences(alike, leave_out=("label",))
+        for index, row in alike.iterrows():
+            names[index] = ", ".join(filter(None, [names[index], fields_in_words(row, varied)]))
+    return names
+
+
+def fields_in_words(row, fields: list[str]) -> str:
+    """Fields of a run and their values, as people write them."""
+    return ", ".join(f"{name.replace('_', ' ')} {plain(row[name])}" for name in fields)
 
 
 def plain(value) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from grok.measure.findings.runs import group_names
+from grok.measure.findings.runs import run_names
 from grok.measure.findings.words import number
 from grok.store import results
 
@@ -23,7 +23,7 @@ def told(loaded: results.Results, pictures: list[Path]) -> str:
     runs = loaded.runs
     if len(runs) > MOST_RUNS or runs["final_val_accuracy"].isna().any():
         return ""
-    names = group_names(runs)
+    names = run_names(runs)
     lines = [sentence(names[index], run) for index, run in runs.iterrows()]
     shown = [str(path) for path in pictures if path.suffix == ".png"]
     lines += ["Pictures: " + ", ".join(shown)] if shown else []
