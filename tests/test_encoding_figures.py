@@ -13,7 +13,7 @@ from grok.experiment import Experiment, Run
 from grok.figures import encodings
 from grok.figures.parts import gallery, style
 from grok.measure import findings
-from grok.measure.findings import donors
+from grok.measure.findings import donors, encoding_order
 from grok.measure.findings import encodings as encoding_times
 from grok.store import outcomes, provenance, results, sessions, tables
 from grok.task.operations import structure
@@ -248,7 +248,7 @@ def test_marks_are_medians_of_positions_and_triangles_what_never_got_there(panel
     ],
 )
 def test_on_the_axis_of_logarithms_answers_are_sums_of_places(operation, name, turns):
-    order = encoding_times.log_axis(operation, name)
+    order = encoding_order.log_axis(operation, name)
     p = structure(name).order
     assert sorted(order) == list(range(1, p))
     place = {value: i for i, value in enumerate(order.tolist())}
@@ -267,22 +267,22 @@ def test_on_the_axis_of_logarithms_answers_are_sums_of_places(operation, name, t
     [("x+y", "Z31"), ("x-y", "Z31"), ("x^2+y^2", "Z31"), ("xy", "Z12"), ("xy", "A5")],
 )
 def test_other_operations_and_structures_have_no_such_axis(operation, name):
-    assert encoding_times.log_axis(operation, name) is None
+    assert encoding_order.log_axis(operation, name) is None
 
 
 def test_the_circulant_share_of_an_encoding_sees_differences_alone():
-    full = encoding_times.circulant_before(BASE.replace(values="fourier"))
+    full = encoding_order.circulant_before(BASE.replace(values="fourier"))
     assert full == pytest.approx(
         1
     )  # inner products of Fourier features are sums of cosines of the difference
     assert (
-        encoding_times.circulant_before(BASE)
-        == encoding_times.circulant_before(BASE.replace(values="onehot"))
+        encoding_order.circulant_before(BASE)
+        == encoding_order.circulant_before(BASE.replace(values="onehot"))
         < 0.2
     )
-    assert 0.2 < encoding_times.circulant_before(BASE.replace(values="scalar")) < 0.9
+    assert 0.2 < encoding_order.circulant_before(BASE.replace(values="scalar")) < 0.9
     assert np.isnan(
-        encoding_times.circulant_before(BASE.replace(values="file", table="nowhere.npz"))
+        encoding_order.circulant_before(BASE.replace(values="file", table="nowhere.npz"))
     )
 
 
@@ -295,9 +295,9 @@ def test_a_file_that_has_changed_predicts_nothing(tmp_path):
     np.savez(path, labels=np.arange(31).astype(str), embedding=circle_ND)
     run = BASE.replace(values="file", table=str(path))
     loaded = results.load(write(tmp_path, [run], time_of))
-    assert encoding_times.circulant_of(loaded, 0, slice(None)) == pytest.approx(1)
+    assert encoding_order.circulant_of(loaded, 0, slice(None)) == pytest.approx(1)
     np.savez(path, labels=np.arange(31).astype(str), embedding=circle_ND[::-1] ** 2)
-    assert np.isnan(encoding_times.circulant_of(loaded, 0, slice(None)))
+    assert np.isnan(encoding_order.circulant_of(loaded, 0, slice(None)))
 
 
 def test_each_axis_sees_its_own_differences(tmp_path):
@@ -307,10 +307,10 @@ def test_each_axis_sees_its_own_differences(tmp_path):
         table_TD[pow(3, e, 31), :2] = np.cos(2 * np.pi * e / 30), np.sin(2 * np.pi * e / 30)
     np.savez(tmp_path / "t.npz", labels=np.arange(31).astype(str), embedding=table_TD)
     run = BASE.replace(operation="x/y", values="file", table=str(tmp_path / "t.npz"))
-    assert encoding_times.circulant_before(
-        run, encoding_times.log_axis("x/y", "Z31")
+    assert encoding_order.circulant_before(
+        run, encoding_order.log_axis("x/y", "Z31")
     ) == pytest.approx(1)
-    assert encoding_times.circulant_before(run) < 0.2
+    assert encoding_order.circulant_before(run) < 0.2
 
 
 def test_the_prediction_is_of_the_papers_positions_and_resamples_encodings(tmp_path):
@@ -332,7 +332,7 @@ def test_the_prediction_is_of_the_papers_positions_and_resamples_encodings(tmp_p
     ]
     loaded = results.load(write(tmp_path, runs, planted))
     named = encoding_times.named_runs(loaded)
-    rows = encoding_times.correlations(loaded, named)
+    rows = encoding_order.correlations(loaded, named)
     found = [(row["operation"], row["axis"], row["own"]) for row in rows]
     assert found == [
         ("x+y", "additive axis", True),
@@ -343,6 +343,6 @@ def test_the_prediction_is_of_the_papers_positions_and_resamples_encodings(tmp_p
     here = named[
         named["decays"] & (named["positions"] == "sinusoidal") & (named["operation"] == "x+y")
     ]
-    rho = encoding_times.predicted(loaded, here)
+    rho = encoding_order.predicted(loaded, here)
     assert rho.value < -0.9 and rho.high > -0.9, "three encodings are three, however many seeds"
-    assert encoding_times.correlations(loaded, named[named["values"] == "fourier"]) == []
+    assert encoding_order.correlations(loaded, named[named["values"] == "fourier"]) == []

@@ -357,7 +357,7 @@ def test_a_training_of_a_few_runs_is_told_in_words(tmp_path):
 
 
 def test_runs_that_an_override_made_alike_are_told_apart_by_what_still_differs(tmp_path):
-    quickstart = config.load("configs/quickstart.py").experiment
+    quickstart = config.load("configs/quickstart.py", "small").experiment
     overridden = overrides.override(quickstart, operation="x+y", weight_decay=0.5)
     runs = [*overridden.runs, overridden.runs[0].replace(seed=1)]
     folder = write(tmp_path, "quickstart", lambda run: (200, 2000), runs)

@@ -46,9 +46,9 @@ from grok.experiment import GrokError
 from grok.files import NOT_ARRAYS, check_writable
 from grok.measure import kept_networks, symmetry
 from grok.measure.ablations import MEASURES, ablations
+from grok.measure.earlier_rows import earlier, in_order
 from grok.measure.mechanism_scores import Entry, all_measures, key_parts
 from grok.measure.network import Network
-from grok.measure.scores import earlier, in_order
 from grok.store import array_files, marks, results
 from grok.store.results import Results
 

@@ -36,8 +36,9 @@ from grok.experiment import GrokError, Run
 from grok.files import check_writable
 from grok.measure import skipgram, symmetry
 from grok.measure.chance import Score, gaps, null_summary
+from grok.measure.earlier_rows import earlier, in_order
 from grok.measure.matrix_scores import matrix_scores
-from grok.store import marks, outcomes, results, snapshots, tables
+from grok.store import marks, outcomes, results, snapshots
 from grok.store.matrices import MATRICES, element_rows
 from grok.store.snapshots import Moment
 from grok.task.groups import Structure, structure
@@ -286,26 +287,6 @@ def write(
     if len(equivariance):
         paths.append(marks.write_measured(loaded, "equivariance", equivariance))
     return Measured(scores, equivariance, notes, paths)
-
-
-def earlier(loaded: results.Results, name: str, columns: Iterable[str]) -> pd.DataFrame:
-    """The rows of an earlier measurement; none where there was none.
-
-    Columns that it did not have yet hold missing values.
-    """
-    path = loaded.folder / f"{name}.parquet"
-    if not path.exists():
-        return pd.DataFrame(columns=list(columns))
-    try:
-        return tables.read_table(path).reindex(columns=list(columns))
-    except (OSError, ValueError) as error:
-        raise GrokError(f"{path} cannot be read ({error}): move it away") from error
-
-
-def in_order(kept: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """The rows of two tables by run; those of a run stay in their order."""
-    both = pd.concat([measured, kept]) if len(kept) else measured
-    return both.sort_values("run", kind="stable", ignore_index=True).astype({"run": np.int32})
 
 
 def as_row(run: int, matrix: str, moment: Moment, score: Score, untrained: float) -> dict:
