@@ -1,6 +1,6 @@
 """Recipes: with which width, rate, decay and batch does a small table grok within a minute?
 
-Shows: for moduli from 11 to 97 and groups of order 24 to 60 a setting that was found by trial, and
+Shows: for moduli from 11 to 97 and groups of order 24 to 120 a setting that was found by trial, and
 how many of five seeds reach 99% validation accuracy with it. Every network is one block of width
 64, and every run stops there. The smaller a table, the larger the share of it that is needed.
 
@@ -26,6 +26,7 @@ SUM = Run(
 )
 DIFFERENCE = SUM.replace(operation="x-y", num_steps=6_000)
 PRODUCT = SUM.replace(operation="xy")
+LARGE_GROUP = PRODUCT.replace(train_fraction=0.7, batch_size=1024, weight_decay=0.3)
 # A table of 24 elements is not even memorised with a decay of 1.
 SMALL_GROUP = PRODUCT.replace(train_fraction=0.8, batch_size=77, weight_decay=0.3, num_steps=5_000)
 # Batches are about a sixth of the training rows of a small table, and at most 512.
@@ -43,6 +44,9 @@ SETTINGS = [
     PRODUCT.replace(structure="D30", train_fraction=0.7, batch_size=300),
     SMALL_GROUP.replace(structure="D12"),
     SMALL_GROUP.replace(structure="S4"),
+    LARGE_GROUP.replace(structure="D36", batch_size=450),
+    LARGE_GROUP.replace(structure="D60"),
+    LARGE_GROUP.replace(structure="A5xZ2"),
 ]
 
 runs = [run for setting in SETTINGS for run in grid(setting, seed=range(5))]

@@ -61,8 +61,8 @@ def circulant_before(run: Run, order=slice(None)) -> float:
     """How far the encoding of Z/n respects differences before training: its circulant share.
 
     NaN where it has none. order: the elements on another axis, such as `log_axis`. A trained table,
-    and a trained map of one-hot vectors, begin as random vectors. A trained map of other features keeps their inner products on average, so the
-    features stand for it.
+    and a trained map of one-hot vectors, begin as random vectors. A trained map of other features
+    keeps their inner products on average, so the features stand for it.
     """
     begins = run.replace(values="random") if run.values in ("learned", "onehot") else run
     try:
