@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from grok.analysis import survival
-from grok.experiment import GrokError, Run
 from grok.measure.findings import donors, encoding_order, finding, runs, words
 from grok.measure.findings.finding import Finding, Table
 from grok.measure.findings.words import pretty
