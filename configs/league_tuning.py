@@ -41,7 +41,7 @@ class Method(NamedTuple):
     decays: bool = True
 
 
-METHODS = {  # those whose claims are the loudest first, for a training that is cut short
+METHODS = {
     "AdamW": Method({}),
     "Grokfast-EMA": Method(
         {"gradient_filter": "grokfast_ema"}, {"filter_strength": (0.5, 2.0, 5.0)}
@@ -101,8 +101,8 @@ def experiment(scale):
     else:
         methods, tasks, seeds = METHODS, papers_tasks(), range(3)
     runs = []
-    for name, method in methods.items():
-        for title, task in tasks.items():
+    for title, task in tasks.items():  # a training that is cut short has whole tasks
+        for name, method in methods.items():
             runs += cells(name, method, title, task, seeds)
     return Experiment(name="league_tuning", scale=scale, runs=runs)
 

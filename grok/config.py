@@ -103,15 +103,18 @@ def has(run: Run, fields: dict[str, Any]) -> bool:
 def tuned(path: Path | str, scale: str) -> list[Run]:
     """The best run of each label of another config, with seed 0, as its results say.
 
-    The rule is that of grok.store.tuning. Where there are no results, each label's first run.
+    The rule is that of grok.store.tuning. A label whose runs have not all ended is left out, so
+    that nothing is compared that was tuned by half. Where none has, each label's first run.
     """
     from grok.store import descriptions, results, tuning
 
     experiment = load(path, scale).experiment
-    found: dict[str, Run] = {}
-    for run in experiment.runs:
-        found.setdefault(run.label, run.replace(seed=0))
     folder = Path("results") / experiment.name
     if descriptions.read_description(folder):
-        found |= tuning.best_settings(results.load(folder))
-    return list(found.values())
+        best = tuning.best_settings(results.load(folder))
+        if best:
+            return list(best.values())
+    first: dict[str, Run] = {}
+    for run in experiment.runs:
+        first.setdefault(run.label, run.replace(seed=0))
+    return list(first.values())

@@ -48,8 +48,10 @@ def settings(loaded: Results) -> pd.DataFrame:
 
 
 def best_settings(loaded: Results) -> dict[str, Run]:
-    """The best setting of each label, by the rule above."""
-    ranked = settings(loaded).sort_values(
+    """The best setting of each label all of whose runs have ended, by the rule above."""
+    waiting = loaded.runs["label"][~loaded.runs["status"].isin(ENDED)]
+    found = settings(loaded)
+    ranked = found[~found["label"].isin(waiting)].sort_values(
         ["sustained", "reached", "first", "best"],
         ascending=[True, False, True, False],
         kind="stable",

@@ -23,7 +23,7 @@ def find(results) -> Iterator[Table]:
             {"method": method, "task": task}
             | {"rate": run.learning_rate, "decay": run.weight_decay, "strength": strength_of(run)}
             | {name: row[name] for name in ("sustained", "first", "reached", "best", "runs")}
-            | {"budget": run.num_steps, "chosen": run == chosen[row["label"]]}
+            | {"budget": run.num_steps, "chosen": run == chosen.get(row["label"])}
         )
     yield Table("cells", rows)
 
