@@ -7,9 +7,9 @@ how many of five seeds reach 99% validation accuracy with it. Every network is o
     python -m grok train configs/recipes.py
     python -m grok recipes results/recipes    # the table for `grok try` and configs/README.md
 
-Cost: about 8 minutes of one core. Expect: sums of mod 23 and more get there within 3,000 updates,
-and so do products in A5 and D30. Mod 17 mostly does; groups of order 24 and differences seldom do,
-mod 11 does not.
+Cost: about 11 minutes of one core. Expect: sums of mod 23 and more get there within 3,000 updates,
+and so do products in A5, D30, D36 and D60. Mod 17 and A5xZ2 mostly do; groups of order 24 and
+differences seldom do, mod 11 does not.
 """
 
 from grok.experiment import Experiment, Run, grid
@@ -29,7 +29,7 @@ PRODUCT = SUM.replace(operation="xy")
 LARGE_GROUP = PRODUCT.replace(train_fraction=0.7, batch_size=1024, weight_decay=0.3)
 # A table of 24 elements is not even memorised with a decay of 1.
 SMALL_GROUP = PRODUCT.replace(train_fraction=0.8, batch_size=77, weight_decay=0.3, num_steps=5_000)
-# Batches are about a sixth of the training rows of a small table, and at most 512.
+# Batches are a twentieth to a fifth of the training rows.
 SETTINGS = [
     SUM.replace(structure="Z11", train_fraction=0.8, batch_size=20),
     SUM.replace(structure="Z17", train_fraction=0.8, batch_size=40),
