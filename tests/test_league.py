@@ -84,11 +84,11 @@ def test_what_is_tuned_by_half_is_not_in_the_contest(tmp_path, monkeypatch):
     """Of two labels one has a run that waits. With no label tuned, each stands at its first run."""
     monkeypatch.chdir(tmp_path)
     whole, half = (BASE.replace(label=f"{name}; x+y", seed=3) for name in "ab")
-    loaded = written(tmp_path / "results" / "tried", [whole, half], [500, 500])
+    loaded = written(tmp_path / "results" / "league_tuning", [whole, half], [500, 500])
     (tmp_path / "tried.py").write_text(
         "from grok.experiment import Experiment, Run\n"
         "runs = [Run(label=label, learning_rate=7.0) for label in ('a; x+y', 'b; x+y')]\n"
-        "experiment = Experiment(name='tried', runs=runs)\n"
+        "experiment = Experiment(name='league_tuning', runs=runs)\n"
     )
     tables.write_tables(
         loaded.folder, loaded.runs.assign(status=["grokked", "running"]), loaded.curves

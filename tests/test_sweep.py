@@ -614,6 +614,19 @@ def test_an_experiment_may_grow_while_some_of_it_is_under_way(mixed, tmp_path, m
     assert_same_runs(grown, mixed[0], MIXED)
 
 
+def test_a_checkpoint_of_other_runs_than_the_folders_is_refused(tmp_path, monkeypatch):
+    """As when the experiment.json of a former training is put back beside newer checkpoints."""
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        stop_at(patch, signal.SIGTERM, 3)
+        sweep(tmp_path, SHORTEST, LONG, OTHER_WIDTH[0], slots=2)
+    path = tmp_path / "sweep" / "experiment.json"
+    description = json.loads(path.read_text())
+    description["experiment"]["runs"].reverse()
+    path.write_text(json.dumps(description))
+    with pytest.raises(GrokError, match="checkpoints is of other runs than .*run 0 differs"):
+        sweep(tmp_path, SHORTEST, LONG, OTHER_WIDTH[0], slots=2)
+
+
 def test_runs_under_way_wait_where_there_are_fewer_slots_now(mixed, tmp_path, monkeypatch):
     runs = (LONG, SHORT, GROKS)
     noted = pytest.warns(Note, match="go on with 1 slots a device")

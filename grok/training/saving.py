@@ -1,6 +1,8 @@
 """What a sweep leaves in its results folder: arrays when they are due, the rest by the clock."""
 
 import contextlib
+import hashlib
+import json
 import math
 import time
 from collections.abc import Callable
@@ -10,7 +12,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from grok.experiment import GrokError, Run
 from grok.store import array_files, sessions, tables
+from grok.store.descriptions import changed_fields
 from grok.task.dataset import token_labels
 from grok.training.checkpoint import Checkpoints
 from grok.training.history import History
@@ -109,7 +113,8 @@ class Saver:
     def restore(self) -> Resumed:
         """Fill the history from the newest checkpoint; returns the runs under way.
 
-        Without a checkpoint the runs that ended are taken from the tables.
+        Without a checkpoint the runs that ended are taken from the tables. Raises GrokError for a
+        checkpoint of other runs than the folder's.
         """
         resumed = self.checkpoints.restore()
         if resumed is None:
@@ -117,10 +122,22 @@ class Saver:
             self.history.restore(curves, outcomes)
             return Resumed({}, None)
         arrays, facts = resumed
+        self.check_runs(facts.get("runs", {}))
         outcomes = {int(number): outcome for number, outcome in facts["outcomes"].items()}
         self.history.restore(arrays, outcomes)
         states = states_by_run(arrays, facts["lanes"], facts.get("resting", []))
         return Resumed(states, Layout.of(facts.get("layout")))
+
+    def check_runs(self, digests: dict[str, str]) -> None:
+        """Numbers must mean the same runs: an older experiment.json may have been put back."""
+        for number, digest in digests.items():
+            job = self.jobs.get(int(number))
+            if job and run_digest(job.run) != digest:
+                raise GrokError(
+                    f"{self.folder}/checkpoints is of other runs than {self.folder}/experiment.json"
+                    f" (run {number} differs): put the experiment.json of that training back, or "
+                    "move checkpoints away to go on from the runs that ended"
+                )
 
     # -- checkpoints -----------------------------------------------------------------------------
 
@@ -130,6 +147,7 @@ class Saver:
             "lanes": lanes.in_slot,
             "layout": lanes.slots.layout._asdict(),
             "resting": list(lanes.resting),
+            "runs": {str(number): run_digest(job.run) for number, job in self.jobs.items()},
             "outcomes": {str(run): outcome for run, outcome in self.history.outcomes.items()},
         }
         with self.checkpoint_clock.timed():
@@ -179,6 +197,12 @@ class Saver:
         if run.keep_params:
             name = array_files.arrays_name(lane.run, step, params=True)
             array_files.write_arrays(self.folder, name, flat_params(lanes, lane.slot))
+
+
+def run_digest(run: Run) -> str:
+    """A hash of the fields by which a run is known."""
+    fields = json.dumps(changed_fields(run), sort_keys=True)
+    return hashlib.sha256(fields.encode()).hexdigest()[:16]
 
 
 def flat_params(lanes: Lanes, slot: int) -> dict[str, np.ndarray]:
