@@ -29,7 +29,7 @@ PRODUCT = SUM.replace(operation="xy")
 LARGE_GROUP = PRODUCT.replace(train_fraction=0.7, batch_size=1024, weight_decay=0.3)
 # A table of 24 elements is not even memorised with a decay of 1.
 SMALL_GROUP = PRODUCT.replace(train_fraction=0.8, batch_size=77, weight_decay=0.3, num_steps=5_000)
-# Batches are a twentieth to a fifth of the training rows.
+# Batches are a tenth to a fifth of the training rows.
 SETTINGS = [
     SUM.replace(structure="Z11", train_fraction=0.8, batch_size=20),
     SUM.replace(structure="Z17", train_fraction=0.8, batch_size=40),

@@ -66,7 +66,7 @@ def handbuilt(
 
 
 def input_and_output(wave_NW: np.ndarray, run: Run, height: float) -> dict:
-    """The tables of tokens and positions, and the output matrix.
+    """The embeddings of tokens and positions, and the output matrix.
 
     The residual stream's first W places hold the token's wave, then x's, where = reads it; the next
     W y's; the next W the wave of x + y; the last three tell x's place, y's and that of =.
