@@ -4,12 +4,12 @@ Shows: for every method and task, at the cell that its tuning chose, the time to
 that of tuned AdamW, seed by seed: to the first crossing and to one that lasts, the share of runs
 that get there, the share that fall back, and the cost. All share tables, splits, initial weights by
 seed, batches and the budget in updates. A run goes on for 15 evaluations at 99%, so that it can be
-seen to fall back. The config reads results/league_tuning (or _night, _paper), which must be
-complete; without it the runs stand at the first cell of each grid.
+seen to fall back. The config reads results/league_tuning (or _night, _paper) and holds what has
+been tuned whole there; where nothing has, the runs stand at the first cell of each grid.
 
-Cost: small x+y and x/y mod 31, x+y with poor data and without decay too, 15 methods, 20 seeds
-(about 40 minutes on two cores); night 4 methods with the paper's network, 5 seeds, at most 4
-core-hours; paper 15 methods on 6 tasks mod 97 and of S5, 20 seeds, on a GPU.
+Cost: small x+y and x/y mod 31, x+y with poor data and without decay too, xy of A5, 16 methods, 20
+seeds (about an hour on two cores); night 4 methods with the paper's network, 5 seeds, at most 4
+core-hours; paper 16 methods on 6 tasks mod 97 and of S5, 20 seeds, on a GPU.
 """
 
 from pathlib import Path
