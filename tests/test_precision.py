@@ -34,7 +34,7 @@ def products(lowered) -> list[str]:
     found = [
         line
         for line in lowered.as_text().splitlines()
-        if "stablehlo.dot_general" in line and "xf32>" in line
+        if "stablehlo.dot_general" in line and re.search(r"xb?f(32|16)>", line)
     ]
     assert found
     return found
@@ -131,6 +131,42 @@ def test_bf16_rounds_the_operands_of_linear_maps_and_sums_in_float32(shape):
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
         assert np.abs(found - exact).max() > 1e-3
+
+
+def test_bf16_keeps_the_hidden_layer_as_products_take_it():
+    rng = np.random.default_rng(5)
+    x, kernel, grad = (
+        rng.normal(size=size).astype(np.float32) for size in ((7, 8), (8, 24), (7, 24))
+    )
+    with jax.default_matmul_precision(program.DOT_ALGORITHMS["bf16"]):
+        hidden, backward = jax.jit(jax.vjp, static_argnums=0)(layers.linear_relu, x, kernel)
+        grads = jax.jit(backward)(jnp.bfloat16(grad))
+    assert hidden.dtype == jnp.bfloat16
+    products = rounded(x) @ rounded(kernel)
+    # The last bit of bf16 may differ where the sums in float32 lie between two of its numbers.
+    np.testing.assert_allclose(np.float64(hidden), np.maximum(products, 0), rtol=2.0**-8)
+    masked = np.where(products > 0, rounded(grad), 0)
+    for found, wanted in zip(grads, (masked @ rounded(kernel).T, rounded(x).T @ masked)):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_keeping_the_hidden_layer_in_bf16_changes_no_number(tiny, on_device, monkeypatch):
+    here = on_device(tiny.replace(precision="bf16"))
+
+    def grads():
+        compiled = jax.jit(
+            lambda params: update.gradient(here.program, params, here.numbers, here.data, 0),
+            compiler_options={"xla_backend_optimization_level": 0},
+        )
+        with jax.default_matmul_precision(program.DOT_ALGORITHMS["bf16"]):
+            return compiled(here.state.params)
+
+    found = grads()
+    monkeypatch.setattr(
+        layers, "linear_relu", lambda x, kernel: jnp.maximum(layers.linear(x, kernel), 0)
+    )
+    jax.tree.map(np.testing.assert_array_equal, found, grads())
 
 
 def test_bf16_rounds_the_gradient_that_rows_bring_and_not_the_rows():

@@ -212,10 +212,11 @@ class Block(nn.Module):
     def heads(self, x):
         return x.reshape(*x.shape[:-1], self.arch.n_heads, self.arch.d_head)
 
-    @property
-    def activation(self):
-        tuned_relu = self.tuned and self.arch.activation == "relu"
-        return layers.relu if tuned_relu else getattr(jax.nn, self.arch.activation)
+    def hidden(self, x):
+        """The hidden layer of the FFN."""
+        if self.tuned and self.arch.activation == "relu":
+            return layers.linear_relu(x, self.w_in.kernel)
+        return getattr(jax.nn, self.arch.activation)(self.w_in(x))
 
     @property
     def norms(self):
@@ -237,7 +238,7 @@ class Block(nn.Module):
         attended = self.seen("heads", attended)
         norm1, norm2 = self.norms
         h = norm1(x + self.wo(attended.reshape(x.shape)))
-        hidden = self.activation(self.w_in(self.ln2(h) if self.arch.norm == "pre" else h))
+        hidden = self.hidden(self.ln2(h) if self.arch.norm == "pre" else h)
         out = self.w_out(self.seen("hidden", hidden))
         return norm2(h + (dropout(out, self.make_rng("dropout")) if dropout else out))
 

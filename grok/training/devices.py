@@ -10,11 +10,13 @@ from grok.training.processes import join
 from grok.training.program import DOT_ALGORITHMS, used_precision
 
 NVIDIA_DEVICE = Path("/dev/nvidia0")
-# Autotuning takes minutes a program and gains nothing here; merged products copy their operands.
-GPU_OPTIONS = {
+# Autotuning takes minutes a program and gains nothing here; merged products copy their operands,
+# and so do those of bf16 that are padded to a multiple of eight rows.
+GPU_OPTIONS: dict[str, bool | int | str] = {
     "xla_gpu_enable_triton_gemm": False,
     "xla_gpu_experimental_enable_fusion_autotuner": False,
     "xla_gpu_dot_merger_threshold_mb": 0,
+    "xla_disable_hlo_passes": "cublas-pad-for-gemms",
 }
 
 
@@ -83,7 +85,7 @@ def require_devices() -> None:
         ) from error
 
 
-def compiler_options(platform: str) -> dict[str, bool | int] | None:
+def compiler_options(platform: str) -> dict[str, bool | int | str] | None:
     """How XLA compiles the chunk for a platform; what the user's XLA_FLAGS say goes before."""
     return GPU_OPTIONS if platform == "gpu" and not os.environ.get("XLA_FLAGS") else None
 
