@@ -364,6 +364,6 @@ def test_runs_that_an_override_made_alike_are_told_apart_by_what_still_differs(t
     names = [line.partition(":")[0] for line in story.told(results.load(folder), []).splitlines()]
     assert names[:3] == [
         "x+y, seed 0, num steps 10000, stop after 3",
-        "x+y, seed 0, num steps 5000, stop after 0",
+        "x+y, seed 0, num steps 5000, stop after 10",
         "x+y, seed 1, num steps 10000, stop after 3",
     ]
