@@ -67,7 +67,7 @@ NIGHT = {
     "AdamW": METHODS["AdamW"],
     "Muon": METHODS["Muon"],
     "Egalitarian GD": METHODS["Egalitarian GD"],
-    "constant norm": METHODS["constant norm"]._replace(strength={"init_scale": (1.0,)}),
+    "sphere": METHODS["sphere"]._replace(strength={"logit_scale": (16.0,)}),
 }
 # Without decay only those that claim something of it, or that are no other method there.
 WITHOUT_DECAY = (

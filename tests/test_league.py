@@ -154,6 +154,23 @@ def test_verdicts_of_the_league(contest):
     assert all(len(each.here) <= 60 for each in found.findings.values())
 
 
+def test_a_plateau_can_only_be_removed_where_adamw_has_one(tmp_path):
+    """On xy AdamW's validation crosses with its training, so that the task says nothing."""
+    times = {
+        "AdamW; x+y": 2000,
+        "Egalitarian GD; x+y": 2000,
+        "AdamW; xy": 100,
+        "Egalitarian GD; xy": 100,
+    }
+    runs = [BASE.replace(label=label, seed=seed) for label in times for seed in range(4)]
+    val_at = np.repeat([*times.values()], 4)
+    found = findings.of(written(tmp_path / "league", runs, val_at))
+    rows = found.table("standings").set_index(["method", "task"])["plateau"]
+    assert rows["AdamW", "xy"] == 1 and rows["AdamW", "x+y"] > 1.5
+    assert found["egalitarian"].verdict == NOT_REPRODUCED
+    assert "xy" not in found["egalitarian"].here
+
+
 def test_the_updates_of_a_donor_count_as_those_of_the_method(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results").mkdir()
