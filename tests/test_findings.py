@@ -40,7 +40,7 @@ ROOT = HERE / "results"
 PAGES = [HERE / "README.md", *sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*.md"))]
 # Words with digits that are names or definitions, and no results.
 NAMES = (
-    r"Figure \d|[Ff]igure\d\w*|[ASZ]\d+|[xyn][²³]\S*|99%|95%|\b0\b|float32|word2vec"
+    r"Figure \d|[Ff]igure\d\w*|[ASZ]\d+|[xyn][²³]\S*|99%|95%|\b0\b|float32|bf16|TF32|word2vec"
     r"|`[^`]*`|\(.*?\.md.*?\)"
 )
 DEAR = ("embeddings", "figure3", "encodings")  # seconds to minutes; their pages are compared
