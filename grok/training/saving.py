@@ -101,6 +101,7 @@ class Saver:
         on_tables: Callable[[Path], None] | None,
     ):
         self.folder, self.jobs, self.history = folder, jobs, history
+        self.digests = {str(number): run_digest(job.run) for number, job in jobs.items()}
         self.on_tables = on_tables
         self.checkpoints = Checkpoints(folder / "checkpoints")
         self.checkpoint_clock = Clock(checkpoint_every, last=time.monotonic())
@@ -131,8 +132,7 @@ class Saver:
     def check_runs(self, digests: dict[str, str]) -> None:
         """Numbers must mean the same runs: an older experiment.json may have been put back."""
         for number, digest in digests.items():
-            job = self.jobs.get(int(number))
-            if job and run_digest(job.run) != digest:
+            if self.digests.get(number, digest) != digest:
                 raise GrokError(
                     f"{self.folder}/checkpoints is of other runs than {self.folder}/experiment.json"
                     f" (run {number} differs): put the experiment.json of that training back, or "
@@ -147,7 +147,7 @@ class Saver:
             "lanes": lanes.in_slot,
             "layout": lanes.slots.layout._asdict(),
             "resting": list(lanes.resting),
-            "runs": {str(number): run_digest(job.run) for number, job in self.jobs.items()},
+            "runs": self.digests,
             "outcomes": {str(run): outcome for run, outcome in self.history.outcomes.items()},
         }
         with self.checkpoint_clock.timed():
