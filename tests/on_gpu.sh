@@ -5,7 +5,10 @@
 #
 # checks: the tests marked gpu. bench: speed over slots and precisions. campaign: the results at a
 # scale (default night), by priority, in LANES. Lanes are processes beside each other, so that one
-# compiles while another trains. figure1_left, one long sequence of updates, has a lane of its own.
+# compiles while another trains. The last lane is figure1_left's, one long sequence of small
+# updates. Where CUDA's multi-process service is there, all lanes compute at once, and the others
+# leave room for the last. Elsewhere they would take turns, at which the last loses most: it has
+# the second half of the time for itself.
 # Without a phase the first three share the seconds. rest: only bring home what an earlier call had
 # no room for. What they leave lies in $OUT (default: on_gpu/): logs, a table, and results as
 # results.tar.xz.*, unpacked at home by
@@ -29,8 +32,9 @@ done
 ((${#PHASES[@]})) || PHASES=(checks bench campaign)
 OUT=${OUT:-on_gpu} CONFIGS=${CONFIGS:-configs} RESULTS=${RESULTS:-results}
 PART=${PART:-0}
-LANES=${LANES:-"figure3 nanda figure2_right embeddings
-figure7 figure6 figure1_center figure2_left precision
+LANES=${LANES:-"figure3 figure2_right embeddings precision
+nanda figure7 figure1_center figure2_left
+figure6 league_tuning league
 figure1_left"}
 mkdir -p "$OUT"
 export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/grok}
@@ -56,26 +60,46 @@ bench() {  # seconds, shared by three precisions
   tail -n 30 "$OUT/bench.log"
 }
 
+share_gpu() {  # whether processes can compute at once; starts the service that lets them
+  PATH=$PATH:/usr/local/nvidia/bin
+  command -v nvidia-cuda-mps-control >/dev/null || return
+  nvidia-cuda-mps-control -d >"$OUT/lanes.log" 2>&1
+  timeout -k 5 60 python3 -c 'import jax; jax.numpy.ones(9, device=jax.devices("gpu")[0]) + 1' \
+    >>"$OUT/lanes.log" 2>&1 && return
+  unshare_gpu
+  return 1
+}
+
+unshare_gpu() {
+  command -v nvidia-cuda-mps-control >/dev/null && echo quit | timeout 10 nvidia-cuda-mps-control
+}
+
 train() {  # seconds, log, configs: a part of the campaign, stopped cleanly when time is up
   local seconds=$1 log=$2; shift 2
   local only=(); for name in "$@"; do only+=(--only "$name"); done
-  export XLA_PYTHON_CLIENT_MEM_FRACTION=0.28
   exec setsid python3 -m grok results --scale "$SCALE" \
     --configs "$CONFIGS" --results "$RESULTS" --train-only --time-limit "$seconds" "${only[@]}" \
     -- --no-figures --checkpoint-every 20 >"$log" 2>&1
 }
 
-campaign() {  # seconds, of which the last are kept for packing
-  local reserve=$(($1 > 240 ? 40 : $1 / 3)) grace=10 pids=() pid lane name
+run_lanes() {  # the second at which they stop, lanes: each a line of configs
+  local stop=$1 lanes=() grace=10 pids=() pid lane name; shift
   local names; names=$(python3 -m grok results --configs "$CONFIGS" --list) || return
-  local stop=$((SECONDS + $1 - reserve)) number=0
-  while read -ra lane; do
+  for lane in "$@"; do
     local here=()
-    for name in "${lane[@]}"; do grep -qx "$name" <<<"$names" && here+=("$name"); done
-    ((${#here[@]})) || continue
-    train $((stop - SECONDS)) "$OUT/lane_$number.log" "${here[@]}" & pids+=($!)
-    number=$((number + 1))
-  done <<<"$LANES"
+    for name in $lane; do grep -qx "$name" <<<"$names" && here+=("$name"); done
+    ((${#here[@]})) && lanes+=("${here[*]}")
+  done
+  XLA_PYTHON_CLIENT_MEM_FRACTION=$(printf '0.%02d' $((80 / (${#lanes[@]} + 1))))
+  export XLA_PYTHON_CLIENT_MEM_FRACTION
+  for lane in "${lanes[@]}"; do
+    if [[ $lane == "$LAST" ]]; then
+      unset CUDA_MPS_ACTIVE_THREAD_PERCENTAGE CUDA_MPS_CLIENT_PRIORITY
+    else
+      export CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=45 CUDA_MPS_CLIENT_PRIORITY=1
+    fi
+    train $((stop - SECONDS)) "$OUT/lane_${lane%% *}.log" $lane & pids+=($!)
+  done
   trap 'kill -TERM "${pids[@]}" 2>/dev/null' TERM INT
   while kill -0 "${pids[@]}" 2>/dev/null && ((SECONDS < stop + grace)); do sleep 0.5; done
   for pid in "${pids[@]}"; do  # with its children
@@ -83,7 +107,27 @@ campaign() {  # seconds, of which the last are kept for packing
   done
   wait "${pids[@]}" 2>/dev/null
   trap - TERM INT
+}
+
+campaign() {  # seconds, of which the last are kept for packing
+  local reserve=$(($1 > 240 ? 40 : $1 / 3)) lanes
+  local stop=$((SECONDS + $1 - reserve))
+  mapfile -t lanes <<<"$LANES"
+  LAST=${lanes[-1]}
+  if ((${#lanes[@]} == 1)); then
+    run_lanes $stop "$LAST"
+  elif share_gpu; then
+    echo 'all lanes compute at once'
+    run_lanes $stop "${lanes[@]}"
+    unshare_gpu
+  else
+    echo 'the last lane waits for the others'
+    run_lanes $((SECONDS + (stop - SECONDS) / 2)) "${lanes[@]:0:${#lanes[@]}-1}"
+    run_lanes $stop "$LAST"
+  fi
   tail -n 3 "$OUT"/lane_*.log
+  tail -n +1 "$OUT"/lane_*.log >>"$OUT/lanes.log"
+  rm "$OUT"/lane_*.log  # few files come home
 }
 
 rest() { PART=1; }
