@@ -144,7 +144,10 @@ class Sweep:
     def run(self) -> None:
         """Train every run to its end. Raises Interrupted at a chunk's end when asked to stop."""
         programs = by_program(self.jobs)
-        for program in sorted(programs, key=lambda one: self.begins_anew(programs[one])):
+        # Those under way first, then small batches: most runs have ended where training is cut.
+        for program in sorted(
+            programs, key=lambda one: (self.begins_anew(programs[one]), one.batch_cap)
+        ):
             pending = [run for run in programs[program] if run not in self.history.outcomes]
             if pending:
                 self.train_program(program, pending)
