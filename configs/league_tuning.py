@@ -17,9 +17,9 @@ small scale the best of three cells did in 3 of 4 seeds at 45% of x+y, and in 1 
 
 Cost: small x+y and x/y mod 31, x+y with poor data and without decay too, xy of A5, 16 methods, 2
 seeds (an hour and a half on two cores); night 4 methods with the paper's network on x+y and x/y, 1
-seed, at most 2 core-hours; paper 16 methods on 6 tasks mod 97 and of S5, 3 seeds, on a GPU. The methods of
-the night are AdamW and the three that lastingly got there in most runs of the small scale's tasks
-with decay; their strengths are those that were chosen there for x+y and x/y.
+seed, at most 2 core-hours; paper 16 methods on 6 tasks mod 97 and of S5, 3 seeds, on a GPU. The
+methods of the night are AdamW and the three that lastingly got there in most runs of the small
+scale's tasks with decay; their strengths are those that were chosen there for x+y and x/y.
 """
 
 from pathlib import Path

@@ -118,6 +118,16 @@ def test_without_score_tables_the_figures_say_so(folder, name):
     )
 
 
+@pytest.mark.parametrize("name", ["circles", "cosets", "symmetry_first"])
+def test_figures_of_networks_that_nobody_trained_are_left_out(folder, name):
+    write_scores(folder)
+    scores = pd.read_parquet(folder / "scores.parquet")
+    tables.write_table(folder, "scores", scores[scores["run"] < len(TASKS)])
+    with pytest.raises(gallery.NothingToDraw, match="yet$"):
+        picture(name, folder)
+    assert "Gini" in words(picture("embedding_scores", folder))
+
+
 def scores_of(folder):
     """The scores of the networks compared by task, and of those in which circles are counted."""
     scores = embeddings.scored(results.load(folder))

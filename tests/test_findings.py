@@ -280,6 +280,15 @@ def test_every_generated_block_is_what_the_findings_give(page, as_committed):
     assert pages.renewed(page.read_text(), ROOT) == page.read_text(), "run make figures"
 
 
+def test_a_table_is_of_the_scale_that_a_page_names(as_committed):
+    for scale, folder in (("small", "league"), ("night", "league_night")):
+        labels = pd.read_parquet(ROOT / folder / "runs.parquet")["label"].unique()
+        lines = pages.block(f"standings league {scale}", ROOT).splitlines()[2:]
+        found = {"; ".join(line.split(" | ")[1::-1]).replace("| ", "") for line in lines}
+        assert found == set(labels)
+    assert len(pages.block("standings league paper", ROOT).splitlines()) == 2
+
+
 def test_a_number_that_is_changed_by_hand_is_noticed(as_committed):
     text = (ROOT / "README.md").read_text()
     assert text.count("−0.69") > 0

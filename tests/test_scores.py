@@ -437,6 +437,16 @@ def test_the_smallest_groups_are_scored_or_refused_in_one_line(write_results, ca
     assert table["p"].dropna().between(0, 1, inclusive="right").all()
 
 
+def test_runs_without_parameters_are_named_in_one_line(write_results, capsys):
+    runs = [TINY.replace(seed=seed, keep_params=True) for seed in range(3)]
+    W = gaussian(structure(TINY.structure).order + 2, TINY.d_model)
+    folder = write_results(runs, [array_files.matrix_arrays(W, W, ["0"])] * 3)
+    assert main(["scores", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("has no parameters") == 1
+    assert f"not measured for runs 0, 1, 2: {folder} has no parameters (they stay" in out
+
+
 def test_two_elements_are_refused_in_one_line(write_results, capsys):
     W = gaussian(4, 3)
     folder = write_results([TINY.replace(structure="Z2")], [array_files.matrix_arrays(W, W, ["0"])])

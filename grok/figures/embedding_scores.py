@@ -11,11 +11,12 @@ from matplotlib.lines import Line2D
 
 from grok.analysis import precedence
 from grok.figures.parts import style
-from grok.figures.parts.gallery import figure
+from grok.figures.parts.gallery import NothingToDraw, figure
 from grok.measure import findings
 from grok.measure.findings.runs import beside, runs_with, tasks
 from grok.measure.findings.words import pretty
 
+SCORES = "scores.parquet"
 EQUIVARIANCE = "equivariance.parquet"
 CURVE_COLUMNS = ("run", "step", "operand", "error", "val_accuracy")
 PANELS = {  # score -> what it is, in words
@@ -46,6 +47,13 @@ COSET_SCORES = {
     "tsne_silhouette": "clusters in t-SNE",
     "plane1_silhouette": "clusters in PCA",
 }
+
+
+def say_nothing(results, ax, words: str) -> None:
+    """Say on empty axes what is not there yet; where all has been scored, NothingToDraw says it."""
+    if (results.folder / SCORES).exists():
+        raise NothingToDraw(words)
+    style.say(ax, words)
 
 
 # --- With and without decay ---
@@ -120,7 +128,7 @@ def circles(results):
         1, 2, width=style.DOUBLE, height=2.3, width_ratios=[1.1, 1]
     )
     if not ways:
-        style.say(left, "no network scored yet")
+        say_nothing(results, left, "no network scored yet")
         right.set_visible(False)
         return picture
     for y, row in enumerate(ways):
@@ -168,7 +176,7 @@ def cosets(results):
         1, len(COSET_SCORES), width=style.DOUBLE, height=height, sharey=True
     )
     if not tasks:
-        style.say(axes[0], "no network of a group scored yet")
+        say_nothing(results, axes[0], "no network of a group scored yet")
     for ax, (name, words) in zip(axes, COSET_SCORES.items()):
         for y, (_, here) in enumerate(tasks):
             for row in here[here["score"] == name].to_dict("records"):
@@ -208,7 +216,7 @@ def symmetry_first(results):
     width = style.DOUBLE if len(drawn) > 1 else style.SINGLE
     picture, axes = style.panels(1, max(len(drawn), 1), width=width, height=1.9, sharey=True)
     if not drawn:
-        style.say(axes[0, 0], "no network followed yet")
+        say_nothing(results, axes[0, 0], "no network followed yet")
     for ax, (operation, name, here), row in zip(axes.flat, drawn, came_first):
         draw_precedence(ax, here)
         words = f"first in {row['before']} of {row['decided']}"

@@ -362,7 +362,8 @@ def summary(measured: Measured) -> str:
         text.append(f"operand {operand}: {first_words(found)}")
     runs_of: dict[str, list[str]] = {}
     for note in measured.notes:
-        runs_of.setdefault(note.words, []).append(str(note.run))
+        words = note.words.replace(f" of run {note.run}", "")  # alike for all runs
+        runs_of.setdefault(words, []).append(str(note.run))
     for words, runs in runs_of.items():
         text.append(f"not measured for run{'s' * (len(runs) > 1)} {', '.join(runs)}: {words}")
     return "\n".join([*text, *map(str, measured.paths)])

@@ -64,11 +64,11 @@ SCORES = {  # score -> what it is, format
 }
 
 
-def with_rows(root: Path, theme: str, table: str) -> list[dict]:
-    """A table of an experiment from the largest complete scale at which it has rows."""
+def with_rows(root: Path, theme: str, table: str, scale: str = "") -> list[dict]:
+    """A table of an experiment at a scale, or at the largest complete one at which it has rows."""
     made = [scoreboard.current(folder) for folder in scoreboard.folders_of(root, theme)]
     for found in sorted(made, key=lambda found: not found.head["complete"]):
-        if found.tables[table]:
+        if found.tables[table] and scale in ("", found.head["scale"]):
             return found.tables[table]
     return []
 
@@ -107,9 +107,9 @@ def time_cell(row: dict) -> str:
 # --- Embeddings ---
 
 
-def scores(root: Path, theme: str) -> str:
+def scores(root: Path, theme: str, scale: str = "") -> str:
     """Scores with and without decay, a row a score and task."""
-    rows = with_rows(root, theme, "scores")
+    rows = with_rows(root, theme, "scores", scale)
     lines = []
     for name, (words, form) in SCORES.items():
         for task in dict.fromkeys((row["operation"], row["structure"]) for row in rows):
@@ -191,12 +191,12 @@ def precedence(root: Path, theme: str) -> str:
 # --- The league ---
 
 
-def standings(root: Path, theme: str) -> str:
+def standings(root: Path, theme: str, scale: str = "") -> str:
     """A row a task and method: both ratios to AdamW, who gets there and falls back, the cost.
 
     donor: updates of the network that lent its table, which all times include.
     """
-    rows = with_rows(root, theme, "standings")
+    rows = with_rows(root, theme, "standings", scale)
     ms = {row["task"]: row["ms"] for row in rows if row["method"] == "AdamW"}
     lines = [
         [
