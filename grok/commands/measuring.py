@@ -23,12 +23,20 @@ from grok.commands.parser import (
         type=Path,
         help="such as results/figure7; its experiment keeps parameters",
     ),
+    argument(
+        "--draws",
+        metavar="N",
+        type=positive_int,
+        default=50,
+        help="random vectors a trace (default: 50); fewer cost less, and its error says how much",
+    ),
 )
 def flatness(options) -> None:
     from grok import figures
     from grok.measure import flatness
 
-    print(flatness.measure(options.folder), *figures.draw(options.folder), sep="\n")
+    path = flatness.measure(options.folder, options.draws)
+    print(path, *figures.draw(options.folder), sep="\n")
 
 
 @command(

@@ -64,10 +64,11 @@ def same_rows(run: Run) -> Run:
     return run if run.values == "random" else run.replace(seed=0, label="")
 
 
-def measure(folder: Path) -> Path:
+def measure(folder: Path, draws: int = 50) -> Path:
     """Measure every finished run of a results folder; returns the path of the table.
 
-    Raises GrokError where there are no results or parameters.
+    draws: random vectors of the estimate of a trace. Raises GrokError where there are no results
+    or parameters.
     """
     loaded = results.load(folder)
     check_writable(loaded.folder)
@@ -78,7 +79,8 @@ def measure(folder: Path) -> Path:
         run, params = loaded.rebuilt_run(record["run"]), loaded.params(record["run"])
         loss = training_loss(same_rows(run))
         key = new_key(record["run"])
-        eigenvalue, trace = top_eigenvalue(loss, params, key), hessian_trace(loss, params, key)
+        eigenvalue = top_eigenvalue(loss, params, key)
+        trace = hessian_trace(loss, params, key, draws)
         rows.append(
             {
                 "run": record["run"],
