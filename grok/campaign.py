@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from grok import config
 from grok.experiment import Experiment, GrokError, Run
-from grok.store import descriptions, marks, outcomes, results
+from grok.store import descriptions, marks, outcomes, provenance, results
 
 LEFT_OUT = ("quickstart", "recipes")  # `make train`, and what `grok try` reads
 ORDER = (
@@ -76,7 +76,8 @@ class Stopped(Exception):
 class Standing(NamedTuple):
     """How far an experiment has come. left: updates that its unfinished runs may still take.
 
-    speed: run-updates a second that were measured in its own sessions, None before the first.
+    speed: run-updates a second in its own sessions on such a device as is here, None before the
+    first.
     """
 
     complete: bool
@@ -225,17 +226,30 @@ def standing(folder: Path, experiment: Experiment) -> Standing:
     runs = descriptions.specified_runs(loaded.description)
     rows = {runs[row["run"]]: row for row in loaded.runs.to_dict("records")}
     left = [updates_left(run, rows.get(run)) for run in experiment.runs]
-    sessions = loaded.description["sessions"]
-    seconds = sum(session.get("seconds", 0.0) for session in sessions)
-    updates = max(session.get("run_updates", 0) for session in sessions)
     return Standing(
         complete=loaded.complete and not any(left),
         n_done=left.count(0),
         n_runs=len(left),
         begun=True,
         left=sum(left),
-        speed=updates / seconds if seconds and updates else None,
+        speed=speed(loaded.description["sessions"], this_platform()),
     )
+
+
+def speed(sessions: list[dict], platform: str) -> float | None:
+    """Run-updates a second in those of some sessions that ran on a platform; None without any."""
+    here = [session for session in sessions if session.get("platform") == platform]
+    seconds = sum(session.get("seconds", 0.0) for session in here)
+    updates = sum(
+        session.get("run_updates", 0) - session.get("run_updates_before", 0) for session in here
+    )
+    return updates / seconds if seconds and updates > 0 else None
+
+
+def this_platform() -> str:
+    """On what training here would run, without starting JAX: an NVIDIA GPU, or the CPU."""
+    asked = os.environ.get("JAX_PLATFORMS", "")
+    return "gpu" if provenance.NVIDIA_DEVICE.exists() and not asked.startswith("cpu") else "cpu"
 
 
 def updates_left(run: Run, row: dict | None) -> int:

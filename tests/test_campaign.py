@@ -16,7 +16,7 @@ from grok import campaign, config
 from grok.__main__ import main
 from grok.commands.parser import make_parser
 from grok.experiment import SCALES, GrokError
-from grok.store import marks, results
+from grok.store import marks, provenance, results
 
 ROOT = Path(__file__).parent.parent
 
@@ -93,7 +93,7 @@ def test_measurements_follow_their_training(steps, tmp_path, scale, suffix):
     only = ("figure3", "figure7")
     campaign.make_all(options(tmp_path, scale=scale, only=only))
     assert trained(steps) == list(only)
-    assert [step for step in steps if step[0] in ("scores", "flatness")] == [
+    assert [step[:2] for step in steps if step[0] in ("scores", "flatness")] == [
         ["scores", str(tmp_path / f"figure3{suffix}")],
         ["flatness", str(tmp_path / f"figure7{suffix}")],
     ]
@@ -262,3 +262,18 @@ def test_sigterm_reaches_the_step(tmp_path):
         process.send_signal(signal.SIGINT)  # as of Ctrl-C: the step has its own
         process.terminate()
         assert process.wait(timeout=30) == 75 and time.monotonic() - start < 30
+
+
+def test_the_time_left_is_told_by_sessions_on_such_a_device(tmp_path, monkeypatch):
+    sessions = [
+        {"platform": "gpu", "seconds": 10.0, "run_updates": 9000},
+        {"platform": "cpu", "seconds": 100.0, "run_updates": 10_000, "run_updates_before": 9000},
+        {"platform": "cpu"},  # under way, or killed
+    ]
+    assert campaign.speed(sessions, "cpu") == 10.0 and campaign.speed(sessions, "gpu") == 900.0
+    assert campaign.speed(sessions[:1], "cpu") is None and campaign.speed([], "gpu") is None
+    monkeypatch.setattr(provenance, "NVIDIA_DEVICE", tmp_path)
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    assert campaign.this_platform() == "gpu"
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    assert campaign.this_platform() == "cpu"

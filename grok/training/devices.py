@@ -6,10 +6,10 @@ from pathlib import Path
 import jax
 
 from grok.experiment import GrokError
+from grok.store.provenance import NVIDIA_DEVICE
 from grok.training.processes import join
 from grok.training.program import DOT_ALGORITHMS, used_precision
 
-NVIDIA_DEVICE = Path("/dev/nvidia0")
 # Autotuning takes minutes a program and gains nothing here; merged products copy their operands,
 # and so do those of bf16 that are padded to a multiple of eight rows.
 GPU_OPTIONS: dict[str, bool | int | str] = {
