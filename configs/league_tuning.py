@@ -1,11 +1,11 @@
 """Beyond the paper: the tuning before the league, the same grid for every method.
 
-The grid is three learning rates times two decays (three at the paper's scale), times three values
-of a method's own strength where it has one. Where a method lives at other learning rates, its rates
-are AdamW's times one factor, and its decays are divided by it, so that a weight shrinks as fast.
-Tasks without decay have rates and strengths alone, and so has a constant norm, which undoes decay.
-Its strength is the norm of the start. The seeds are none of the league's. The rule by which a cell
-is chosen stands in grok/store/tuning.py.
+The grid is three learning rates times two decays (one at night, three at the paper's scale), times
+three values of a method's own strength where it has one. Where a method lives at other learning
+rates, its rates are AdamW's times one factor, and its decays are divided by it, so that a weight
+shrinks as fast. Tasks without decay have rates and strengths alone, and so has a constant norm,
+which undoes decay. Its strength is the norm of the start. The seeds are none of the league's. The
+rule by which a cell is chosen stands in grok/store/tuning.py.
 
 A grokked table starts from that of Figure 2 right's network of the same task, of another seed; its
 strength says whether it is frozen (0) or trained on (1). Poor data have no such network.

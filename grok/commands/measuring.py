@@ -24,18 +24,17 @@ from grok.commands.parser import (
         help="such as results/figure7; its experiment keeps parameters",
     ),
     argument(
-        "--draws",
-        metavar="N",
-        type=positive_int,
-        default=50,
-        help="random vectors a trace (default: 50); fewer cost less, and its error says how much",
+        "--no-curvature",
+        dest="curvature",
+        action="store_false",
+        help="measure the sharpness alone, and leave out the Hessian, which costs most",
     ),
 )
 def flatness(options) -> None:
     from grok import figures
     from grok.measure import flatness
 
-    path = flatness.measure(options.folder, options.draws)
+    path = flatness.measure(options.folder, options.curvature)
     print(path, *figures.draw(options.folder), sep="\n")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from grok.analysis.sharpness import hessian_trace, sharpness, top_eigenvalue
+from grok.analysis.sharpness import Measurement, hessian_trace, sharpness, top_eigenvalue
 from grok.experiment import Run
 from grok.files import check_writable
 from grok.store import marks, results
@@ -26,6 +26,7 @@ from grok.training.losses import LOSSES
 from grok.training.program import make_program, traced_data
 from grok.training.update import forward
 
+UNKNOWN = Measurement(np.nan, np.nan)
 COLUMNS = [
     "run",
     "val_accuracy",
@@ -64,11 +65,11 @@ def same_rows(run: Run) -> Run:
     return run if run.values == "random" else run.replace(seed=0, label="")
 
 
-def measure(folder: Path, draws: int = 50) -> Path:
+def measure(folder: Path, curvature: bool = True) -> Path:
     """Measure every finished run of a results folder; returns the path of the table.
 
-    draws: random vectors of the estimate of a trace. Raises GrokError where there are no results
-    or parameters.
+    curvature: whether to measure the Hessian, which costs most; NaN where not. Raises GrokError
+    where there are no results or parameters.
     """
     loaded = results.load(folder)
     check_writable(loaded.folder)
@@ -79,8 +80,8 @@ def measure(folder: Path, draws: int = 50) -> Path:
         run, params = loaded.rebuilt_run(record["run"]), loaded.params(record["run"])
         loss = training_loss(same_rows(run))
         key = new_key(record["run"])
-        eigenvalue = top_eigenvalue(loss, params, key)
-        trace = hessian_trace(loss, params, key, draws)
+        eigenvalue = top_eigenvalue(loss, params, key) if curvature else UNKNOWN
+        trace = hessian_trace(loss, params, key) if curvature else UNKNOWN
         rows.append(
             {
                 "run": record["run"],

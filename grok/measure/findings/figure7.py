@@ -35,13 +35,14 @@ def correlation(
     pairs = scores[["run", column, "val_accuracy"]].astype(float)
     pairs = pairs[np.isfinite(pairs).all(axis=1)]
     ours = survival.UNKNOWN
+    unknown = "not measured" if pairs.empty else "too few networks, or all alike"
     if len(pairs) >= LEAST_NETWORKS:
         ours = survival.spearman_interval(pairs[column], pairs["val_accuracy"])
     return Finding(
         column,
         claim,
         paper,
-        interval(ours, ".2f") if not np.isnan(ours.value) else "too few networks, or all alike",
+        interval(ours, ".2f") if not np.isnan(ours.value) else unknown,
         verdict_of(ours, column),
         *ours,
         unit="Spearman's rank correlation",
