@@ -127,7 +127,7 @@ campaign() {  # seconds, of which the last are kept for packing
   fi
   tail -n 3 "$OUT"/lane_*.log
   tail -n +1 "$OUT"/lane_*.log >>"$OUT/lanes.log"
-  rm "$OUT"/lane_*.log  # few files come home
+  rm -f "$OUT"/lane_*.log  # few files come home
 }
 
 rest() { PART=1; }
