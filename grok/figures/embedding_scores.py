@@ -13,11 +13,10 @@ from grok.analysis import precedence
 from grok.figures.parts import style
 from grok.figures.parts.gallery import NothingToDraw, figure
 from grok.measure import findings
+from grok.measure.findings.embeddings import EQUIVARIANCE, SCORES
 from grok.measure.findings.runs import beside, runs_with, tasks
 from grok.measure.findings.words import pretty
 
-SCORES = "scores.parquet"
-EQUIVARIANCE = "equivariance.parquet"
 CURVE_COLUMNS = ("run", "step", "operand", "error", "val_accuracy")
 PANELS = {  # score -> what it is, in words
     "gini": "Gini, additive axis",
@@ -52,7 +51,7 @@ COSET_SCORES = {
 def say_nothing(results, ax, words: str) -> None:
     """Say on empty axes what is not there yet; where all has been scored, NothingToDraw says it."""
     if (results.folder / SCORES).exists():
-        raise NothingToDraw(words)
+        raise NothingToDraw("none of its networks is of the kind that this figure shows")
     style.say(ax, words)
 
 
