@@ -93,7 +93,7 @@ run_lanes() {  # the second at which they stop, lanes: each a line of configs
   XLA_PYTHON_CLIENT_MEM_FRACTION=$(printf '0.%02d' $((80 / (${#lanes[@]} + 1))))
   export XLA_PYTHON_CLIENT_MEM_FRACTION
   for lane in "${lanes[@]}"; do
-    if [[ $lane == "$LAST" ]]; then
+    if [[ " $LAST " == *" ${lane%% *} "* ]]; then  # the last lane, maybe without some configs
       unset CUDA_MPS_ACTIVE_THREAD_PERCENTAGE CUDA_MPS_CLIENT_PRIORITY
     else
       export CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=45 CUDA_MPS_CLIENT_PRIORITY=1
