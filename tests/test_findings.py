@@ -41,7 +41,7 @@ PAGES = [HERE / "README.md", *sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*.
 # Words with digits that are names or definitions, and no results.
 NAMES = (
     r"Figure \d|[Ff]igure\d\w*|[ASZ]\d+|[xyn][²³]\S*|99%|95%|\b0\b|float32|bf16|TF32|word2vec"
-    r"|`[^`]*`|\(.*?\.md.*?\)"
+    r"|`[^`]*`|\(.*?\.md.*?\)|\(https://.*?\)"
 )
 DEAR = ("embeddings", "figure3", "encodings")  # seconds to minutes; their pages are compared
 
@@ -142,7 +142,7 @@ def test_a_slope_that_unfinished_runs_may_make_steeper_is_not_refuted():
     unfinished = fitted.assign(status=["running", "grokked", "running"])
     open_ = figure1_center.growth(law, unfinished, crossed)
     assert open_.verdict == NOT_TESTED
-    assert open_.here == "+6% [−2, +16] from 40 to 30%, 1 of 3 runs open"
+    assert open_.here == "+6% [−2, +16] each, from 40 to 30%, 1 of 3 runs open"
     assert figure1_center.growth(law._replace(low=2.0), unfinished, crossed).verdict == IN_PART
 
 
@@ -268,7 +268,7 @@ def test_no_cell_of_the_scoreboard_is_long(as_committed):
     found = scoreboard.everything(ROOT)
     assert len(found) > 30
     for theme, each in found:
-        assert max(map(len, each.cells)) <= 60, (theme, each.cells)
+        assert max(map(len, each.cells)) <= 80, (theme, each.cells)
         assert theme in pages.SECTIONS
 
 

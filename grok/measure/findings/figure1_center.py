@@ -53,7 +53,7 @@ def growth(law: survival.TimeLaw, fitted: pd.DataFrame, crossed: np.ndarray) -> 
     unfinished = int((np.isnan(crossed) & ~fitted["status"].isin(ENDED)).sum())
     if not np.isnan(ours.value):
         ends = 100 * fitted["train_fraction"]
-        here = f"{interval(ours, '+.0f', '%')} from {ends.max():.3g} to {ends.min():.3g}%"
+        here = f"{interval(ours, '+.0f', '%')} each, from {ends.max():.3g} to {ends.min():.3g}%"
     if unfinished:
         verdict = finding.IN_PART if ours.low > 0 else finding.NOT_TESTED
         here += f", {unfinished} of {len(fitted)} runs open"

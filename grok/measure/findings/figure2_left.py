@@ -66,7 +66,9 @@ def halves(known: pd.DataFrame, needs: list[dict]) -> Finding:
         first = all(each > ours or np.isnan(row["need"]) for each, row in zip(least, others))
         verdict = finding.IN_PART if first else finding.NOT_REPRODUCED
         verdict = finding.REPRODUCED if halved > len(others) / 2 else verdict
-        here = f"decay {100 * ours:.3g}%; {len(open_ones)} of {count(len(others), 'other')} nowhere"
+        most = 100 * max(row["largest"] for row in others)
+        fail = f"{len(open_ones)} of {count(len(others), 'other')} fail up to {most:.3g}%"
+        here = f"decay needs {100 * ours:.3g}%; {fail}"
     return Finding(
         "halves",
         "decay more than halves the data that is needed",

@@ -42,7 +42,7 @@ def correlation(
         column,
         claim,
         paper,
-        interval(ours, ".2f") if not np.isnan(ours.value) else unknown,
+        f"Spearman {interval(ours, '.2f')}" if not np.isnan(ours.value) else unknown,
         verdict_of(ours, column),
         *ours,
         unit="Spearman's rank correlation",

@@ -9,7 +9,7 @@ from grok.analysis import survival
 from grok.measure.findings import donors, finding, runs
 from grok.measure.findings.finding import Finding, Table
 from grok.measure.findings.league_tuning import method_and_task
-from grok.measure.findings.words import interval
+from grok.measure.findings.words import count, interval
 
 REFERENCE = "AdamW"
 TIMES = {"first": "steps_to_val_99", "lasting": "steps_to_val_99_sustained"}
@@ -49,7 +49,8 @@ def find(results) -> Iterator[Finding | Table]:
     table = pd.DataFrame(rows)
     yield best_of_all(table, known)
     for id, (method, claim, source, without) in SOONER.items():
-        yield sooner(id, claim, source, of(table, method, without), of(known, method, without))
+        rows, runs_of_method = (of(each, method, without) for each in (table, known))
+        yield sooner(id, claim, source, rows, runs_of_method, of(table, REFERENCE, without))
     late = tasks_with_plateau(table)
     for id, (method, claim, source) in PLATEAUS.items():
         rows, runs_of_method = (of(each, method, False) for each in (table, known))
@@ -164,7 +165,7 @@ def best_of_all(table: pd.DataFrame, known: pd.DataFrame) -> Finding:
     tasks = table["task"].nunique() if len(table) else 0
     counts = wins.groupby("method")["task"].nunique() if len(wins) else pd.Series(dtype=int)
     everywhere = sorted(counts[counts == tasks].index)
-    here = f"{len(counts)} sooner on some task, {len(everywhere)} on all {tasks}"
+    here = f"{count(len(counts), 'method')} sooner on some task, {len(everywhere)} on all {tasks}"
     verdict = finding.NOT_TESTED
     if len(table) > tasks:
         verdict = finding.IN_PART if len(counts) else finding.REPRODUCED
@@ -179,7 +180,14 @@ def best_of_all(table: pd.DataFrame, known: pd.DataFrame) -> Finding:
     )
 
 
-def sooner(id: str, claim: str, source: str, table: pd.DataFrame, known: pd.DataFrame) -> Finding:
+def sooner(
+    id: str,
+    claim: str,
+    source: str,
+    table: pd.DataFrame,
+    known: pd.DataFrame,
+    reference: pd.DataFrame,
+) -> Finding:
     """Whether a method lastingly gets to 99% before tuned AdamW: on every task, some or none."""
     value = survival.Estimate(np.nan, np.nan, np.nan)
     if len(table) == 1:
@@ -190,7 +198,7 @@ def sooner(id: str, claim: str, source: str, table: pd.DataFrame, known: pd.Data
         id,
         claim,
         source,
-        how_far(table),
+        how_far(table, reference),
         finding.by_count(int(is_sooner(table, "lasting").sum()) if len(table) else 0, len(table)),
         *value,
         unit="median updates over those of tuned AdamW",
@@ -199,10 +207,10 @@ def sooner(id: str, claim: str, source: str, table: pd.DataFrame, known: pd.Data
     )
 
 
-def how_far(table: pd.DataFrame) -> str:
+def how_far(table: pd.DataFrame, reference: pd.DataFrame) -> str:
     """The ratio to AdamW's median on a single task that has one, else how many lastingly got there.
 
-    The table of standings has the ratios on every task.
+    reference: the rows of AdamW. The table of standings has the ratios on every task.
     """
     if table.empty:
         return "–"
@@ -212,11 +220,13 @@ def how_far(table: pd.DataFrame) -> str:
             row.ratio_lasting_value, row.ratio_lasting_low, row.ratio_lasting_high
         )
         return f"×{interval(ratio, '.2f')}"
+    adamw = dict(zip(reference["task"], reference["lasting_reached"]))
     counts = [
         f"{row.task.removesuffix(' ' + WITHOUT)} {row.lasting_reached}/{row.runs}"
+        f" ({adamw.get(row.task, '–')})"
         for row in table.itertuples()
     ]
-    return f"lasting: {'; '.join(counts)}"
+    return f"lasting ({REFERENCE}): {'; '.join(counts)}"
 
 
 def tasks_with_plateau(table: pd.DataFrame) -> list[str]:
@@ -239,7 +249,7 @@ def no_plateau(
         id,
         claim,
         source,
-        ("after training: " + "; ".join(words)).replace("inf", "∞") if words else "–",
+        ("validation over training: " + "; ".join(words)).replace("inf", "∞") if words else "–",
         finding.by_count(gone, len(table)),
         unit="updates to 99% validation over those to 99% training",
         **runs.size(known),

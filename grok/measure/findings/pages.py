@@ -38,11 +38,11 @@ SECTIONS = {  # experiment -> the heading of its section
 }
 IN_SIX = (  # the rows of the front page: what is asked, experiment, claim
     ("Generalises long after memorising (Fig 1 left)", "figure1_left", "late"),
-    ("Less data takes far more time (Fig 1 centre)", "figure1_center", "growth"),
+    ("Less data takes far more updates: for each 1% (Fig 1 centre)", "figure1_center", "growth"),
     ("Weight decay halves the data needed (Fig 2 left)", "figure2_left", "halves"),
-    ("Symmetric operations come first (Fig 2 right)", "figure2_right", "symmetric_first"),
+    ("Symmetric operations need less data (Fig 2 right)", "figure2_right", "symmetric_first"),
     ("A circle in the t-SNE of x+y (Fig 3)", "figure3", "circle"),
-    ("Flat minima generalise (Fig 7)", "figure7", "sharpness"),
+    ("Flat minima generalise: correlation with sharpness (Fig 7)", "figure7", "sharpness"),
 )
 
 
@@ -106,7 +106,7 @@ def in_six(root: Path) -> str:
             link = f"results/README.md#{anchor(SECTIONS[theme])}"
             mark = f"[{MARKS[claim.finding.verdict]}]({link})"
             lines.append([question, claim.finding.here, claim.scale, mark])
-    return scoreboard.markdown(lines, ("The paper", "Here", "Scale, seeds", ""))
+    return scoreboard.markdown(lines, ("The paper", "Here", "Scale, seeds", "Verdict"))
 
 
 def section(root: Path, theme: str, *pictures: str) -> str:

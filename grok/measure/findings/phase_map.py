@@ -54,7 +54,7 @@ def four_phases(known: pd.DataFrame, cells: list[dict]) -> Finding:
         "phases",
         "four phases over learning rate and decay",
         "Liu et al.: four",
-        f"{len(seen)} seen; {len(leading)} lead a setting; {grokked} runs grok",
+        f"{len(seen)} seen, {len(leading)} of them most common somewhere; {grokked} runs grok",
         finding.by_seeds(verdict, runs.size(known)["seeds"]),
         float(len(leading)),
         unit="phases that lead a setting",

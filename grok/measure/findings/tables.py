@@ -34,7 +34,8 @@ STANDINGS = (
     "lasting",
     "ratio, first",
     "ratio, lasting",
-    "p, Holm",
+    "p, first",
+    "p, lasting",
     "get there",
     "fall back",
     "gradients an update",
@@ -98,9 +99,10 @@ def task_words(row: dict) -> str:
 
 def time_cell(row: dict) -> str:
     """A row of times in a few characters: median [interval] (runs that got there / runs)."""
-    reached = f"({row['runs'] - row['never']}/{row['runs']})"
+    got_there = row["runs"] - row["never"]
+    reached = f"({got_there}/{row['runs']})"
     if np.isnan(row["median"]):
-        return f"never {reached}"
+        return f"median never {reached}" if got_there else f"never {reached}"
     return f"{interval(Estimate(row['median'], row['low'], row['high']))} {reached}"
 
 
@@ -196,7 +198,7 @@ def standings(root: Path, theme: str, scale: str = "") -> str:
 
     donor: updates of the network that lent its table, which all times include.
     """
-    rows = with_rows(root, theme, "standings", scale)
+    rows = in_order(with_rows(root, theme, "standings", scale))
     ms = {row["task"]: row["ms"] for row in rows if row["method"] == "AdamW"}
     lines = [
         [
@@ -206,6 +208,7 @@ def standings(root: Path, theme: str, scale: str = "") -> str:
             median_cell(row, "lasting"),
             ratio_cell(row, "first"),
             ratio_cell(row, "lasting"),
+            number(row["p_first"], ".2g"),
             number(row["p_lasting"], ".2g"),
             f"{row['lasting_reached']} of {row['runs']}",
             str(row["fell"]),
@@ -216,6 +219,13 @@ def standings(root: Path, theme: str, scale: str = "") -> str:
         for row in rows
     ]
     return scoreboard.markdown(lines, STANDINGS)
+
+
+def in_order(rows: list[dict]) -> list[dict]:
+    """Rows task by task; in each AdamW first, and the others in the order of the first task."""
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    methods = list(dict.fromkeys(["AdamW", *(row["method"] for row in rows)]))
+    return sorted(rows, key=lambda row: (tasks.index(row["task"]), methods.index(row["method"])))
 
 
 def median_cell(row: dict, which: str) -> str:
