@@ -133,6 +133,41 @@ def test_runs_that_were_cut_short_are_judged_by_the_updates_that_all_have_taken(
     assert found["never"].verdict == NOT_TESTED
 
 
+@pytest.mark.parametrize(
+    "fractions, verdict, here",
+    [
+        (
+            [0.3, 0.5, 0.8],
+            REPRODUCED,
+            "decay needs 30%; 1 of 3 others need 50%; 2 of 3 others fail",
+        ),
+        ([0.3, 0.5], IN_PART, "decay needs 30%; 1 of 3 others need 50%; 2 of 3 others fail"),
+        ([0.5, 0.8], NOT_REPRODUCED, "decay needs 50%; 1 of 3 others need 50%; 2 of 3 others fail"),
+    ],
+)
+def test_decay_halves_the_data_where_most_others_fail_at_twice_as_much(
+    tmp_path, fractions, verdict, here
+):
+    """Adam at a low rate passes from 50% on. Adam, and decay to the start, pass nowhere."""
+    adam = BASE.replace(label="Adam", optimizer="adam", weight_decay=0.0)
+    low = adam.replace(label="Adam, low", learning_rate=1e-4)
+    start = BASE.replace(label="AdamW towards init", decay_form="to_init")
+    passes = {"AdamW": 0.3, "Adam": 1.0, "Adam, low": 0.5, "AdamW towards init": 1.0}
+    runs = []
+    for setting in (BASE.replace(label="AdamW"), adam, low, start):
+        runs += grid(setting, train_fraction=fractions, seed=[0, 1])
+    folder = write(
+        tmp_path,
+        "figure2_left",
+        lambda run: (100, 500 if run.train_fraction >= passes[run.label] else np.inf),
+        runs=runs,
+    )
+    found = findings.refresh(folder)
+    assert found["halves"].verdict == verdict
+    assert found["halves"].here == f"{here} up to {100 * fractions[-1]:g}%"
+    assert found["towards_init"].verdict == REPRODUCED
+
+
 def test_a_slope_that_unfinished_runs_may_make_steeper_is_not_refuted():
     law = survival.TimeLaw(6.0, -2.0, 16.0, intercept=0.0, slope=0.0, scatter=0.0)
     fitted = pd.DataFrame({"train_fraction": [0.3, 0.4, 0.4], "seed": 0, "status": "grokked"})

@@ -7,7 +7,7 @@ import pandas as pd
 
 from grok.measure.findings import finding, fractions, runs
 from grok.measure.findings.finding import Finding, Table
-from grok.measure.findings.words import count
+from grok.measure.findings.words import count, span
 from grok.store.outcomes import THRESHOLD
 
 HALF = 2  # times the data
@@ -66,9 +66,7 @@ def halves(known: pd.DataFrame, needs: list[dict]) -> Finding:
         first = all(each > ours or np.isnan(row["need"]) for each, row in zip(least, others))
         verdict = finding.IN_PART if first else finding.NOT_REPRODUCED
         verdict = finding.REPRODUCED if halved > len(others) / 2 else verdict
-        most = 100 * max(row["largest"] for row in others)
-        fail = f"{len(open_ones)} of {count(len(others), 'other')} fail up to {most:.3g}%"
-        here = f"decay needs {100 * ours:.3g}%; {fail}"
+        here = f"decay needs {100 * ours:.3g}%; {of_the_others(others)}"
     return Finding(
         "halves",
         "decay more than halves the data that is needed",
@@ -80,6 +78,19 @@ def halves(known: pd.DataFrame, needs: list[dict]) -> Finding:
         **runs.size(known),
         censored=len(open_ones),
     )
+
+
+def of_the_others(needs: list[dict]) -> str:
+    """What the other panels need, and how many fail at all fractions tried."""
+    found = [100 * row["need"] for row in needs if not np.isnan(row["need"])]
+    failed = [100 * row["largest"] for row in needs if np.isnan(row["need"])]
+    all_of_them = count(len(needs), "other")
+    said = []
+    if found:
+        said.append(f"{len(found)} of {all_of_them} need {span(found)}%")
+    if failed:
+        said.append(f"{len(failed)} of {all_of_them} fail up to {min(failed):.3g}%")
+    return "; ".join(said)
 
 
 def towards_init(known: pd.DataFrame, needs: list[dict]) -> Finding:
