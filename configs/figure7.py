@@ -6,16 +6,12 @@ accuracy, with Spearman's correlation (paper: -0.795 for the sharpness). After t
     python -m grok flatness results/figure7
 
 Cost: small 20 seeds of x+y mod 31 at 60%, where not every network generalises (minutes); night 12
-seeds of S5 at 70%, 10^4 updates each, 2 core-hours, and the sharpness alone; paper 20 seeds of the
-same.
+seeds of S5 at 70%, 10^4 updates each, 3 core-hours; paper 20 seeds of the same.
 """
 
 from grok.experiment import SMALL, Experiment, Run, grid
 
-
-def after(scale):
-    alone = " --no-curvature" if scale == "night" else ""  # the Hessian takes minutes a network
-    return {"{folder}/sharpness.parquet": "flatness {folder}" + alone}
+after = {"{folder}/sharpness.parquet": "flatness {folder}"}
 
 
 def experiment(scale):

@@ -23,18 +23,12 @@ from grok.commands.parser import (
         type=Path,
         help="such as results/figure7; its experiment keeps parameters",
     ),
-    argument(
-        "--no-curvature",
-        dest="curvature",
-        action="store_false",
-        help="measure the sharpness alone, and leave out the Hessian, which costs most",
-    ),
 )
 def flatness(options) -> None:
     from grok import figures
     from grok.measure import flatness
 
-    path = flatness.measure(options.folder, options.curvature)
+    path = flatness.measure(options.folder)
     print(path, *figures.draw(options.folder), sep="\n")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from grok.analysis.sharpness import Measurement, hessian_trace, sharpness, top_eigenvalue
+from grok.analysis.sharpness import hessian_trace, sharpness, top_eigenvalue
 from grok.experiment import Run
 from grok.files import check_writable
 from grok.store import marks, results
@@ -26,7 +26,6 @@ from grok.training.losses import LOSSES
 from grok.training.program import make_program, traced_data
 from grok.training.update import forward
 
-UNKNOWN = Measurement(np.nan, np.nan)
 COLUMNS = [
     "run",
     "val_accuracy",
@@ -45,8 +44,7 @@ def training_loss(run: Run) -> Callable:
     Cached, because what `grok.analysis.sharpness` computes is compiled for each function object.
     """
     dataset = make_dataset(run)
-    # The plain path: the hand-written gradients of the shared prefix know no forward mode.
-    program = replace(make_program(run, dataset), shared_prefix=False)
+    program = replace(make_program(run, dataset), shared_prefix=True)  # without dropout
     data, rows_B = traced_data(run, dataset), dataset.train_rows
     target_BA = program.tokens.targets(dataset.answer_N[rows_B])
 
@@ -65,11 +63,10 @@ def same_rows(run: Run) -> Run:
     return run if run.values == "random" else run.replace(seed=0, label="")
 
 
-def measure(folder: Path, curvature: bool = True) -> Path:
+def measure(folder: Path) -> Path:
     """Measure every finished run of a results folder; returns the path of the table.
 
-    curvature: whether to measure the Hessian, which costs most; NaN where not. Raises GrokError
-    where there are no results or parameters.
+    Raises GrokError where there are no results or parameters.
     """
     loaded = results.load(folder)
     check_writable(loaded.folder)
@@ -80,8 +77,8 @@ def measure(folder: Path, curvature: bool = True) -> Path:
         run, params = loaded.rebuilt_run(record["run"]), loaded.params(record["run"])
         loss = training_loss(same_rows(run))
         key = new_key(record["run"])
-        eigenvalue = top_eigenvalue(loss, params, key) if curvature else UNKNOWN
-        trace = hessian_trace(loss, params, key) if curvature else UNKNOWN
+        eigenvalue = top_eigenvalue(loss, params, key)
+        trace = hessian_trace(loss, params, key)
         rows.append(
             {
                 "run": record["run"],
