@@ -7,8 +7,8 @@ Cost: small 13 settings, 4 fractions, 3 seeds of x/y mod 31, 3,000 updates each 
 minutes); night 7 of the paper's 9 settings, 2 fractions, one seed of S5, at most 20,000 updates
 each (about 3.4 core-hours); paper 13 settings, 8 fractions, 3 seeds of S5, 10^5 updates each.
 
-At night the two settings with full batches are left out: on a laptop one of their updates costs as
-much as 14 to 21 batches.
+At night the two settings with full batches are left out: one of their updates passes as many rows
+as 14 to 21 batches.
 """
 
 from grok.experiment import SMALL, Experiment, Run, grid

@@ -6,7 +6,7 @@ accuracy, with Spearman's correlation (paper: -0.795 for the sharpness). After t
     python -m grok flatness results/figure7
 
 Cost: small 20 seeds of x+y mod 31 at 60%, where not every network generalises (minutes); night 12
-seeds of S5 at 70%, 10^4 updates each, 3 core-hours; paper 20 seeds of the same.
+seeds of S5 at 70%, 10^4 updates each, 2 core-hours; paper 20 seeds of the same.
 """
 
 from grok.experiment import SMALL, Experiment, Run, grid

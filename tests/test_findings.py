@@ -303,7 +303,7 @@ def test_no_cell_of_the_scoreboard_is_long(as_committed):
     found = scoreboard.everything(ROOT)
     assert len(found) > 30
     for theme, each in found:
-        assert max(map(len, each.cells)) <= 80, (theme, each.cells)
+        assert max(map(len, each.cells)) <= 60, (theme, each.cells)
         assert theme in pages.SECTIONS
 
 

@@ -25,11 +25,9 @@ def figure7(results):
     table = found.table("networks", "val_accuracy", *MEASURES).astype(float)
     if table.empty:
         raise NothingToDraw("no network has been measured: python -m grok flatness measures them")
-    measured = [column for column in MEASURES if table[column].notna().any()] or list(MEASURES)
-    width = style.DOUBLE if len(measured) > 1 else style.SINGLE
-    picture, [axes] = style.panels(1, len(measured), width=width, height=2.1, sharey=True)
-    for ax, column in zip(axes, measured):
-        ax.set_xlabel(MEASURES[column])
+    picture, [axes] = style.panels(1, len(MEASURES), width=style.DOUBLE, height=2.1, sharey=True)
+    for ax, (column, words) in zip(axes, MEASURES.items()):
+        ax.set_xlabel(words)
         draw_measure(ax, table[column], 100 * table["val_accuracy"], found[column])
     axes[0].set_ylabel("Validation accuracy (%)")
     return picture

@@ -222,11 +222,10 @@ def how_far(table: pd.DataFrame, reference: pd.DataFrame) -> str:
         return f"×{interval(ratio, '.2f')}"
     adamw = dict(zip(reference["task"], reference["lasting_reached"]))
     counts = [
-        f"{row.task.removesuffix(' ' + WITHOUT)} {row.lasting_reached}/{row.runs}"
-        f" ({adamw.get(row.task, '–')})"
+        f"{row.task.removesuffix(' ' + WITHOUT)} {row.lasting_reached} ({adamw.get(row.task, '–')})"
         for row in table.itertuples()
     ]
-    return f"lasting ({REFERENCE}): {'; '.join(counts)}"
+    return "; ".join(counts).replace("(", f"({REFERENCE} ", 1)
 
 
 def tasks_with_plateau(table: pd.DataFrame) -> list[str]:
